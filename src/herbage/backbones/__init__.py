@@ -1,0 +1,1 @@
+"""Pixels become vectors, by a frozen network; nothing here is trained."""

@@ -1,0 +1,41 @@
+"""The Backbone protocol, and opening a backbone by name."""
+
+from pathlib import Path
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from herbage.backbones.engine import Device, Engine, Precision
+
+
+class Backbone(Protocol):
+    """A frozen network: images of any number, in and out as float32 on the CPU.
+
+    `digest` is the sha256 of its weights: tokens and models made with other weights do not fit. `patch_px` is the side
+    of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images suit the machine.
+    """
+
+    name: str
+    digest: str
+    patch_px: int
+    width: int
+    batch_images: int
+    engine: Engine
+
+    def __call__(
+        self, images: Float[Tensor, "image 3 side side"]
+    ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
+        """The class vector, and the patch vectors row by row."""
+        ...
+
+
+def open_backbone(name: str | Path, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
+    """Open `texture` (embedded), a transformers folder, or a hub id; raises BackboneInvalid or WeightsMissing."""
+    if str(name) == "texture":
+        from herbage.backbones.texture import TextureBackbone
+
+        return TextureBackbone()
+    from herbage.backbones.dinov2 import Dinov2Backbone
+
+    return Dinov2Backbone(str(name), device=device, precision=precision)

@@ -1,0 +1,87 @@
+"""DINOv2 as transformers loads it, with or without registers, from the hub or from a folder."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from herbage.backbones.engine import Device, Precision, resolve_engine
+from herbage.errors import BackboneInvalid, WeightsMissing
+
+MODEL_TYPES = ("dinov2", "dinov2_with_registers")
+
+
+class Dinov2Backbone:
+    """A frozen DINOv2. Its vectors are those after the final layer norm; register tokens are dropped."""
+
+    def __init__(self, name: str, *, device: Device = "auto", precision: Precision = "auto") -> None:
+        import transformers
+
+        library = f"torch {torch.__version__}, transformers {transformers.__version__}"
+        self.engine = resolve_engine(device, precision, library=library)
+        self.name = name
+        model = _load(name)
+        self.digest = weights_digest(model)
+        self.patch_px = int(model.config.patch_size)
+        self.width = int(model.config.hidden_size)
+        self.batch_images = 32 if self.engine.device == "cuda" else 1
+        self._first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
+        self._model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: Float[Tensor, "image 3 side side"]
+    ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
+        """The class vector and the patch vectors, float32 on the CPU."""
+        pixels = images.to(device=self.engine.device, dtype=self.engine.dtype)
+        vectors = self._model(pixels).last_hidden_state.float().cpu()
+        return vectors[:, 0], vectors[:, self._first_patch :]
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """sha256 over the name, type, shape and bytes of every weight as stored, so that file formats do not matter."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _load(name: str) -> Any:
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils.logging import disable_progress_bar
+
+    folder = Path(name).expanduser()
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise BackboneInvalid(f"--backbone {name}: the folder has no config.json; expected one that transformers saved.")
+    if looks_local and not folder.is_dir():
+        raise WeightsMissing(f"--backbone {name}: there is no such folder. {_how_to_get(name)}")
+    disable_progress_bar()
+    source = str(folder) if folder.is_dir() else name
+    try:
+        config = AutoConfig.from_pretrained(source)
+        if config.model_type not in MODEL_TYPES:
+            raise BackboneInvalid(
+                f"--backbone {name} is a {config.model_type!r} model; expected one of {', '.join(MODEL_TYPES)}."
+            )
+        model, report = AutoModel.from_pretrained(source, config=config, dtype="auto", output_loading_info=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise WeightsMissing(f"The weights of {name} cannot be had: {reason} {_how_to_get(name)}") from error
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise WeightsMissing(f"The weights of {name} are incomplete: {missing} missing. {_how_to_get(name)}")
+    return model
+
+
+def _how_to_get(name: str) -> str:
+    hub_id = name if name.count("/") == 1 and not name.startswith((".", "/", "~")) else "facebook/dinov2-giant"
+    return (
+        f"Where there is a network, `hf download {hub_id} --local-dir DIR` fetches the weights; then give "
+        f"`--backbone DIR`. Offline, copy DIR here, or set HF_HOME to a cache that holds them. "
+        f"`--backbone texture` needs no weights."
+    )

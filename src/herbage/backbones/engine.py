@@ -1,0 +1,71 @@
+"""Engine: the device, precision and library versions that turn pixels into vectors, found and not assumed."""
+
+import platform
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+
+from herbage.errors import DeviceMissing
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What computed some tokens. Equal engines on one machine give equal bytes; others may differ in the last bits."""
+
+    library: str
+    device: str
+    precision: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the backbone computes in."""
+        return DTYPES[self.precision]
+
+    def record(self) -> dict[str, str]:
+        """As written beside tokens and into models."""
+        return asdict(self)
+
+
+def resolve_engine(device: Device = "auto", precision: Precision = "auto", *, library: str = "") -> Engine:
+    """The engine that these choices mean on this machine; raises DeviceMissing for what it does not have."""
+    found = _device(device)
+    library = library or f"torch {torch.__version__}"
+    if precision == "auto":
+        return Engine(library, found, _fastest(found))
+    if found == "cpu" and precision == "fp16":
+        raise DeviceMissing("--precision fp16 needs a GPU; on a CPU use auto, bf16 or fp32.")
+    return Engine(library, found, precision)
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bf16 in hardware (AVX-512 BF16, AMX, or Arm's BF16)."""
+    if platform.machine() in ("x86_64", "AMD64"):
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    try:
+        with open("/proc/cpuinfo") as file:
+            return " bf16" in file.read()
+    except OSError:
+        return False
+
+
+def _device(device: Device) -> str:
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if has[name])
+    if not has[device]:
+        there = ", ".join(name for name, present in has.items() if present)
+        raise DeviceMissing(f"--device {device} is not on this machine; here: {there}.")
+    return device
+
+
+def _fastest(device: str) -> str:
+    if device == "cuda":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+    if device == "mps":
+        return "fp16"
+    return "bf16" if cpu_has_bf16() else "fp32"

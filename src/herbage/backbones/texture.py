@@ -1,0 +1,100 @@
+"""Texture: hand-made numbers a patch, embedded, needing no weights and no network.
+
+A floor that every real backbone should beat, and what the demo runs on.
+"""
+
+import hashlib
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from herbage.backbones.engine import Engine
+from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
+
+VERSION = "texture 1"
+PATCH_PX = 14
+ORIENTATIONS = 4
+
+COLOURS = ("red", "green", "blue", "brightness", "excess_green", "excess_red", "green_red", "yellowness", "saturation")
+NAMES = (
+    *(f"mean_{name}" for name in COLOURS),
+    *(f"spread_{name}" for name in COLOURS),
+    *(f"share_{name}" for name in ("green", "straw", "dark", "bright")),
+    *(f"contrast_{step}px" for step in (1, 2, 4)),
+    *(f"edges_{step}px_{180 * turn // ORIENTATIONS}deg" for step in (1, 2) for turn in range(ORIENTATIONS)),
+    *(f"coherence_{step}px" for step in (1, 2)),
+    "neighbourhood_excess_green",
+    "neighbourhood_brightness",
+)
+
+
+class TextureBackbone:
+    """A few dozen named numbers a patch of 14 pixels; the class vector is the patches' mean.
+
+    `mean_*` and `spread_*` (standard deviation) of nine colour numbers: red, green and blue (0 to 1), brightness, and of
+    the chromaticities r, g, b = colour / (red + green + blue): excess green 2g-r-b, excess red 1.4r-g, (g-r)/(g+r),
+    yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels that are green (excess green over 0.08),
+    straw (bright, yellow, not green), dark (brightness under 0.2), bright (over 0.7). `contrast_*`: mean absolute
+    difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean gradient energy along four orientations at two
+    scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5 patches.
+    """
+
+    name = "texture"
+    digest = hashlib.sha256(VERSION.encode()).hexdigest()
+    patch_px = PATCH_PX
+    width = len(NAMES)
+    batch_images = 1
+    engine = Engine(VERSION, "cpu", "fp32")
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: Float[Tensor, "image 3 side side"]
+    ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
+        """Class vectors and patch vectors, float32."""
+        rgb = images * torch.tensor(IMAGENET_STD)[:, None, None] + torch.tensor(IMAGENET_MEAN)[:, None, None]
+        colours = _colours(rgb.clamp(0, 1))
+        bright, excess_green, yellow = (colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness"))
+        green = excess_green > 0.08
+        shares = torch.stack([green, (bright > 0.45) & (yellow > 0.04) & ~green, bright < 0.2, bright > 0.7], 1).float()
+        mean = F.avg_pool2d(colours, PATCH_PX)
+        spread = (F.avg_pool2d(colours**2, PATCH_PX) - mean**2).clamp(min=0).sqrt()
+        contrasts = [F.avg_pool2d((bright - _local_mean(bright, step)).abs()[:, None], PATCH_PX) for step in (1, 2, 4)]
+        edges = [_edges(bright, step) for step in (1, 2)]
+        wide = F.avg_pool2d(F.pad(mean[:, [4, 3]], [2] * 4, mode="replicate"), 5, stride=1)
+        maps = torch.cat(
+            [mean, spread, F.avg_pool2d(shares, PATCH_PX), *contrasts, *(e for e, _ in edges), *(c for _, c in edges), wide],
+            dim=1,
+        )
+        patches = maps.flatten(2).transpose(1, 2).contiguous()
+        return patches.mean(1), patches
+
+
+def _colours(rgb: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image colour row column"]:
+    red, green, blue = rgb.unbind(1)
+    r, g, b = (rgb / rgb.sum(1, keepdim=True).clamp(min=1e-3)).unbind(1)
+    green_red = (g - r) / (g + r).clamp(min=1e-3)
+    saturation = rgb.amax(1) - rgb.amin(1)
+    numbers = [red, green, blue, rgb.mean(1), 2 * g - r - b, 1.4 * r - g, green_red, (r + g) / 2 - b, saturation]
+    return torch.stack(numbers, 1)
+
+
+def _local_mean(bright: Float[Tensor, "image row column"], step: int) -> Float[Tensor, "image row column"]:
+    size = 2 * step + 1
+    return F.avg_pool2d(F.pad(bright[:, None], [step] * 4, mode="replicate"), size, stride=1)[:, 0]
+
+
+def _edges(
+    bright: Float[Tensor, "image row column"], step: int
+) -> tuple[Float[Tensor, "image orientation row2 column2"], Float[Tensor, "image 1 row2 column2"]]:
+    """Gradient energy along each orientation, and the coherence of the structure tensor, a patch."""
+    padded = F.pad(bright[:, None], [step] * 4, mode="replicate")[:, 0]
+    down = (padded[:, 2 * step :, step:-step] - padded[:, : -2 * step, step:-step]) / 2
+    across = (padded[:, step:-step, 2 * step :] - padded[:, step:-step, : -2 * step]) / 2
+    angles = torch.arange(ORIENTATIONS) * torch.pi / ORIENTATIONS
+    along = across[:, None] * angles.cos()[:, None, None] + down[:, None] * angles.sin()[:, None, None]
+    energy = F.avg_pool2d(along.abs(), PATCH_PX)
+    xx, yy, xy = (F.avg_pool2d(p[:, None], PATCH_PX) for p in (across**2, down**2, across * down))
+    coherence = ((xx - yy) ** 2 + 4 * xy**2).sqrt() / (xx + yy).clamp(min=1e-6)
+    return energy, coherence

@@ -1,0 +1,103 @@
+"""Folds: which photos judge which heads. A group of photos is never split."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.model_selection import StratifiedGroupKFold
+
+from herbage.errors import FoldLeak, TableInvalid
+from herbage.targets import TOTAL
+
+log = logging.getLogger("herbage")
+
+GROUP_BY = ("State", "Sampling_Date")
+TOTAL_BINS = 5
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The fold and the group of each photo; `grouped_by` is empty where every photo is a group of its own."""
+
+    fold: Int[np.ndarray, " photo"]
+    group: Int[np.ndarray, " photo"]
+    group_names: list[str]
+    grouped_by: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
+
+
+def make_folds(
+    frame: pd.DataFrame,
+    grams: Float[np.ndarray, "photo target"],
+    *,
+    count: int = 5,
+    group_by: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Folds:
+    """Stratified folds that never split a group; raises TableInvalid where the table does not allow them.
+
+    Groups are the photos that share all of `group_by`, by default State and Sampling_Date where the table has both;
+    strata are State, or else five bins of Dry_Total_g.
+    """
+    if count < 2:
+        raise TableInvalid(f"--folds {count}: at least 2 are needed, so that no photo is judged by a head that saw it.")
+    names, grouped_by = _group_names(frame, group_by)
+    group_names, group = np.unique(names, return_inverse=True)
+    if len(group_names) < count:
+        by = f"groups of {', '.join(grouped_by)}" if grouped_by else "photos"
+        raise TableInvalid(f"--folds {count} needs at least {count} {by}; the table has {len(group_names)}.")
+    strata = frame["State"].astype(str) if "State" in frame else _bins(grams[:, TOTAL])
+    fold = np.full(len(frame), -1)
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A State with fewer photos than folds is no fault: it is absent from some folds.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        for number, (_, judged) in enumerate(splitter.split(frame, strata, group)):
+            fold[judged] = number
+    if len(np.unique(fold)) < count:
+        raise TableInvalid(f"--folds {count} leaves a fold without photos: the groups are too uneven; take fewer folds.")
+    return Folds(fold, group, group_names.tolist(), grouped_by)
+
+
+def refuse_leak(folds: Folds, digests: Sequence[str]) -> None:
+    """Raise FoldLeak where a group, or the very same photo under two names, stands in two folds."""
+    for what, keys in (("group", [folds.group_names[g] for g in folds.group]), ("photo with sha256", digests)):
+        home: dict[str, int] = {}
+        for key, fold in zip(keys, folds.fold.tolist(), strict=True):
+            if home.setdefault(key, fold) != fold:
+                raise FoldLeak(
+                    f"The {what} {key} is in fold {home[key]} and in fold {fold}: a head would be judged on what it "
+                    f"has seen. Give one group to photos that belong together (--group-by), or take the copy out."
+                )
+
+
+def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[list[str], tuple[str, ...]]:
+    if group_by is None and set(GROUP_BY) <= set(frame.columns):
+        group_by = GROUP_BY
+    if not group_by:
+        log.warning(
+            "UNGROUPED FOLDS: the table has no %s, so photos of one place and day may judge each other, "
+            "and the score will read too high. Name what belongs together with --group-by.",
+            " and ".join(GROUP_BY),
+        )
+        return [str(path) for path in frame["image_path"]], ()
+    if missing := [column for column in group_by if column not in frame.columns]:
+        raise TableInvalid(f"--group-by {', '.join(missing)}: no such column; the table has {', '.join(frame.columns)}.")
+    values = frame[list(group_by)]
+    if values.isna().any(axis=None):
+        row, column = (int(i[0]) for i in np.nonzero(values.isna().to_numpy()))
+        raise TableInvalid(f"{frame['image_path'].iloc[row]} has no {values.columns[column]}, which groups the folds.")
+    return [" ".join(map(str, row)) for row in values.itertuples(index=False)], tuple(group_by)
+
+
+def _bins(total_g: Float[np.ndarray, " photo"]) -> Int[np.ndarray, " photo"]:
+    edges = np.quantile(total_g, np.linspace(0, 1, TOTAL_BINS + 1)[1:-1])
+    return np.searchsorted(edges, total_g, side="right")

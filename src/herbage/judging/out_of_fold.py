@@ -1,0 +1,38 @@
+"""Fit the heads, and hear of each photo only from the heads that never saw it or its group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.texture import TextureBackbone
+from herbage.heads.heads import Heads, fit_heads
+from herbage.heads.ridge import choose_alpha
+from herbage.judging.folds import Folds, refuse_leak
+from herbage.recipe import Recipe, RidgeSettings, load_recipe
+from herbage.targets import balance
+
+
+def deliver(raw_g: Float[np.ndarray, "*photo 5"], recipe: Recipe) -> Float[np.ndarray, "*photo 5"]:
+    """What everything carries: balanced weights where the recipe says so, else the raw ones, at least 0."""
+    return balance(raw_g) if recipe.balance else np.maximum(raw_g, 0.0)
+
+
+def fit_out_of_fold(
+    recipe: Recipe,
+    tokens: Sequence[Tensor],
+    grams: Float[np.ndarray, "photo 5"],
+    folds: Folds,
+    digests: Sequence[str],
+    seed: int,
+) -> tuple[Heads, Float[np.ndarray, "photo 5"]]:
+    """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained."""
+    refuse_leak(folds, digests)
+    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed)
+    raw = np.stack(
+        [heads.grams(t)[:, fold].mean(-1).double().numpy() for t, fold in zip(tokens, folds.fold.tolist(), strict=True)]
+    )
+    return heads, deliver(raw, recipe)

@@ -1,0 +1,52 @@
+"""The competition's score, and plainer figures beside it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from herbage.targets import SCORE_WEIGHTS, TARGETS
+
+NAN = float("nan")
+
+
+class TargetScore(NamedTuple):
+    """One target: R2 (NaN where the weighed grams never vary), and RMSE, MAE and bias in g (estimated - weighed)."""
+
+    r2: float
+    rmse_g: float
+    mae_g: float
+    bias_g: float
+
+
+class Score(NamedTuple):
+    """The weighted R2 over all rows together, and each target's own figures."""
+
+    weighted_r2: float
+    photos: int
+    targets: dict[str, TargetScore]
+
+
+def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> float:
+    """1 - sum w (y - e)^2 / sum w (y - m)^2 over all (photo, target) rows, around one weighted mean m.
+
+    It is not the mean of the targets' R2: predicting each target's mean already scores well above 0. NaN where nothing
+    varies. Source: the evaluation page of the CSIRO Image2Biomass competition.
+    """
+    weight = np.broadcast_to(SCORE_WEIGHTS, weighed_g.shape)
+    mean = (weight * weighed_g).sum() / weight.sum()
+    spread = (weight * (weighed_g - mean) ** 2).sum()
+    return float(1 - (weight * (weighed_g - estimated_g) ** 2).sum() / spread) if spread > 0 else NAN
+
+
+def score_estimates(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> Score:
+    """All figures of estimates against weighed grams."""
+    targets = {name: _target(weighed_g[:, t], estimated_g[:, t]) for t, name in enumerate(TARGETS)}
+    return Score(weighted_r2(weighed_g, estimated_g), len(weighed_g), targets)
+
+
+def _target(weighed: Float[np.ndarray, " photo"], estimated: Float[np.ndarray, " photo"]) -> TargetScore:
+    error = estimated - weighed
+    spread = ((weighed - weighed.mean()) ** 2).sum()
+    r2 = float(1 - (error**2).sum() / spread) if np.ptp(weighed) > 0 else NAN
+    return TargetScore(r2, float(np.sqrt((error**2).mean())), float(np.abs(error).mean()), float(error.mean()))

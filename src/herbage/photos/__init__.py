@@ -1,0 +1,1 @@
+"""A path becomes upright pixels, and a table becomes weighed photos."""

@@ -1,0 +1,158 @@
+"""Photo: a file that becomes upright RGB pixels, with its digest, capture time and position."""
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+PIXEL_LIMIT = 120_000_000
+"""Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """A photo that was asked for: the name it goes by in tables, and where it stands."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What a photo's EXIF says: local capture time, and WGS 84 degrees."""
+
+    taken_at: datetime | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An opened photo: sha256 of its file, its facts, and its bytes, decoded only when pixels are asked for."""
+
+    file: PhotoFile
+    sha256: str
+    facts: PhotoFacts
+    content: bytes
+
+    def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
+        """Upright 8-bit RGB; raises PhotoUnreadable where the file is damaged.
+
+        EXIF orientation is applied. Grey and palette become RGB; transparency is laid on white; CMYK by Pillow's
+        plain conversion; 16-bit grey is divided by 257; of several pages the first is taken.
+        """
+        try:
+            with Image.open(io.BytesIO(self.content)) as image:
+                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
+            raise PhotoUnreadable(f"{self.file.name} cannot be decoded: {_first_line(error)}") from error
+
+
+def open_photo(file: PhotoFile) -> Photo:
+    """Read a photo's bytes and header; raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT."""
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise PhotoUnreadable(f"{file.name} cannot be read: {error.strerror or error}") from error
+    if not content:
+        raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            facts = _facts(image)
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
+    except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
+        raise PhotoUnreadable(f"{file.name} is not a readable image: {_first_line(error)}") from error
+    if width * height > PIXEL_LIMIT:
+        raise PhotoTooLarge(
+            f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
+        )
+    return Photo(file, hashlib.sha256(content).hexdigest(), facts, content)
+
+
+def find_photos(where: str | Path) -> list[PhotoFile]:
+    """The photos of a folder (searched below, sorted by path), of one photo, or of a text file of paths.
+
+    Paths in a list are relative to the list's folder. Hidden files are passed over. Raises PhotosMissing.
+    """
+    root = Path(where)
+    if root.is_dir():
+        found = sorted(
+            path
+            for path in root.rglob("*")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+        photos = [PhotoFile(path.relative_to(root).as_posix(), path) for path in found]
+        if not photos:
+            raise PhotosMissing(f"No photo below {root}: expected files ending in {', '.join(SUFFIXES)}.")
+        return photos
+    if not root.exists():
+        raise PhotosMissing(f"{root} is not there: expected a folder of photos, a photo, or a text file of paths.")
+    if root.suffix.lower() in SUFFIXES:
+        return [PhotoFile(root.name, root)]
+    try:
+        lines = [line.strip() for line in root.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise PhotosMissing(f"{root} is neither a photo ({', '.join(SUFFIXES)}) nor a text file of paths.") from error
+    photos = [PhotoFile(line, root.parent / line) for line in lines if line]
+    if not photos:
+        raise PhotosMissing(f"{root} lists no photo: expected one path a line.")
+    return photos
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} (32 bits a pixel) has no stated range; save it as 8-bit RGB")
+    if image.mode.startswith("I;16"):
+        grey = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _facts(image: Image.Image) -> PhotoFacts:
+    try:
+        exif = image.getexif()
+        inner, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
+    except Exception:  # a damaged EXIF block must not cost the photo
+        return PhotoFacts()
+    taken_at = _time(inner.get(ExifTags.Base.DateTimeOriginal)) or _time(exif.get(ExifTags.Base.DateTime))
+    latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90)
+    longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180)
+    if latitude is None or longitude is None:
+        latitude = longitude = None
+    return PhotoFacts(taken_at, latitude, longitude)
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return datetime.strptime(str(value).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+
+
+def _degrees(gps: dict[int, Any], tag: int, reference_tag: int, negative: str, limit: int) -> float | None:
+    try:
+        degrees, minutes, seconds = (float(part) for part in gps[tag])
+        value = degrees + minutes / 60 + seconds / 3600
+        sign = -1 if str(gps[reference_tag]).strip("\0 ").upper() == negative else 1
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return sign * value if math.isfinite(value) and abs(value) <= limit else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].replace("<_io.BytesIO object", "<bytes")

@@ -1,0 +1,100 @@
+"""Recipe: everything that changes a result, in one frozen, strict, hashable object read from a TOML file."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from herbage.errors import RecipeInvalid
+
+DEFAULT = "field"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PatchSettings(_Settings):
+    """The per-patch network and its training (`heads = "patch"`)."""
+
+    hidden: int = Field(128, ge=1)
+    epochs: int = Field(60, ge=1)
+    batch_photos: int = Field(16, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    rho: float = Field(0.05, ge=0)
+    """Radius of SAM's neighbourhood, a head; 0 is plain AdamW."""
+
+
+class RidgeSettings(_Settings):
+    """The linear per-patch head (`heads = "ridge"`)."""
+
+    alphas: tuple[float, ...] = Field((1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False)
+    """Penalties to choose from, by grouped cross-validation inside the training folds."""
+
+
+class Recipe(_Settings):
+    """Everything that changes a result. Two equal recipes give equal results on one machine.
+
+    `crops`: `whole` squashes the photo to one square, `halves` to a left and a right one. `grid`: patches a side, so
+    an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip, vertical
+    flip, both, turned 90, turned 270). `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none.
+    `keep`: patch vectors, or the class vector. `balance`: deliver weights that obey the sums (`herbage.targets`).
+    `fold_seed` shuffles groups into folds; training's own seed is not part of a recipe.
+    """
+
+    name: str
+    backbone: str
+    crops: Literal["whole", "halves"]
+    grid: int = Field(ge=1, le=128)
+    views: int = Field(ge=1, le=6)
+    blur_sigma: float = Field(0.0, ge=0)
+    keep: Literal["patch", "class"] = "patch"
+    heads: Literal["patch", "ridge"]
+    patch: PatchSettings = PatchSettings()
+    ridge: RidgeSettings = RidgeSettings()
+    balance: bool
+    fold_seed: int = 0
+
+
+def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
+    """A recipe by its name (`seed`, `field`) or from a TOML file; raises RecipeInvalid with every fault."""
+    if isinstance(name_or_path, Recipe):
+        return name_or_path
+    known = sorted(f.name.removesuffix(".toml") for f in _shipped().iterdir() if f.name.endswith(".toml"))
+    text = str(name_or_path)
+    if text in known:
+        return parse_recipe(_shipped().joinpath(f"{text}.toml").read_text("utf-8"), where=f"recipe {text}")
+    if not text.endswith(".toml"):
+        raise RecipeInvalid(f"Expected a recipe name ({', '.join(known)}) or a .toml file; got {text!r}.")
+    try:
+        source = Path(text).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeInvalid(f"The recipe file {text} cannot be read: {error}.") from error
+    return parse_recipe(source, where=text, name=Path(text).stem)
+
+
+def parse_recipe(source: str, *, where: str, name: str | None = None) -> Recipe:
+    """A recipe from TOML text; `where` names the text in errors."""
+    try:
+        values: dict[str, Any] = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeInvalid(f"{where} is not valid TOML: {error}.") from error
+    if name is not None:
+        values.setdefault("name", name)
+    return check_recipe(values, where=where)
+
+
+def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
+    """A recipe from plain values; raises RecipeInvalid with every fault in one message."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise RecipeInvalid(f"{where} has {len(faults)} fault(s):\n" + "\n".join(faults)) from error
+
+
+def _shipped() -> Any:
+    return resources.files("herbage") / "recipes"

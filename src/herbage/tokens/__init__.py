@@ -1,0 +1,1 @@
+"""The vectors of a photo are kept once, in a checked file each."""

@@ -1,0 +1,203 @@
+"""Which photos are missing from a store, and filling them in: decoding overlaps the backbone, memory stays flat."""
+
+import logging
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.views import grid_shape, images_per_photo, look, upright
+from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
+from herbage.photos.photo import Photo, PhotoFile, open_photo
+from herbage.recipe import Recipe
+from herbage.tokens.store import DTYPES, TokenStore
+
+log = logging.getLogger("herbage")
+
+DECODERS = 2
+LOOK_AHEAD = 4
+
+
+@dataclass
+class Extracted:
+    """What became of one photo: its tokens, or why there are none.
+
+    `photo` is None where the store had the tokens and the file was not opened, and where it could not be.
+    `from_store` tells whether the backbone was spared.
+    """
+
+    file: PhotoFile
+    photo: Photo | None = None
+    sha256: str = ""
+    tokens: Float[Tensor, "view kept width"] | None = None
+    failure: PhotoUnreadable | None = None
+    from_store: bool = False
+
+
+def stream_tokens(
+    files: list[PhotoFile],
+    backbone: Backbone,
+    recipe: Recipe,
+    store: TokenStore | None = None,
+    *,
+    open_photos: bool = False,
+) -> Iterator[Extracted]:
+    """Every photo's tokens, in the order given, from the store or from the backbone (and then into the store).
+
+    With `open_photos` each photo is opened although the store has its tokens, for its facts. A photo that cannot be
+    read is an item with a failure; a damaged token file is mended. Stopping early loses nothing that was yielded.
+    """
+    per_batch = max(1, backbone.batch_images // images_per_photo(recipe))
+    clock = _Clock(len(files))
+    pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
+    try:
+        ahead: deque[Future[tuple[Extracted, Tensor | None]]] = deque()
+        waiting = iter(files)
+        pending: list[tuple[Extracted, Tensor | None]] = []
+        digests: list[tuple[PhotoFile, str]] = []
+        while True:
+            for file in islice(waiting, LOOK_AHEAD + per_batch - len(ahead)):
+                ahead.append(pool.submit(_prepare, file, backbone, recipe, store, open_photos))
+            if ahead:
+                pending.append(ahead.popleft().result())
+            missing = sum(images is not None for _, images in pending)
+            if pending and (missing in (0, per_batch) or len(pending) >= 4 * per_batch or not ahead):
+                if missing:
+                    with clock:
+                        _run(pending, backbone, recipe, per_batch)
+                for item, images in pending:
+                    if store is not None and item.tokens is not None:
+                        if images is not None:
+                            store.save(item.sha256, item.tokens)
+                        digests.append((item.file, item.sha256))
+                if store is not None and len(digests) >= 100:
+                    _remember(store, digests)
+                clock.done += len(pending)
+                yield from (item for item, _ in pending)
+                pending = []
+            if not ahead and not pending:
+                break
+    finally:
+        if store is not None:
+            _remember(store, digests)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
+    """Say how many photos there are, how many are missing, and how much disk they will take; returns the missing."""
+    missing = sum(not is_stored(file, store) for file in files)
+    size = missing * token_bytes(backbone, recipe, store)
+    log.info(
+        "%d photos: %d in the store, %d to extract with %s (%s), about %s of disk",
+        len(files), len(files) - missing, missing, backbone.name, backbone.engine.precision, _size(size),
+    )  # fmt: skip
+    store.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(store.root).free
+    if size > free:
+        log.warning("The tokens need about %s, but the disk of %s has %s free.", _size(size), store.root, _size(free))
+    return missing
+
+
+def is_stored(file: PhotoFile, store: TokenStore) -> bool:
+    """Whether the store has this photo's tokens, as far as its index knows without reading the photo."""
+    digest = store.index.find(file.path)
+    return digest is not None and digest in store
+
+
+def token_bytes(backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
+    """Bytes of one photo's tokens."""
+    rows, columns = grid_shape(recipe)
+    kept = rows * columns if recipe.keep == "patch" else columns // recipe.grid
+    return recipe.views * kept * backbone.width * DTYPES[store.identity.dtype].itemsize
+
+
+def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
+    """Every n-th photo, for `shard` "i/n". Counting i from 0 or from 1 both cover all photos: n/n is 0/n."""
+    try:
+        index, count = (int(part) for part in shard.split("/"))
+    except ValueError as error:
+        raise InputInvalid(f"--shard {shard}: expected i/n, such as 1/4.") from error
+    if count < 1 or not 0 <= index <= count:
+        raise InputInvalid(f"--shard {shard}: expected i/n with n at least 1 and i between 0 and n.")
+    return files[index % count :: count]
+
+
+def _prepare(
+    file: PhotoFile, backbone: Backbone, recipe: Recipe, store: TokenStore | None, open_photos: bool
+) -> tuple[Extracted, Tensor | None]:
+    """A photo's tokens where the store has them, else the images to show the backbone."""
+    item = Extracted(file)
+    try:
+        if store is not None and not open_photos and (known := store.index.find(file.path)):
+            item.sha256 = known
+            if _load(item, store):
+                return item, None
+        item.photo = open_photo(file)
+        item.sha256 = item.photo.sha256
+        if store is not None and _load(item, store):
+            return item, None
+        return item, look(item.photo.pixels(), recipe, backbone.patch_px)
+    except PhotoUnreadable as failure:
+        item.failure = failure
+        return item, None
+
+
+def _load(item: Extracted, store: TokenStore) -> bool:
+    if item.sha256 not in store:
+        return False
+    try:
+        item.tokens, item.from_store = store.load(item.sha256), True
+    except TokensCorrupt as damage:
+        log.warning("%s", damage)
+        store.discard(item.sha256)
+    return item.from_store
+
+
+def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, recipe: Recipe, per_batch: int) -> None:
+    """Fill in the tokens of a batch of fixed shape: a short one is padded, so no photo's result depends on the others."""
+    images = [images for _, images in pending if images is not None]
+    padding = [torch.zeros_like(images[0])] * (per_batch - len(images))
+    class_vectors, patches = backbone(torch.cat([*images, *padding]))
+    each = images_per_photo(recipe)
+    missing = (item for item, images in pending if images is not None)
+    for number, item in enumerate(missing):
+        span = slice(number * each, (number + 1) * each)
+        item.tokens = upright(class_vectors[span], patches[span], recipe)
+
+
+def _remember(store: TokenStore, digests: list[tuple[PhotoFile, str]]) -> None:
+    store.index.remember([(file.path, sha256) for file, sha256 in digests])
+    digests.clear()
+
+
+class _Clock:
+    """Says after the first batch how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.said = total, 0, False
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        left = self.total - self.done - 1
+        if not self.said and left > 0:
+            seconds = time.monotonic() - self.started
+            log.info("The first photo took %.1f s; about %.0f s for the %d left.", seconds, seconds * left, left)
+        self.said = True
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,163 @@
+"""A store of tokens: one checked file a photo, and an index that knows a photo's digest without reading it.
+
+    <store>/<identity>/identity.json
+    <store>/<identity>/<aa>/<photo sha256>.safetensors
+    <store>/index.sqlite
+"""
+
+import json
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.engine import Engine
+from herbage.backbones.views import NORMALISATION
+from herbage.errors import TokensCorrupt, TokensStale
+from herbage.files import write_whole
+from herbage.recipe import Recipe
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class TokensIdentity:
+    """What must match for a token file to be used; `digest` names its folder."""
+
+    weights: str
+    crops: str
+    grid: int
+    views: int
+    blur_sigma: float
+    keep: str
+    dtype: str
+    normalisation: str = NORMALISATION
+    layer: str = "last, after the final norm"
+    positions: str = "bicubic, as transformers"
+
+    @classmethod
+    def of(cls, backbone: Backbone, recipe: Recipe, *, full_precision: bool) -> Self:
+        """The identity of tokens that this backbone and recipe give; kept in float32 where full precision is asked."""
+        return cls(
+            weights=backbone.digest,
+            crops=recipe.crops,
+            grid=recipe.grid,
+            views=recipe.views,
+            blur_sigma=recipe.blur_sigma,
+            keep=recipe.keep,
+            dtype="float32" if full_precision else "float16",
+        )
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the sha256 of all fields."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class TokenStore:
+    """The tokens of one identity below one folder. Other identities beside it are left alone.
+
+    Several processes may fill one store: a file is written under a name of its own, flushed, and renamed.
+    """
+
+    def __init__(self, root: str | Path, identity: TokensIdentity, engine: Engine) -> None:
+        self.root = Path(root)
+        self.identity = identity
+        self.engine = engine
+        self.folder = self.root / identity.digest
+        self.index = PhotoIndex(self.root / "index.sqlite")
+
+    def path(self, photo_sha256: str) -> Path:
+        """Where the tokens of the photo with this digest stand."""
+        return self.folder / photo_sha256[:2] / f"{photo_sha256}.safetensors"
+
+    def __contains__(self, photo_sha256: str) -> bool:
+        return self.path(photo_sha256).is_file()
+
+    def save(self, photo_sha256: str, tokens: Float[Tensor, "view kept width"]) -> None:
+        """Keep a photo's tokens, in the identity's type; the file appears whole or not at all."""
+        record = self.folder / "identity.json"
+        if not record.is_file():
+            write_whole(record, json.dumps(asdict(self.identity), indent=2))
+        kept = tokens.to(DTYPES[self.identity.dtype]).contiguous()
+        if not torch.isfinite(kept).all():
+            raise TokensCorrupt(f"The backbone gave tokens that are not finite in {self.identity.dtype}.")
+        metadata = {
+            "photo": photo_sha256,
+            "identity": self.identity.digest,
+            "crc32": _crc32(kept),
+            "engine": json.dumps(self.engine.record()),
+        }
+        write_whole(self.path(photo_sha256), save({"tokens": kept}, metadata))
+
+    def load(self, photo_sha256: str) -> Float[Tensor, "view kept width"]:
+        """A photo's tokens as kept; raises TokensCorrupt for a damaged file and TokensStale for a foreign one."""
+        path = self.path(photo_sha256)
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tokens: Tensor = file.get_tensor("tokens")
+        except (SafetensorError, OSError) as error:
+            raise TokensCorrupt(f"{path} is not a whole token file ({error}); extract does it again.") from error
+        if metadata.get("identity") != self.identity.digest or metadata.get("photo") != photo_sha256:
+            raise TokensStale(
+                f"{path} holds tokens of photo {metadata.get('photo')} with identity {metadata.get('identity')}, "
+                f"expected {photo_sha256} with {self.identity.digest}; extract does it again."
+            )
+        if metadata.get("crc32") != _crc32(tokens):
+            raise TokensCorrupt(f"{path} was changed after it was written (its checksum differs); extract does it again.")
+        return tokens
+
+    def discard(self, photo_sha256: str) -> None:
+        """Take a damaged file away."""
+        with suppress(FileNotFoundError):
+            self.path(photo_sha256).unlink()
+
+
+class PhotoIndex:
+    """From a photo's path, size and modification time to the sha256 of its bytes; a cache, safe to delete."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def find(self, photo: Path) -> str | None:
+        """The digest of the file as it now stands, where it is known."""
+        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection:
+            row = connection.execute(
+                "SELECT sha256 FROM photo WHERE path = ? AND size = ? AND mtime_ns = ?", self._key(photo)
+            ).fetchone()
+            return None if row is None else str(row[0])
+        return None
+
+    def remember(self, photos: list[tuple[Path, str]]) -> None:
+        """Note the digests of these files; an index that cannot be written costs time, not results."""
+        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection, connection:
+            rows = [(*self._key(path), digest) for path, digest in photos]
+            connection.executemany("INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?)", rows)
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=10)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS photo (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT)"
+        )
+        return connection
+
+    def _key(self, photo: Path) -> tuple[str, int, int]:
+        status = photo.stat()
+        return str(photo.resolve()), status.st_size, status.st_mtime_ns
+
+
+def _crc32(tokens: Tensor) -> str:
+    data: Any = tokens.contiguous().view(torch.uint8).numpy().data
+    return f"{zlib.crc32(data):08x}"
