@@ -28,19 +28,19 @@ def balance(raw_g: Float[np.ndarray, "*photo 5"]) -> Float[np.ndarray, "*photo 5
     subject to being at least 0; Total and GDM are their sums. The problem is strictly convex, so its optimum is the
     best feasible one among the least-squares solutions on the 8 subsets of free components (exact, no iteration).
     """
-    raw = np.asarray(raw_g, dtype=float)
-    best = np.zeros((*raw.shape[:-1], 3))
-    best_loss = np.einsum("...t,t->...", raw**2, SCORE_WEIGHTS)
+    raw = np.asarray(raw_g, dtype=float).reshape(-1, len(TARGETS))
+    best = np.zeros((len(raw), 3))
+    best_loss = raw**2 @ SCORE_WEIGHTS
     root = np.sqrt(SCORE_WEIGHTS)[:, None]
     for size in (1, 2, 3):
         for free in combinations(range(3), size):
             solve = np.linalg.pinv(root * SUMS[:, free]) * root.T
             components = np.zeros_like(best)
-            components[..., list(free)] = raw @ solve.T
-            loss = np.einsum("...t,t->...", (components @ SUMS.T - raw) ** 2, SCORE_WEIGHTS)
+            components[:, list(free)] = raw @ solve.T
+            loss = (components @ SUMS.T - raw) ** 2 @ SCORE_WEIGHTS
             better = (components >= 0).all(-1) & (loss < best_loss)
             best[better], best_loss[better] = components[better], loss[better]
-    return best @ SUMS.T
+    return (best @ SUMS.T).reshape(np.shape(raw_g))
 
 
 def g_per_m2(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[np.ndarray, "*any"]:

@@ -35,7 +35,7 @@ def open_backbone(name: str | Path, *, device: Device = "auto", precision: Preci
     if str(name) == "texture":
         from herbage.backbones.texture import TextureBackbone
 
-        return TextureBackbone()
+        return TextureBackbone(precision)
     from herbage.backbones.dinov2 import Dinov2Backbone
 
     return Dinov2Backbone(str(name), device=device, precision=precision)

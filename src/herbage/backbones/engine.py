@@ -2,48 +2,56 @@
 
 import platform
 from dataclasses import asdict, dataclass
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from herbage.errors import DeviceMissing
 
+if TYPE_CHECKING:
+    import torch
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What computed some tokens. Equal engines on one machine give equal bytes; others may differ in the last bits."""
+    """What computed some tokens. Equal engines on one machine give equal bytes; others may differ in the last bits.
+
+    `tokens` is the type that tokens are kept in: float16, or float32 where fp32 was asked for by name.
+    """
 
     library: str
     device: str
     precision: str
+    tokens: str
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> "torch.dtype":
         """The type the backbone computes in."""
-        return DTYPES[self.precision]
+        import torch
+
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     def record(self) -> dict[str, str]:
         """As written beside tokens and into models."""
         return asdict(self)
 
 
-def resolve_engine(device: Device = "auto", precision: Precision = "auto", *, library: str = "") -> Engine:
+def resolve_engine(device: Device = "auto", precision: Precision = "auto", *, library: str) -> Engine:
     """The engine that these choices mean on this machine; raises DeviceMissing for what it does not have."""
     found = _device(device)
-    library = library or f"torch {torch.__version__}"
+    tokens = "float32" if precision == "fp32" else "float16"
     if precision == "auto":
-        return Engine(library, found, _fastest(found))
+        return Engine(library, found, _fastest(found), tokens)
     if found == "cpu" and precision == "fp16":
         raise DeviceMissing("--precision fp16 needs a GPU; on a CPU use auto, bf16 or fp32.")
-    return Engine(library, found, precision)
+    return Engine(library, found, precision, tokens)
 
 
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bf16 in hardware (AVX-512 BF16, AMX, or Arm's BF16)."""
+    import torch
+
     if platform.machine() in ("x86_64", "AMD64"):
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     try:
@@ -54,6 +62,8 @@ def cpu_has_bf16() -> bool:
 
 
 def _device(device: Device) -> str:
+    import torch
+
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if has[name])
@@ -65,6 +75,8 @@ def _device(device: Device) -> str:
 
 def _fastest(device: str) -> str:
     if device == "cuda":
+        import torch
+
         return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
     if device == "mps":
         return "fp16"

@@ -4,13 +4,14 @@ A floor that every real backbone should beat, and what the demo runs on.
 """
 
 import hashlib
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from herbage.backbones.engine import Engine
+from herbage.backbones.engine import Precision, resolve_engine
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 
 VERSION = "texture 1"
@@ -46,7 +47,10 @@ class TextureBackbone:
     patch_px = PATCH_PX
     width = len(NAMES)
     batch_images = 1
-    engine = Engine(VERSION, "cpu", "fp32")
+
+    def __init__(self, precision: Precision = "auto") -> None:
+        # It always computes in fp32 on the CPU; the precision asked for decides how its tokens are kept.
+        self.engine = replace(resolve_engine("cpu", precision, library=VERSION), precision="fp32")
 
     @torch.inference_mode()
     def __call__(

@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.backbone import Backbone
-from herbage.backbones.texture import TextureBackbone
 from herbage.heads.heads import Heads, fit_heads
-from herbage.heads.ridge import choose_alpha
 from herbage.judging.folds import Folds, refuse_leak
-from herbage.recipe import Recipe, RidgeSettings, load_recipe
+from herbage.recipe import Recipe
 from herbage.targets import balance
 
 

@@ -38,10 +38,14 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class Photo:
-    """An opened photo: sha256 of its file, its facts, and its bytes, decoded only when pixels are asked for."""
+    """An opened photo: sha256 of its file, its facts, and its bytes, decoded only when pixels are asked for.
+
+    `aspect` is width over height as the photo stands upright.
+    """
 
     file: PhotoFile
     sha256: str
+    aspect: float
     facts: PhotoFacts
     content: bytes
 
@@ -70,6 +74,7 @@ def open_photo(file: PhotoFile) -> Photo:
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
             facts = _facts(image)
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
     except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
@@ -78,7 +83,8 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoTooLarge(
             f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
         )
-    return Photo(file, hashlib.sha256(content).hexdigest(), facts, content)
+    aspect = height / width if turned else width / height
+    return Photo(file, hashlib.sha256(content).hexdigest(), aspect, facts, content)
 
 
 def find_photos(where: str | Path) -> list[PhotoFile]:

@@ -18,12 +18,13 @@ from herbage.backbones.views import grid_shape, images_per_photo, look, upright
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
-from herbage.tokens.store import DTYPES, TokenStore
+from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")
 
 DECODERS = 2
 LOOK_AHEAD = 4
+TOKEN_DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass
@@ -94,7 +95,7 @@ def stream_tokens(
 def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
     """Say how many photos there are, how many are missing, and how much disk they will take; returns the missing."""
     missing = sum(not is_stored(file, store) for file in files)
-    size = missing * token_bytes(backbone, recipe, store)
+    size = missing * token_bytes(backbone, recipe)
     log.info(
         "%d photos: %d in the store, %d to extract with %s (%s), about %s of disk",
         len(files), len(files) - missing, missing, backbone.name, backbone.engine.precision, _size(size),
@@ -112,11 +113,11 @@ def is_stored(file: PhotoFile, store: TokenStore) -> bool:
     return digest is not None and digest in store
 
 
-def token_bytes(backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
+def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
     """Bytes of one photo's tokens."""
     rows, columns = grid_shape(recipe)
     kept = rows * columns if recipe.keep == "patch" else columns // recipe.grid
-    return recipe.views * kept * backbone.width * DTYPES[store.identity.dtype].itemsize
+    return recipe.views * kept * backbone.width * TOKEN_DTYPES[backbone.engine.tokens].itemsize
 
 
 def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
@@ -170,7 +171,13 @@ def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, rec
     missing = (item for item, images in pending if images is not None)
     for number, item in enumerate(missing):
         span = slice(number * each, (number + 1) * each)
-        item.tokens = upright(class_vectors[span], patches[span], recipe)
+        # In the type that a store would keep, so that a store changes no result.
+        item.tokens = upright(class_vectors[span], patches[span], recipe).to(TOKEN_DTYPES[backbone.engine.tokens])
+        if not item.tokens.isfinite().all():
+            raise TokensCorrupt(
+                f"The backbone gave tokens of {item.file.name} that are not finite in {backbone.engine.tokens}; "
+                f"try --precision fp32."
+            )
 
 
 def _remember(store: TokenStore, digests: list[tuple[PhotoFile, str]]) -> None:
@@ -189,8 +196,8 @@ class _Clock:
 
     def __exit__(self, *_: object) -> None:
         left = self.total - self.done - 1
-        if not self.said and left > 0:
-            seconds = time.monotonic() - self.started
+        seconds = time.monotonic() - self.started
+        if not self.said and seconds * left > 5:
             log.info("The first photo took %.1f s; about %.0f s for the %d left.", seconds, seconds * left, left)
         self.said = True
 

@@ -21,13 +21,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.engine import Engine
 from herbage.backbones.views import NORMALISATION
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_whole
 from herbage.recipe import Recipe
-
-DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,8 @@ class TokensIdentity:
     positions: str = "bicubic, as transformers"
 
     @classmethod
-    def of(cls, backbone: Backbone, recipe: Recipe, *, full_precision: bool) -> Self:
-        """The identity of tokens that this backbone and recipe give; kept in float32 where full precision is asked."""
+    def of(cls, backbone: Backbone, recipe: Recipe) -> Self:
+        """The identity of the tokens that this backbone and recipe give."""
         return cls(
             weights=backbone.digest,
             crops=recipe.crops,
@@ -55,7 +52,7 @@ class TokensIdentity:
             views=recipe.views,
             blur_sigma=recipe.blur_sigma,
             keep=recipe.keep,
-            dtype="float32" if full_precision else "float16",
+            dtype=backbone.engine.tokens,
         )
 
     @property
@@ -70,11 +67,11 @@ class TokenStore:
     Several processes may fill one store: a file is written under a name of its own, flushed, and renamed.
     """
 
-    def __init__(self, root: str | Path, identity: TokensIdentity, engine: Engine) -> None:
+    def __init__(self, root: str | Path, backbone: Backbone, recipe: Recipe) -> None:
         self.root = Path(root)
-        self.identity = identity
-        self.engine = engine
-        self.folder = self.root / identity.digest
+        self.identity = TokensIdentity.of(backbone, recipe)
+        self.engine = backbone.engine
+        self.folder = self.root / self.identity.digest
         self.index = PhotoIndex(self.root / "index.sqlite")
 
     def path(self, photo_sha256: str) -> Path:
@@ -85,20 +82,17 @@ class TokenStore:
         return self.path(photo_sha256).is_file()
 
     def save(self, photo_sha256: str, tokens: Float[Tensor, "view kept width"]) -> None:
-        """Keep a photo's tokens, in the identity's type; the file appears whole or not at all."""
+        """Keep a photo's tokens; the file appears whole or not at all."""
         record = self.folder / "identity.json"
         if not record.is_file():
             write_whole(record, json.dumps(asdict(self.identity), indent=2))
-        kept = tokens.to(DTYPES[self.identity.dtype]).contiguous()
-        if not torch.isfinite(kept).all():
-            raise TokensCorrupt(f"The backbone gave tokens that are not finite in {self.identity.dtype}.")
         metadata = {
             "photo": photo_sha256,
             "identity": self.identity.digest,
-            "crc32": _crc32(kept),
+            "crc32": _crc32(tokens),
             "engine": json.dumps(self.engine.record()),
         }
-        write_whole(self.path(photo_sha256), save({"tokens": kept}, metadata))
+        write_whole(self.path(photo_sha256), save({"tokens": tokens.contiguous()}, metadata))
 
     def load(self, photo_sha256: str) -> Float[Tensor, "view kept width"]:
         """A photo's tokens as kept; raises TokensCorrupt for a damaged file and TokensStale for a foreign one."""

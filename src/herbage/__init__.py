@@ -1,0 +1,56 @@
+"""How much pasture stands in a top-view photo: five dry weights, with intervals and a map.
+
+    import herbage
+
+    model = herbage.train("train.csv", photos="photos/", recipe="field", backbone="facebook/dinov2-giant")
+    frame = model.predict("new_photos/")
+    estimate = model.estimate("new_photos/a.jpg")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Backbone": "herbage.backbones.backbone",
+    "Estimate": "herbage.model.estimate",
+    "HerbageError": "herbage.errors",
+    "HerbageModel": "herbage.model.model",
+    "Recipe": "herbage.recipe",
+    "TARGETS": "herbage.targets",
+    "extract": "herbage.steps",
+    "import_heads": "herbage.steps",
+    "load_recipe": "herbage.recipe",
+    "open_backbone": "herbage.backbones.backbone",
+    "predict": "herbage.steps",
+    "score": "herbage.steps",
+    "submit": "herbage.steps",
+    "train": "herbage.steps",
+    "weighted_r2": "herbage.judging.scoring",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from herbage.backbones.backbone import Backbone, open_backbone
+    from herbage.errors import HerbageError
+    from herbage.judging.scoring import weighted_r2
+    from herbage.model.estimate import Estimate
+    from herbage.model.model import HerbageModel
+    from herbage.recipe import Recipe, load_recipe
+    from herbage.steps import extract, import_heads, predict, score, submit, train
+    from herbage.targets import TARGETS
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, fetched when it is first used, so that `import herbage` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'herbage' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

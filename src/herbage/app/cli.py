@@ -1,0 +1,488 @@
+"""The command line: thin over herbage.steps. Results go to standard output, everything else to standard error."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+
+import herbage
+from herbage.backbones.engine import Device, Precision
+from herbage.errors import HerbageError
+
+if TYPE_CHECKING:
+    from herbage.model.config import ScoreRecord
+
+DONE, SOME_FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+app = App(
+    name="herbage",
+    help="How much pasture stands in a top-view photo: dry weights in grams, with intervals and a map.",
+    version=herbage.__version__,
+    help_format="plaintext",
+)
+console = Console(stderr=True, highlight=False)
+
+
+@Parameter(name="*", group=Group("How it runs", sort_key=10))
+@dataclass(frozen=True)
+class Engine:
+    """How the backbone runs.
+
+    Parameters
+    ----------
+    backbone
+        `texture` (embedded, no download), a hub id, or a folder; by default the recipe's or the model's own.
+    device
+        Where it computes.
+    precision
+        What it computes in; auto is the fastest this machine has. With fp32 the tokens are kept in fp32 too.
+    """
+
+    backbone: str | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+
+    def options(self) -> dict[str, Any]:
+        """As the steps take them."""
+        return {"backbone": self.backbone, "device": self.device, "precision": self.precision}
+
+
+Quiet = Annotated[bool, Parameter(negative="", help="No progress and no remarks, warnings only.")]
+Overwrite = Annotated[bool, Parameter(negative="", help="Replace what stands at the output.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Machine-readable output.")]
+
+
+@app.command
+def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet = False) -> int:
+    """Draw swards of known weight and run the whole story on them, with the embedded backbone.
+
+    Examples:
+        herbage demo --out demo
+    """
+    from herbage.app.demo import run_demo
+
+    _listen(quiet)
+    print(run_demo(out, overwrite=overwrite, track=_tracker(quiet)))
+    return DONE
+
+
+@app.command
+def extract(
+    photos: Path,
+    *,
+    store: Path,
+    recipe: str = "field",
+    shard: str | None = None,
+    status: Annotated[bool, Parameter(negative="")] = False,
+    engine: Engine = Engine(),
+    quiet: Quiet = False,
+) -> int:
+    """Fill a token store; run again, it does only what is missing.
+
+    Examples:
+        herbage extract photos/ --store tokens/ --recipe seed
+        herbage extract photos/ --store tokens/ --shard 3/16
+        herbage extract photos/ --store tokens/ --status
+
+    Parameters
+    ----------
+    photos
+        A folder (searched below), a photo, or a text file of paths.
+    store
+        The folder that keeps the tokens.
+    recipe
+        seed, field, or a TOML file.
+    shard
+        i/n: only every n-th photo, so that n processes or machines share the work. Counting i from 0 or 1 both work.
+    status
+        Only say how many photos there are and how many have no tokens yet.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    if status:
+        total, missing = steps.extraction_status(photos, store=store, recipe=recipe, **engine.options())
+        print(f"{total} photos, {total - missing} in the store, {missing} missing")
+        return DONE
+    done = steps.extract(
+        photos, store=store, recipe=recipe, shard=shard, track=_tracker(quiet), **engine.options()
+    )
+    print(f"{done.made} photos extracted, {done.present} were in the store, {len(done.failed)} failed")
+    return _failures(done.failed)
+
+
+@app.command
+def train(
+    table: Path,
+    *,
+    photos: Path,
+    model: Path,
+    recipe: str = "field",
+    store: Path | None = None,
+    folds: int = 5,
+    group_by: str | None = None,
+    seed: int = 0,
+    quadrat_area: float = 0.21,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train all heads on a weighed table and write the model, its out-of-fold table and its report.
+
+    Examples:
+        herbage train train.csv --photos photos/ --model model/
+        herbage train train.csv --photos photos/ --model model/ --recipe seed --backbone ./dinov2-giant
+        herbage train mine.csv --photos photos/ --model model/ --group-by Farm,Date --quadrat-area 0.25
+
+    Parameters
+    ----------
+    table
+        Long form (image_path, target_name, target) or wide form (image_path and the five target columns).
+    photos
+        The folder below which image_path is looked up.
+    model
+        The model folder to write.
+    recipe
+        seed, field, or a TOML file.
+    store
+        The folder that keeps the tokens; by default tokens/ beside the model.
+    folds
+        How many folds judge each other.
+    group_by
+        Columns, with commas between: photos that share them are never split. By default State,Sampling_Date.
+    seed
+        Of the training; the folds' own seed is in the recipe.
+    quadrat_area
+        Square metres that a photo shows and a weight stands for.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    trained = steps.train(
+        table,
+        photos=photos,
+        model=model,
+        recipe=recipe,
+        store=store,
+        folds=folds,
+        group_by=None if group_by is None else [c.strip() for c in group_by.split(",") if c.strip()],
+        seed=seed,
+        quadrat_area_m2=quadrat_area,
+        overwrite=overwrite,
+        track=_tracker(quiet),
+        **engine.options(),
+    )
+    assert trained.about.score is not None
+    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **trained.about.floors}))
+    print(f"\nModel: {model}   report: {model / 'report.html'}")
+    return _failures(trained.dropped)
+
+
+@app.command
+def score(
+    models: Annotated[list[str], Parameter(negative="")],
+    /,
+    *,
+    table: Path | None = None,
+    photos: Path | None = None,
+    engine: Engine = Engine(),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """The out-of-fold score of a model, or its score on a new weighed table; of two models also their difference.
+
+    Examples:
+        herbage score model/
+        herbage score model-a/ model-b/ --json
+        herbage score model/ --table new.csv --photos new_photos/
+
+    Parameters
+    ----------
+    models
+        Model folders or hub ids.
+    table
+        A new weighed table to judge by, instead of the out-of-fold estimates.
+    photos
+        The folder of the new table's photos.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    scored, difference = steps.score(models, table=table, photos=photos, track=_tracker(quiet), **engine.options())
+    if as_json:
+        plain: dict[str, Any] = {
+            "models": [
+                {
+                    "model": one.name,
+                    **one.score.model_dump(mode="json"),
+                    "floors": {name: floor.model_dump(mode="json") for name, floor in one.floors.items()},
+                }
+                for one in scored
+            ]
+        }
+        if difference is not None:
+            plain["difference"] = difference._asdict()
+        print(json.dumps(plain, indent=2))
+    else:
+        for one in scored:
+            print(score_table({one.name: one.score, **one.floors}))
+            print()
+        if difference is not None:
+            print(
+                f"{scored[1].name} less {scored[0].name}: {difference.value:+.3f} weighted R2, "
+                f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
+            )
+    return _failures({name: why for one in scored for name, why in one.failed.items()}, to_stdout=not as_json)
+
+
+@app.command
+def predict(
+    model: str,
+    photos: Path,
+    *,
+    out: Path,
+    maps: Annotated[bool, Parameter(negative="")] = False,
+    level: float = 0.9,
+    quadrat_area: float | None = None,
+    round_coordinates: int | None = None,
+    no_coordinates: Annotated[bool, Parameter(negative="")] = False,
+    store: Path | None = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Estimate photos: predictions.csv, photos.geojson, report.html, and with --maps a picture a photo.
+
+    Examples:
+        herbage predict model/ new_photos/ --out results/ --maps
+        herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    photos
+        A folder (searched below), a photo, or a text file of paths.
+    out
+        The folder for the results.
+    maps
+        Write maps/*.png: where the weight stands, over each photo.
+    level
+        How often the intervals should hold.
+    quadrat_area
+        Square metres that these photos show, where it differs from the training photos.
+    round_coordinates
+        Digits to keep of latitude and longitude, for privacy.
+    no_coordinates
+        Leave latitude and longitude out.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    done = steps.predict(
+        model,
+        photos,
+        out=out,
+        maps=maps,
+        level=level,
+        quadrat_area_m2=quadrat_area,
+        coordinates=not no_coordinates,
+        round_coordinates=round_coordinates,
+        store=store,
+        overwrite=overwrite,
+        track=_tracker(quiet),
+        **engine.options(),
+    )
+    print(f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS: {out}")
+    return _failures(done.failed)
+
+
+@app.command
+def submit(
+    model: str,
+    test_csv: Path,
+    *,
+    photos: Path,
+    out: Path,
+    store: Path | None = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write the competition's submission.csv.
+
+    Examples:
+        herbage submit model/ test.csv --photos test/ --out submission.csv
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    test_csv
+        sample_id, image_path, target_name.
+    photos
+        The folder below which image_path is looked up.
+    out
+        The file to write.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    failed = steps.submit(
+        model,
+        test_csv,
+        photos=photos,
+        out=out,
+        store=store,
+        overwrite=overwrite,
+        track=_tracker(quiet),
+        **engine.options(),
+    )
+    print(f"Wrote {out}" + (f"; {len(failed)} unreadable photos were given the mean" if failed else ""))
+    return _failures(failed)
+
+
+@app.command
+def import_heads(
+    folder: Path, *, model: Path, engine: Engine = Engine(), overwrite: Overwrite = False, quiet: Quiet = False
+) -> int:
+    """Make a model of the public notebook's checkpoints, without running any code in them.
+
+    Examples:
+        herbage import-heads checkpoints/ --backbone facebook/dinov2-giant --model model/
+
+    Parameters
+    ----------
+    folder
+        Holds target0 to target4, each with fold0.pt to fold4.pt.
+    model
+        The model folder to write.
+    """
+    from herbage import steps
+
+    _listen(quiet)
+    options = {**engine.options(), "backbone": engine.backbone or "facebook/dinov2-giant"}
+    steps.import_heads(folder, model=model, overwrite=overwrite, **options)
+    print(f"Model: {model}")
+    return DONE
+
+
+@app.command
+def check(*, as_json: Json = False) -> int:
+    """Say what this machine has, and how to get what is missing.
+
+    Examples:
+        herbage check
+        herbage check --json
+    """
+    from herbage.app.machine import describe_machine
+
+    facts = describe_machine()
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        width = max(map(len, facts))
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+    return DONE
+
+
+def main() -> None:
+    """Run a command and exit: 0 done, 1 some photos failed, 2 the call or its input is wrong, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of a command."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except CycloptsError as error:
+        console.print(f"herbage: {error}".rstrip(), style="red", markup=False, soft_wrap=True)
+        console.print("Try `herbage --help`, or `herbage COMMAND --help`.", markup=False)
+    except HerbageError as error:
+        console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print("Interrupted; finished work is kept.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
+    return WRONG
+
+
+def score_table(scores: "dict[str, ScoreRecord]") -> str:
+    """Weighted R2 and each target's R2, a row a name; n/a where a target never varies."""
+    from herbage.targets import TARGETS
+
+    names = ["", "weighted R2", *(t.removesuffix("_g") for t in TARGETS)]
+    rows = [
+        [name, _r2(record.weighted_r2), *(_r2(record.targets[t].r2) for t in TARGETS)]
+        for name, record in scores.items()
+    ]
+    widths = [max(len(row[c]) for row in [names, *rows]) for c in range(len(names))]
+    lines = [[f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))] for row in [names, *rows]]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def _r2(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+class _Remarks(logging.Handler):
+    """Prints above a progress bar, if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else ""
+        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+
+
+def _listen(quiet: bool) -> None:
+    """Send herbage's remarks to standard error."""
+    log = logging.getLogger("herbage")
+    log.handlers = [_Remarks()]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.propagate = False
+
+
+def _tracker(quiet: bool) -> Any:
+    """Progress with rate and time left on a terminal; nothing elsewhere."""
+
+    def track(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
+        if quiet or not console.is_terminal:
+            yield from items
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(description, total=total, rate="")
+            for item in items:
+                speed = progress.tasks[task].speed
+                progress.update(task, advance=1, rate=f"{speed:.2f} photos/s" if speed else "")
+                yield item
+
+    return track
+
+
+def _failures(failed: dict[str, str], *, to_stdout: bool = True) -> int:
+    """List the photos that failed, a line each with its reason."""
+    for why in failed.values():
+        print(f"failed: {why}", file=sys.stdout if to_stdout else sys.stderr)
+    return SOME_FAILED if failed else DONE

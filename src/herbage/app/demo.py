@@ -1,0 +1,127 @@
+"""The demo: swards drawn with known weights, and the whole story told on them."""
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+
+from herbage import steps
+from herbage.files import refuse_existing
+from herbage.judging.scoring import score_estimates
+from herbage.photos.drawing import Light, draw_sward
+from herbage.targets import TARGETS
+
+log = logging.getLogger("herbage")
+
+GROUPS, PHOTOS_A_GROUP, TEST_GROUPS = 12, 4, 3
+STATES = ("Tas", "Vic", "NSW", "WA")
+QUALITY = 90
+
+
+def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
+    """Draw, train `field` and `seed`, predict, submit; returns a table of what was written and both scores."""
+    refuse_existing(out, overwrite=overwrite)
+    log.info("Drawing %d swards in %d groups", GROUPS * PHOTOS_A_GROUP, GROUPS)
+    truth = draw_photos(out / "photos")
+    frame = pd.DataFrame(truth)
+    test = frame["group"] >= GROUPS - TEST_GROUPS
+    _long_table(frame[~test]).to_csv(out / "train.csv", index=False, lineterminator="\n")
+    asked = _long_table(frame[test])[["sample_id", "image_path", "target_name"]]
+    asked.to_csv(out / "test.csv", index=False, lineterminator="\n")
+
+    photos, models = out / "photos", {"field": out / "model", "seed": out / "model-seed"}
+    for recipe, place in models.items():
+        steps.train(
+            out / "train.csv", photos=photos, model=place, recipe=recipe, backbone="texture", overwrite=True, track=track
+        )
+    steps.predict(models["field"], photos, out=out / "results", maps=True, overwrite=True, track=track)
+    steps.submit(models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", overwrite=True, track=track)
+    return _summary(out, models, frame[test].reset_index(drop=True))
+
+
+def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
+    """Draw the swards as JPEGs with EXIF time (and GPS in most groups); a record of the truth a photo."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    records: list[dict[str, object]] = []
+    for group in range(GROUPS):
+        state = STATES[group % len(STATES)]
+        day = datetime(2025, 3, 1, 9) + timedelta(days=int(17 * group + rng.integers(0, 9)))
+        light, lush = Light.draw(rng), rng.uniform(0.35, 1.0)
+        where = (-38.0 - rng.uniform(0, 3), 145.0 + rng.uniform(0, 2)) if group % 4 else None
+        for number in range(PHOTOS_A_GROUP):
+            green = 60 * lush * rng.uniform(0.25, 1)
+            clover = 22 * rng.uniform(0, 1) ** 2 * (rng.uniform() > 0.35)
+            sward = draw_sward(rng, light, green=green, dead=28 * rng.uniform(0.05, 1) * (1.2 - lush), clover=clover)
+            name = f"sward_{group * PHOTOS_A_GROUP + number:02d}.jpg"
+            taken = day + timedelta(minutes=7 * number)
+            sward.image.save(folder / name, quality=QUALITY, exif=_exif(taken, where, number))
+            records.append(
+                {
+                    "image_path": f"photos/{name}",
+                    "group": group,
+                    "State": state,
+                    "Sampling_Date": f"{day.year}/{day.month}/{day.day}",
+                    **dict(zip(TARGETS, sward.grams.round(4).tolist(), strict=True)),
+                }
+            )
+    return records
+
+
+def _exif(taken: datetime, where: tuple[float, float] | None, number: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"{taken:%Y:%m:%d %H:%M:%S}"
+    if where is not None:
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        for degrees, tag, reference, signs in (
+            (where[0] + 1e-4 * number, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "NS"),
+            (where[1] + 1e-4 * number, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "EW"),
+        ):
+            whole, minutes = divmod(abs(degrees) * 60, 60)
+            gps[reference] = signs[degrees < 0]
+            gps[tag] = (IFDRational(int(whole)), IFDRational(int(minutes)), IFDRational(round(minutes % 1 * 60, 3)))
+    return exif
+
+
+def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """The competition's columns, five rows a photo."""
+    long = frame.melt(
+        id_vars=["image_path", "Sampling_Date", "State"], value_vars=list(TARGETS), var_name="target_name", value_name="target"
+    )
+    long["sample_id"] = long["image_path"].map(lambda path: Path(path).stem) + "__" + long["target_name"]
+    long = long.sort_values("image_path", kind="stable")
+    return long[["sample_id", "image_path", "Sampling_Date", "State", "target_name", "target"]]
+
+
+def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
+    truth = test[list(TARGETS)].to_numpy(float)
+    lines = [f"Weighted R2 against the drawn truth of {len(test)} photos never trained on:"]
+    mean: Float[np.ndarray, "5"] | None = None
+    for recipe, place in models.items():
+        model = steps.HerbageModel.from_pretrained(place)
+        files = [steps.PhotoFile(path, out / path) for path in test["image_path"]]
+        grams = np.stack([e.grams for e, _ in model.estimates(files, model.open_backbone())])
+        assert model.about.training is not None
+        assert model.about.score is not None
+        mean = np.array(model.about.training.mean_g)
+        drawn = score_estimates(truth, grams).weighted_r2
+        lines.append(f"  {recipe:<20} {drawn:6.3f}   (out of fold on the training photos {model.about.score.weighted_r2:.3f})")
+    floor = score_estimates(truth, np.broadcast_to(mean, truth.shape)) if mean is not None else None
+    lines.append(f"  {'each target’s mean':<20} {floor.weighted_r2 if floor else float('nan'):6.3f}")
+    lines.append(f"\nWritten to {out}:")
+    for name, what in (
+        ("photos/", f"{len(list((out / 'photos').glob('*.jpg')))} drawn swards"),
+        ("train.csv, test.csv", "their tables"),
+        ("model/, model-seed/", "the models, each with its card, out-of-fold table and report.html"),
+        ("results/", "predictions.csv, maps/, photos.geojson, report.html: open this one first"),
+        ("submission.csv", "the competition's file"),
+    ):
+        lines.append(f"  {name:<22} {what}")
+    return "\n".join(lines)
+
+

@@ -1,0 +1,57 @@
+"""What this machine has: versions, devices, precisions, and what is missing with how to get it."""
+
+import importlib.util
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import herbage
+
+LIBRARIES = ("torch", "transformers", "safetensors", "pillow", "pandas", "scikit-learn", "matplotlib")
+
+
+def describe_machine() -> dict[str, str]:
+    """Facts by name, in the order to print them; what is missing says how to get it."""
+    import torch
+
+    from herbage.backbones.engine import resolve_engine
+
+    engine = resolve_engine(library="torch")
+    facts = {
+        "herbage": herbage.__version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch",
+        "memory": _memory(),
+        "device": f"{engine.device}, auto precision {engine.precision}",
+    }
+    if engine.device == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name()
+    facts |= {name: _version(name) for name in LIBRARIES}
+    facts["backbone texture"] = "ready, needs no weights"
+    facts["backbone facebook/dinov2-giant"] = _giant()
+    if importlib.util.find_spec("torchvision"):
+        facts["torchvision"] = "installed, though herbage does not use it; a build that does not match torch breaks transformers"
+    return facts
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return f"missing: pip install {name}"
+
+
+def _memory() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB"
+    except (ValueError, OSError):
+        return "unknown"
+
+
+def _giant() -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    name = "facebook/dinov2-giant"
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return "in the hub's cache"
+    return f"not here: `hf download {name} --local-dir DIR` where there is a network (4.5 GB), then `--backbone DIR`"

@@ -1,0 +1,45 @@
+"""Floors: what little effort scores on the same folds. A model that does not beat them is not worth its backbone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from herbage.judging.folds import Folds
+from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.judging.scoring import Score, score_estimates
+from herbage.recipe import Recipe
+
+SENSORS = ("Height_Ave_cm", "Pre_GSHH_NDVI")
+
+TEXTURE_RECIPE = Recipe(
+    name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=True
+)
+"""Its tokens are what `score_floors` wants as `texture_tokens`."""
+
+
+def score_floors(
+    frame: pd.DataFrame,
+    grams: Float[np.ndarray, "photo 5"],
+    folds: Folds,
+    digests: Sequence[str],
+    texture_tokens: Sequence[Tensor],
+) -> dict[str, Score]:
+    """Scores by name: each target's mean; texture with ridge; ridge on height and NDVI where the table has them.
+
+    The last is what a plate meter or a sensor would give. Every floor is out-of-fold, on the folds given.
+    """
+    means = np.stack([grams[folds.fold != fold].mean(0) for fold in folds.fold])
+    floors = {"each target's mean": score_estimates(grams, means)}
+    _, texture = fit_out_of_fold(TEXTURE_RECIPE, texture_tokens, grams, folds, digests, seed=0)
+    floors["texture and ridge"] = score_estimates(grams, texture)
+    sensors = [name for name in SENSORS if name in frame and frame[name].notna().all()]
+    if sensors:
+        values = torch.from_numpy(frame[sensors].to_numpy(float)).float()
+        readings = [row.reshape(1, 1, -1) for row in values]
+        _, estimates = fit_out_of_fold(TEXTURE_RECIPE, readings, grams, folds, digests, seed=0)
+        floors[f"ridge on {' and '.join(sensors)}"] = score_estimates(grams, estimates)
+    return floors

@@ -1,0 +1,89 @@
+"""Estimate: what a model says of one photo, and estimates as the rows of a table."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from herbage.errors import PhotoTooLarge, PhotoUnreadable
+from herbage.photos.photo import PhotoFacts
+from herbage.targets import GDM, TARGETS, TOTAL, g_per_m2, kg_per_ha
+
+COLUMNS = (
+    "photo", "status", *TARGETS,
+    *(f"{target}_{end}" for target in TARGETS for end in ("low", "high")),
+    "Dry_Total_kg_per_ha", "GDM_kg_per_ha", "in_domain", "taken_at", "latitude", "longitude", "message",
+)  # fmt: skip
+"""The columns of predictions.csv, in order."""
+
+
+def _nothing() -> Float[np.ndarray, "5"]:
+    return np.full(len(TARGETS), np.nan)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One photo's dry weights in g a quadrat of `quadrat_area_m2`, with an interval of the given level.
+
+    `map` holds the grams of each target if the whole quadrat looked like that patch, upright, so that its mean over
+    patches is `grams`; None where the heads have no map. `low` and `high` are NaN, and `in_domain` is None, where the
+    model cannot tell. A photo that failed has a `status` of `unreadable` or `skipped`, a message, and NaN figures.
+    """
+
+    photo: str
+    status: str = "ok"
+    grams: Float[np.ndarray, "5"] = field(default_factory=_nothing)
+    low: Float[np.ndarray, "5"] = field(default_factory=_nothing)
+    high: Float[np.ndarray, "5"] = field(default_factory=_nothing)
+    level: float = 0.9
+    quadrat_area_m2: float = math.nan
+    map: Float[np.ndarray, "target row column"] | None = None
+    in_domain: bool | None = None
+    facts: PhotoFacts = PhotoFacts()
+    message: str = ""
+
+    @classmethod
+    def failed(cls, photo: str, failure: PhotoUnreadable) -> "Estimate":
+        """The row of a photo that could not be read, or was skipped for its size."""
+        return cls(photo, "skipped" if isinstance(failure, PhotoTooLarge) else "unreadable", message=str(failure))
+
+    @property
+    def kg_per_ha(self) -> Float[np.ndarray, "5"]:
+        """Kilograms of dry matter a hectare."""
+        return kg_per_ha(self.grams, self.quadrat_area_m2)
+
+    @property
+    def map_g_per_m2(self) -> Float[np.ndarray, "target row column"] | None:
+        """The map in grams a square metre."""
+        return None if self.map is None else g_per_m2(self.map, self.quadrat_area_m2)
+
+    def row(self) -> dict[str, Any]:
+        """The cells of predictions.csv, None where there is nothing to say."""
+        cells: dict[str, Any] = {"photo": self.photo, "status": self.status}
+        for t, target in enumerate(TARGETS):
+            cells[target] = _cell(self.grams[t])
+            cells[f"{target}_low"], cells[f"{target}_high"] = _cell(self.low[t]), _cell(self.high[t])
+        hectare = self.kg_per_ha
+        cells |= {
+            "Dry_Total_kg_per_ha": _cell(hectare[TOTAL]),
+            "GDM_kg_per_ha": _cell(hectare[GDM]),
+            "in_domain": self.in_domain,
+            "taken_at": self.facts.taken_at.isoformat() if self.facts.taken_at else None,
+            "latitude": _cell(self.facts.latitude),
+            "longitude": _cell(self.facts.longitude),
+            "message": self.message or None,
+        }
+        return {column: cells[column] for column in COLUMNS}
+
+
+def estimates_table(estimates: Iterable[Estimate]) -> pd.DataFrame:
+    """Estimates as a table with predictions.csv's columns."""
+    return pd.DataFrame([estimate.row() for estimate in estimates], columns=list(COLUMNS))
+
+
+def _cell(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(float(value), 6)

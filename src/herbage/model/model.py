@@ -1,0 +1,311 @@
+"""HerbageModel: from tokens to an estimate, and to one folder on disk and back."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.engine import Device, Precision
+from herbage.backbones.views import grid_shape
+from herbage.errors import BackboneInvalid, ModelInvalid
+from herbage.files import write_whole
+from herbage.heads.heads import Heads, open_heads
+from herbage.judging.out_of_fold import deliver
+from herbage.model.card import write_card
+from herbage.model.config import ModelConfig, read_config
+from herbage.model.domain import Domain
+from herbage.model.estimate import Estimate, estimates_table
+from herbage.model.intervals import Intervals
+from herbage.photos.photo import PhotoFacts, PhotoFile, find_photos
+from herbage.recipe import Recipe
+from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS
+from herbage.tokens.extraction import Extracted, stream_tokens
+from herbage.tokens.store import TokenStore
+
+log = logging.getLogger("herbage")
+
+LEVEL = 0.9
+"""The default level of intervals."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a trained model knows beside its heads; imported heads know none of it.
+
+    `map_scale_g`: the top of the colour scale by target, so that any two maps of this model compare.
+    """
+
+    intervals: Intervals
+    domain: Domain
+    map_scale_g: Float[np.ndarray, "5"]
+
+
+class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biomass"]):
+    """The trained estimator. Folds and views are averaged; weights are balanced where the recipe says so.
+
+    On disk a folder of `model.safetensors`, `config.json`, `README.md` (the card), and for a trained model `oof.csv`
+    and `report.html`; no pickle. `from_pretrained`, `save_pretrained` and `push_to_hub` follow the Hugging Face habit.
+    """
+
+    def __init__(
+        self,
+        about: ModelConfig,
+        heads: Heads,
+        knowledge: Knowledge | None = None,
+        oof: pd.DataFrame | None = None,
+        report: str | None = None,
+    ) -> None:
+        self.about = about
+        self.heads = heads
+        self.knowledge = knowledge
+        self.oof = oof
+        self.report = report
+        self.dropped: dict[str, str] = {}
+        """Photos of the training table that could not be read, with the reason; known to the training run alone."""
+        self._backbones: dict[tuple[str, str, str], Backbone] = {}
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe it was trained by."""
+        return self.about.recipe
+
+    @property
+    def quadrat_area_m2(self) -> float:
+        """The area of the quadrats it was trained on."""
+        return self.about.training.quadrat_area_m2 if self.about.training else QUADRAT_AREA_M2
+
+    def open_backbone(
+        self, name: str | Path | None = None, *, device: Device = "auto", precision: Precision = "auto"
+    ) -> Backbone:
+        """The model's own backbone, kept open; `name` says where it stands if not where the model remembers it.
+
+        Raises BackboneInvalid where its weights are not those that the heads were trained on.
+        """
+        key = (str(name or self.about.backbone.name), device, precision)
+        if key not in self._backbones:
+            backbone = open_backbone(key[0], device=device, precision=precision)
+            if backbone.digest != self.about.backbone.digest:
+                raise BackboneInvalid(
+                    f"The model's heads were trained on {self.about.backbone.name} (weights "
+                    f"{self.about.backbone.digest[:12]}); {key[0]} has weights {backbone.digest[:12]}. "
+                    f"Give the folder of the right weights with --backbone."
+                )
+            if backbone.engine.record() != self.about.backbone.engine:
+                log.warning(
+                    "This engine (%s) is not the one that the model was trained with (%s): "
+                    "estimates may differ in the last digits.",
+                    ", ".join(backbone.engine.record().values()), ", ".join(self.about.backbone.engine.values()),
+                )  # fmt: skip
+            self._backbones[key] = backbone
+        return self._backbones[key]
+
+    def estimates(
+        self,
+        files: list[PhotoFile],
+        backbone: Backbone,
+        *,
+        level: float = LEVEL,
+        quadrat_area_m2: float | None = None,
+        with_map: bool = False,
+        store: str | Path | None = None,
+    ) -> Iterator[tuple[Estimate, Extracted]]:
+        """An estimate of each photo in the order given, as it is made, with the opened photo beside it.
+
+        `quadrat_area_m2`: the area that the photos show, where it differs from the training quadrats'; it changes
+        grams a quadrat, never kg a hectare.
+        """
+        kept = None if store is None else TokenStore(store, backbone, self.recipe)
+        for item in stream_tokens(files, backbone, self.recipe, kept, open_photos=True):
+            if item.tokens is None or item.photo is None:
+                assert item.failure is not None
+                yield Estimate.failed(item.file.name, item.failure), item
+                continue
+            yield (
+                self.estimate_tokens(
+                    item.tokens,
+                    item.file.name,
+                    facts=item.photo.facts,
+                    level=level,
+                    quadrat_area_m2=quadrat_area_m2,
+                    with_map=with_map,
+                ),
+                item,
+            )
+
+    def estimate_tokens(
+        self,
+        tokens: Float[Tensor, "view kept width"],
+        photo: str,
+        *,
+        facts: PhotoFacts = PhotoFacts(),
+        level: float = LEVEL,
+        quadrat_area_m2: float | None = None,
+        with_map: bool = False,
+    ) -> Estimate:
+        """The estimate of one photo from its tokens."""
+        raw = self.heads.grams(tokens).double().mean((1, 2)).numpy()
+        grams = deliver(raw, self.recipe)
+        low, high, inside = np.full(5, np.nan), np.full(5, np.nan), None
+        if self.knowledge is not None:
+            low, high = self.knowledge.intervals.around(grams, level)
+            inside = self.knowledge.domain.contains(tokens)
+        area = quadrat_area_m2 or self.quadrat_area_m2
+        scale = area / self.quadrat_area_m2
+        density = self._map(tokens, grams) if with_map else None
+        return Estimate(
+            photo,
+            grams=grams * scale,
+            low=low * scale,
+            high=high * scale,
+            level=level,
+            quadrat_area_m2=area,
+            map=None if density is None else density * scale,
+            in_domain=inside,
+            facts=facts,
+        )
+
+    def estimate(self, photo: str | Path, *, backbone: str | Path | None = None) -> Estimate:
+        """The estimate of one photo, with its map; raises PhotoUnreadable."""
+        file = PhotoFile(Path(photo).name, Path(photo))
+        estimate, item = next(self.estimates([file], self.open_backbone(backbone), with_map=True))
+        if item.failure:
+            raise item.failure
+        return estimate
+
+    def predict(
+        self,
+        photos: str | Path,
+        *,
+        backbone: str | Path | None = None,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        level: float = LEVEL,
+        quadrat_area_m2: float | None = None,
+        store: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Estimates of a folder, a photo or a list of paths, with predictions.csv's columns."""
+        files = find_photos(photos)
+        opened = self.open_backbone(backbone, device=device, precision=precision)
+        made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, store=store)
+        return estimates_table(estimate for estimate, _ in made)
+
+    def _map(
+        self, tokens: Float[Tensor, "view kept width"], grams: Float[np.ndarray, "5"]
+    ) -> Float[np.ndarray, "target row column"] | None:
+        """The delivered map: at least 0, scaled so that its mean over patches is `grams`, which obeys the sums.
+
+        Where every patch of a target is at 0, its estimate is spread evenly.
+        """
+        density = self.heads.density(tokens)
+        if density is None:
+            return None
+        rows, columns = grid_shape(self.recipe)
+        raw = density.double().mean((1, 2)).clamp(min=0).reshape(-1, rows, columns).numpy()
+        mean = raw.mean((1, 2))
+        share = np.where(mean[:, None, None] > 0, raw / np.where(mean > 0, mean, 1)[:, None, None], 1.0)
+        maps = share * grams[:, None, None]
+        return np.einsum("tc,crk->trk", SUMS, maps[list(COMPONENTS)]) if self.recipe.balance else maps
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # only what a herbage model needs
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> Self:
+        """Open a model folder or a hub id; raises ModelInvalid for what is no whole model of a known format."""
+        folder = Path(pretrained_model_name_or_path)
+        if not folder.is_dir():
+            try:
+                folder = Path(
+                    snapshot_download(
+                        str(pretrained_model_name_or_path),
+                        revision=revision,
+                        cache_dir=cache_dir,
+                        token=token,
+                        local_files_only=local_files_only,
+                    )
+                )
+            except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+                raise ModelInvalid(
+                    f"{pretrained_model_name_or_path} is neither a model folder here nor a model that the hub gives."
+                ) from error
+        about = read_config(folder / "config.json")
+        tensors = _read_tensors(folder / "model.safetensors")
+        heads = open_heads(about.recipe, {n[6:]: t for n, t in tensors.items() if n.startswith("heads.")})
+        knowledge = _read_knowledge(tensors, folder) if about.training else None
+        oof, report = folder / "oof.csv", folder / "report.html"
+        return cls(
+            about,
+            heads,
+            knowledge,
+            pd.read_csv(oof, dtype={"group": str}) if oof.is_file() else None,
+            report.read_text("utf-8") if report.is_file() else None,
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        tensors = {f"heads.{name}": tensor.contiguous() for name, tensor in self.heads.tensors().items()}
+        if self.knowledge is not None:
+            tensors |= _knowledge_tensors(self.knowledge)
+        # The manifest is written last: a folder with a config.json is whole.
+        write_whole(save_directory / "model.safetensors", save(tensors, {"format": "pt"}))
+        write_whole(save_directory / "README.md", write_card(self.about))
+        if self.oof is not None:
+            write_whole(save_directory / "oof.csv", self.oof.to_csv(index=False, lineterminator="\n"))
+        if self.report is not None:
+            write_whole(save_directory / "report.html", self.report)
+        write_whole(save_directory / "config.json", json.dumps(self.about.model_dump(mode="json"), indent=2) + "\n")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise ModelInvalid(f"{path.parent} is no whole model: it has no model.safetensors.") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelInvalid(f"{path} is damaged: {error}.") from error
+
+
+def _knowledge_tensors(knowledge: Knowledge) -> dict[str, Tensor]:
+    domain = knowledge.domain
+    return {
+        "intervals.residual_g": torch.from_numpy(np.ascontiguousarray(knowledge.intervals.residual_g)),
+        "intervals.group": torch.from_numpy(np.ascontiguousarray(knowledge.intervals.group)),
+        "domain.mean_tokens": domain.mean_tokens.contiguous(),
+        "domain.centre": domain.centre,
+        "domain.inverse_spread": domain.inverse_spread,
+        "domain.limit": torch.tensor(domain.limit, dtype=torch.float64),
+        "map.scale_g": torch.from_numpy(np.ascontiguousarray(knowledge.map_scale_g)),
+    }
+
+
+def _read_knowledge(tensors: dict[str, Tensor], folder: Path) -> Knowledge:
+    try:
+        return Knowledge(
+            Intervals(tensors["intervals.residual_g"].numpy(), tensors["intervals.group"].numpy()),
+            Domain(
+                tensors["domain.mean_tokens"],
+                tensors["domain.centre"],
+                tensors["domain.inverse_spread"],
+                float(tensors["domain.limit"]),
+            ),
+            tensors["map.scale_g"].numpy(),
+        )
+    except KeyError as error:
+        raise ModelInvalid(f"{folder / 'model.safetensors'} lacks the tensor {error}; the model is not whole.") from error

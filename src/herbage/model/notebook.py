@@ -1,0 +1,186 @@
+"""The public notebook's checkpoints, `target{0..4}/fold{0..4}.pt`, read without running their code.
+
+Such a file is a pickled module. It is read by torch's restricted unpickler with inert stand-ins for exactly the classes
+that it names; whatever else a file names is refused by name, and nothing of it has run. State dicts are read too.
+"""
+
+import io
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import herbage
+from herbage.backbones.backbone import Backbone
+from herbage.errors import CheckpointRefused
+from herbage.heads.patch import SLOPE, PatchHeads
+from herbage.model.config import BackboneRecord, ModelConfig
+from herbage.model.model import HerbageModel
+from herbage.recipe import load_recipe
+from herbage.targets import TARGETS
+
+FOLDS = 5
+
+
+class _Inert:
+    """Stands in for a module's class: it keeps the state it is given and has no behaviour."""
+
+
+class _Mlp(_Inert): ...
+
+
+class _Sequential(_Inert): ...
+
+
+class _Linear(_Inert): ...
+
+
+class _LeakyReLU(_Inert): ...
+
+
+class _ReLU(_Inert): ...
+
+
+STAND_INS: dict[str, type[_Inert]] = {
+    "__main__.BiomassMLP": _Mlp,
+    "torch.nn.modules.container.Sequential": _Sequential,
+    "torch.nn.modules.linear.Linear": _Linear,
+    "torch.nn.modules.activation.LeakyReLU": _LeakyReLU,
+    "torch.nn.modules.activation.ReLU": _ReLU,
+}
+"""The classes that a checkpoint may name, beside TENSOR_NAMES."""
+
+TENSOR_NAMES = {
+    "collections.OrderedDict",
+    "builtins.set",
+    "__builtin__.set",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter",
+    *(f"torch.{kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double")),
+}
+"""What torch rebuilds tensors with."""
+
+
+def import_heads(folder: Path, backbone: Backbone) -> HerbageModel:
+    """A model with recipe `seed` from the notebook's 25 checkpoints; raises CheckpointRefused."""
+    banks = [[read_head(folder / f"target{t}" / f"fold{f}.pt") for f in range(FOLDS)] for t in range(len(TARGETS))]
+    shapes = {tuple(tuple(tensor.shape) for tensor in head) for row in banks for head in row}
+    if len(shapes) != 1:
+        raise CheckpointRefused(f"The {len(TARGETS) * FOLDS} heads below {folder} differ in shape: {sorted(shapes)}.")
+    w1, b1, w2, b2 = (torch.stack([torch.stack([head[i] for head in row]) for row in banks]) for i in range(4))
+    if w1.shape[2] != backbone.width:
+        raise CheckpointRefused(
+            f"The heads below {folder} take vectors of {w1.shape[2]} numbers, but {backbone.name} gives "
+            f"{backbone.width}: name the backbone they were trained on with --backbone."
+        )
+    recipe = load_recipe("seed").model_copy(update={"backbone": backbone.name})
+    about = ModelConfig(
+        herbage=herbage.__version__,
+        recipe=recipe,
+        backbone=BackboneRecord.of(backbone),
+        folds=FOLDS,
+        source=(
+            "heads imported from the public notebook's checkpoints. The notebook turned photos by random angles and "
+            "blurred them by a random sigma where its text says quarter turns and a blur; here turns are true quarter "
+            f"turns and sigma is {recipe.blur_sigma}"
+        ),
+    )
+    return HerbageModel(about, PatchHeads(w1, b1, w2, b2))
+
+
+def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """w1 (width, hidden), b1 and w2 (hidden), b2 () of one checkpoint; raises CheckpointRefused."""
+    loaded = _load(path)
+    if isinstance(loaded, _Inert):
+        layers = list(_layers(loaded, path))
+        linears = [(layer["weight"], layer["bias"]) for layer in layers]
+    elif isinstance(loaded, dict) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
+        stems = list(dict.fromkeys(str(key).rpartition(".")[0] for key in loaded))
+        linears = [(loaded.get(f"{stem}.weight"), loaded.get(f"{stem}.bias")) for stem in stems]
+    else:
+        raise CheckpointRefused(f"{path} holds a {type(loaded).__name__}; expected a BiomassMLP or its state dict.")
+    tensors = [tensor for linear in linears for tensor in linear]
+    if len(linears) != 2 or not all(isinstance(tensor, Tensor) for tensor in tensors):
+        raise CheckpointRefused(f"{path} has {len(linears)} linear layers; expected two, each with weight and bias.")
+    w1, b1, w2, b2 = (tensor.detach().float() for tensor in tensors if tensor is not None)
+    hidden = b1.numel()
+    if w1.dim() != 2 or w1.shape[0] != hidden or tuple(w2.shape) != (1, hidden) or b2.numel() != 1:
+        shapes = ", ".join(str(tuple(t.shape)) for t in (w1, b1, w2, b2))
+        raise CheckpointRefused(f"{path} has shapes {shapes}; expected Linear width to hidden, then hidden to 1.")
+    if not all(t.isfinite().all() for t in (w1, b1, w2, b2)):
+        raise CheckpointRefused(f"{path} holds weights that are not finite.")
+    return w1.T.contiguous(), b1, w2[0], b2[0]
+
+
+def _load(path: Path) -> Any:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointRefused(
+            f"{path} cannot be read ({error.strerror}); expected target{{0..{len(TARGETS) - 1}}}/fold{{0..{FOLDS - 1}}}.pt."
+        ) from error
+    _refuse_foreign(content, path)
+    allowed: Any = [(stand_in, name) for name, stand_in in STAND_INS.items()]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+        raise CheckpointRefused(f"{path} is not a checkpoint of the notebook: {_reason(error)}") from error
+
+
+def _refuse_foreign(content: bytes, path: Path) -> None:
+    """Name what a checkpoint refers to beyond the stand-ins and torch's tensors, before anything is unpickled.
+
+    This reading is for the message; what keeps code from running is the restricted unpickler.
+    """
+    names = set()
+    with suppress(Exception):  # the scan meets whatever a hostile file holds, and raw numbers behind the pickles
+        for name in _named(content):
+            names.add(name)
+    if foreign := sorted(names - STAND_INS.keys() - TENSOR_NAMES):
+        raise CheckpointRefused(f"{path} names {', '.join(foreign)}, which may run code; nothing of it has run.")
+
+
+def _named(content: bytes) -> Iterator[str]:
+    """The globals that the pickles of a checkpoint name, as module.name, read as data."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            pickles = [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
+    else:
+        pickles = [content]
+    for one in pickles:
+        stream, texts = io.BytesIO(one), ["?", "?"]
+        while stream.read(1) == pickle.PROTO:
+            stream.seek(-1, io.SEEK_CUR)
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name in ("GLOBAL", "INST"):
+                    yield str(argument).replace(" ", ".")
+                elif opcode.name == "STACK_GLOBAL":
+                    yield ".".join(texts[-2:])
+                elif isinstance(argument, str):
+                    texts.append(argument)
+
+
+def _layers(module: _Inert, path: Path) -> Iterator[dict[str, Tensor]]:
+    """The parameters of the linear layers in order; the rest must be what the seed's network is made of."""
+    state = vars(module)
+    if isinstance(module, _Linear):
+        yield state.get("_parameters", {})
+    if isinstance(module, _LeakyReLU) and state.get("negative_slope", SLOPE) != SLOPE:
+        raise CheckpointRefused(f"{path} has a LeakyReLU of slope {state['negative_slope']}; expected {SLOPE}.")
+    for child in (state.get("_modules") or {}).values():
+        if not isinstance(child, _Inert):
+            raise CheckpointRefused(f"{path} holds a {type(child).__name__} where a layer was expected.")
+        yield from _layers(child, path)
+
+
+def _reason(error: Exception) -> str:
+    """The line of torch's long message that says what was wrong."""
+    lines = [line.strip() for line in str(error).rpartition("error:")[2].splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,41 @@
+"""predictions.csv, written row by row as the estimates are made."""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from herbage.model.estimate import COLUMNS, Estimate
+
+
+class PredictionsWriter:
+    """Appends a row a photo; a row is on its way to the disk as soon as it is added."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
+
+    def add(self, estimate: Estimate) -> None:
+        """Write one estimate's row."""
+        self._writer.writerow({name: _text(value) for name, value in estimate.row().items()})
+        self._file.flush()
+
+
+@contextmanager
+def open_predictions(path: Path) -> Iterator[PredictionsWriter]:
+    """A writer for predictions.csv. Rows stand in the file as they are made, also when the work is interrupted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        yield PredictionsWriter(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _text(value: Any) -> Any:
+    """Numbers as they are; text that a spreadsheet would take for a formula is made text again."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value

@@ -1,0 +1,123 @@
+"""report.html: one self-contained page, for a model and for a set of predictions."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from herbage.judging.compare import estimated, weighed
+from herbage.model.config import ModelConfig
+from herbage.model.estimate import Estimate
+from herbage.results.density import LABELS
+from herbage.targets import TARGETS
+
+ROWS_SHOWN = 500
+MAPS_SHOWN = 48
+MAP_WIDTH_PX = 480
+
+
+def model_report(about: ModelConfig, oof: pd.DataFrame) -> str:
+    """The score beside its floors, errors by target, and observed against estimated."""
+    assert about.training is not None
+    assert about.score is not None
+    return _render(
+        "model.html.j2",
+        title=f"herbage model, recipe {about.recipe.name}",
+        training=about.training,
+        backbone=about.backbone.name,
+        scores=[(f"recipe {about.recipe.name}", about.score), *about.floors.items()],
+        scatter=_data_uri(_scatter(oof), "png"),
+    )
+
+
+class PredictionsReport:
+    """Collects the rows and the first maps as they come, so that memory stays flat; `html` is the page."""
+
+    def __init__(self, about: ModelConfig, level: float) -> None:
+        self.about, self.level = about, level
+        self.total = self.ok = self.outside = 0
+        self._rows: list[dict[str, Any]] = []
+        self._failed: list[dict[str, Any]] = []
+        self._maps: list[tuple[str, str]] = []
+
+    def add(self, estimate: Estimate, overlay: bytes | None) -> None:
+        """Take an estimate in, with its overlay PNG where there is one."""
+        self.total += 1
+        self.ok += estimate.status == "ok"
+        self.outside += estimate.in_domain is False
+        rows = self._rows if estimate.status == "ok" else self._failed
+        if len(rows) < ROWS_SHOWN:
+            rows.append(estimate.row())
+        if overlay is not None and len(self._maps) < MAPS_SHOWN:
+            self._maps.append((estimate.photo, _data_uri(_thumbnail(overlay), "jpeg")))
+
+    def html(self) -> str:
+        """The page."""
+        return _render(
+            "predictions.html.j2",
+            title="Pasture estimates",
+            total=self.total,
+            ok=self.ok,
+            outside=self.outside,
+            hidden=max(0, self.ok - ROWS_SHOWN),
+            recipe=self.about.recipe.name,
+            backbone=self.about.backbone.name,
+            level=f"{self.level:.0%}",
+            rows=self._rows,
+            failed=self._failed,
+            maps=self._maps,
+        )
+
+
+def _render(page: str, **values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["figure"] = _figure
+    return environment.get_template(page).render(targets=TARGETS, labels=LABELS, **values)
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "n/a" if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def _scatter(oof: pd.DataFrame) -> bytes:
+    truth, guess = weighed(oof), estimated(oof)
+    figure = Figure(figsize=(10, 6.4), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 3).ravel()
+    states = oof["State"].astype(str) if "State" in oof else pd.Series(["photos"] * len(oof))
+    for t, (ax, label) in enumerate(zip(axes, LABELS, strict=False)):
+        top = float(max(truth[:, t].max(), guess[:, t].max(), 1e-6)) * 1.05
+        ax.plot([0, top], [0, top], color="0.5", linewidth=1)
+        for marker, state in zip("osv^DPX*" * len(states), sorted(set(states)), strict=False):
+            rows = np.flatnonzero(states == state)
+            ax.scatter(guess[rows, t], truth[rows, t], s=16, alpha=0.7, marker=marker, label=state)
+        ax.set(xlim=(0, top), ylim=(0, top), title=label, xlabel="estimated, g", ylabel="weighed, g")
+        ax.set_aspect("equal")
+    axes[-1].set_axis_off()
+    if states.nunique() > 1:
+        handles, names = axes[0].get_legend_handles_labels()
+        axes[-1].legend(handles, names, title="State", loc="center", frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _thumbnail(overlay: bytes) -> bytes:
+    with Image.open(io.BytesIO(overlay)) as image:
+        small = image.convert("RGB")
+        small.thumbnail((MAP_WIDTH_PX, 4 * MAP_WIDTH_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=78)
+    return buffer.getvalue()
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

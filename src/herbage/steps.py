@@ -1,0 +1,448 @@
+"""One function a step: what the command line, the page and `import herbage` all call.
+
+Long steps take `track`, which wraps an iterable of known length to show progress. Photos that cannot be read never stop
+a step: they are in its result, each with its reason.
+"""
+
+import json
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+import herbage
+from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.engine import Device, Precision
+from herbage.errors import ModelInvalid, PhotosMissing, TableInvalid
+from herbage.files import refuse_existing, replace_folder, write_whole
+from herbage.judging.compare import Difference, estimated, paired_difference, weighed
+from herbage.judging.floors import TEXTURE_RECIPE, score_floors
+from herbage.judging.folds import Folds, make_folds
+from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.judging.scoring import score_estimates
+from herbage.model import notebook
+from herbage.model.config import BackboneRecord, ModelConfig, ScoreRecord, TrainingRecord
+from herbage.model.domain import Domain
+from herbage.model.estimate import Estimate
+from herbage.model.intervals import Intervals
+from herbage.model.model import LEVEL, HerbageModel, Knowledge
+from herbage.photos.photo import PhotoFacts, PhotoFile, find_photos
+from herbage.photos.tables import WeighedTable, read_test_table, read_weighed_table
+from herbage.recipe import DEFAULT, Recipe, load_recipe
+from herbage.results.density import draw_overlay, map_name
+from herbage.results.geojson import photos_geojson
+from herbage.results.predictions import open_predictions
+from herbage.results.report import PredictionsReport, model_report
+from herbage.results.submission import submission_table
+from herbage.targets import QUADRAT_AREA_M2, TARGETS
+from herbage.tokens.extraction import announce, stream_tokens, take_shard
+from herbage.tokens.store import TokenStore
+
+log = logging.getLogger("herbage")
+
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""(items, what is done, how many there are) to the same items."""
+
+
+def silent(items: Iterable[Any], _: str, __: int) -> Iterable[Any]:
+    """No progress."""
+    return items
+
+
+@dataclass
+class Extraction:
+    """What `extract` did: photos whose tokens it made, those the store had, and the failures with their reasons."""
+
+    made: int = 0
+    present: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def extract(
+    photos: str | Path,
+    *,
+    store: str | Path,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    shard: str | None = None,
+    track: Track = silent,
+) -> Extraction:
+    """Fill the token store; run again, it does only what is missing and mends what is damaged."""
+    recipe = load_recipe(recipe)
+    files = find_photos(photos)
+    if shard is not None:
+        files = take_shard(files, shard)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    kept = TokenStore(store, opened, recipe)
+    announce(files, opened, recipe, kept)
+    done = Extraction()
+    for item in track(stream_tokens(files, opened, recipe, kept), "extract", len(files)):
+        if item.failure:
+            done.failed[item.file.name] = str(item.failure)
+        elif item.from_store:
+            done.present += 1
+        else:
+            done.made += 1
+    return done
+
+
+def extraction_status(
+    photos: str | Path,
+    *,
+    store: str | Path,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> tuple[int, int]:
+    """How many photos there are, and how many have no tokens in the store; nothing is extracted."""
+    recipe = load_recipe(recipe)
+    files = find_photos(photos)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    return len(files), announce(files, opened, recipe, TokenStore(store, opened, recipe))
+
+
+def train(
+    table: str | Path | pd.DataFrame,
+    *,
+    photos: str | Path,
+    model: str | Path | None = None,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | None = None,
+    store: str | Path | None = None,
+    folds: int = 5,
+    group_by: Sequence[str] | None = None,
+    seed: int = 0,
+    quadrat_area_m2: float = QUADRAT_AREA_M2,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+    track: Track = silent,
+) -> HerbageModel:
+    """Extract what is missing, train all heads, judge them out of fold, and write the model folder if one is named.
+
+    Tokens are kept in `store`, by default in `tokens/` beside the model folder, and in memory alone where there is
+    neither. Photos that cannot be read are dropped and stand in the model's `dropped`. Raises TableInvalid,
+    RecipeInvalid, OutputExists and TrainingFailed before anything of the model is written.
+    """
+    started = time.time()
+    if not quadrat_area_m2 > 0:
+        raise TableInvalid(f"--quadrat-area {quadrat_area_m2}: expected an area in square metres above 0.")
+    recipe = load_recipe(recipe)
+    if model is not None:
+        refuse_existing(Path(model), overwrite=overwrite)
+        store = store or Path(model).parent / "tokens"
+    weighed_table = read_weighed_table(table, photos)
+    # The folds are tried before the long work, so that a table that allows none says so at once.
+    make_folds(weighed_table.frame, weighed_table.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+
+    tokens, digests, aspects, dropped = _gather(weighed_table.files, opened, recipe, store, track)
+    if dropped:
+        log.warning("%d of %d photos cannot be read and are left out.", len(dropped), len(weighed_table.files))
+    rows = [row for row, file in enumerate(weighed_table.files) if file.name not in dropped]
+    judged = weighed_table.keep(rows)
+    split = make_folds(judged.frame, judged.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
+
+    log.info("Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(rows), folds, len(split.group_names))
+    heads, delivered = fit_out_of_fold(recipe, tokens, judged.grams, split, digests, seed)
+    score = score_estimates(judged.grams, delivered)
+    log.info("Out-of-fold weighted R2 %.3f", score.weighted_r2)
+    texture, _, _, _ = _gather(judged.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
+    floors = score_floors(judged.frame, judged.grams, split, digests, texture)
+
+    about = ModelConfig(
+        herbage=herbage.__version__,
+        recipe=recipe,
+        backbone=BackboneRecord.of(opened),
+        folds=folds,
+        training=TrainingRecord(
+            photos=len(rows),
+            groups=len(split.group_names),
+            grouped_by=split.grouped_by,
+            folds=folds,
+            seed=seed,
+            mean_g=tuple(judged.grams.mean(0).tolist()),
+            quadrat_area_m2=quadrat_area_m2,
+            aspect=float(np.median(aspects)),
+        ),
+        score=ScoreRecord.of(score),
+        floors={name: ScoreRecord.of(floor) for name, floor in floors.items()},
+    )
+    knowledge = Knowledge(
+        Intervals(np.abs(judged.grams - delivered), split.group),
+        Domain.fit(tokens, torch.from_numpy(split.group)),
+        np.zeros(len(TARGETS)),
+    )
+    trained = HerbageModel(about, heads, knowledge, _oof_table(judged, split, delivered))
+    trained.knowledge = replace(knowledge, map_scale_g=_map_scale(trained, tokens))
+    trained.report = model_report(about, trained.oof)
+    trained.dropped = dropped
+    if model is not None:
+        _write_model(trained, Path(model), _run_record("train", started, seed=seed, table=str(table)))
+    return trained
+
+
+def import_heads(
+    folder: str | Path,
+    *,
+    backbone: str | Path,
+    model: str | Path,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+) -> HerbageModel:
+    """A model from the public notebook's `target{0..4}/fold{0..4}.pt`; raises CheckpointRefused."""
+    started = time.time()
+    refuse_existing(Path(model), overwrite=overwrite)
+    opened = open_backbone(backbone, device=device, precision=precision)
+    imported = notebook.import_heads(Path(folder), opened)
+    _write_model(imported, Path(model), _run_record("import-heads", started, source=str(folder)))
+    return imported
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's score, its floors where it was trained, and how many photos could not be read."""
+
+    name: str
+    score: ScoreRecord
+    floors: dict[str, ScoreRecord]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def score(
+    models: Sequence[str | Path],
+    *,
+    table: str | Path | None = None,
+    photos: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    track: Track = silent,
+) -> tuple[list[Scored], Difference | None]:
+    """Each model's out-of-fold score, or its score on a new weighed table; of two, the paired difference too."""
+    opened = [HerbageModel.from_pretrained(path) for path in models]
+    scored, judged = [], []
+    for name, model in zip(models, opened, strict=True):
+        failed: dict[str, str] = {}
+        if table is not None:
+            if photos is None:
+                raise TableInvalid("--table needs --photos, the folder of its photos.")
+            oof, failed = _judge_new(model, table, photos, model.open_backbone(backbone, device=device, precision=precision), track)
+        elif model.oof is None:
+            raise ModelInvalid(f"{name} has no out-of-fold estimates (its heads were imported): give --table and --photos.")
+        else:
+            oof = model.oof
+        judged.append(oof)
+        record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
+        scored.append(Scored(str(name), record, model.about.floors if table is None else {}, failed))
+    return scored, paired_difference(*judged) if len(judged) == 2 else None
+
+
+@dataclass
+class Prediction:
+    """What `predict` did: the photos with an estimate, the failures with their reasons, photos without GPS."""
+
+    estimated: int = 0
+    without_position: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def predict(
+    model: str | Path | HerbageModel,
+    photos: str | Path,
+    *,
+    out: str | Path,
+    maps: bool = False,
+    level: float = LEVEL,
+    quadrat_area_m2: float | None = None,
+    coordinates: bool = True,
+    round_coordinates: int | None = None,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+    track: Track = silent,
+) -> Prediction:
+    """predictions.csv, photos.geojson, report.html, and with `maps` an overlay a photo, all below `out`."""
+    started = time.time()
+    if not 0 < level < 1:
+        raise TableInvalid(f"--level {level}: expected a share between 0 and 1, such as 0.9.")
+    out = Path(out)
+    refuse_existing(out / "predictions.csv", overwrite=overwrite)
+    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    files = find_photos(photos)
+    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
+    knowledge = opened_model.knowledge
+    report = PredictionsReport(opened_model.about, level)
+    done = Prediction()
+    placed: list[Estimate] = []
+    made = opened_model.estimates(
+        files, opened, level=level, quadrat_area_m2=quadrat_area_m2, with_map=maps, store=store
+    )
+    with open_predictions(out / "predictions.csv") as table:
+        for estimate, item in track(made, "predict", len(files)):
+            estimate = replace(estimate, facts=_veil(estimate.facts, coordinates, round_coordinates))
+            table.add(estimate)
+            overlay = None
+            if estimate.status != "ok":
+                done.failed[estimate.photo] = estimate.message
+            else:
+                done.estimated += 1
+                if estimate.facts.latitude is None:
+                    done.without_position += 1
+                else:
+                    placed.append(replace(estimate, map=None))
+                if estimate.map is not None:
+                    scale = None if knowledge is None else knowledge.map_scale_g
+                    overlay = draw_overlay(item.photo.pixels(), estimate, scale_g=scale)
+                    write_whole(out / "maps" / map_name(estimate.photo), overlay)
+            report.add(estimate, overlay)
+    if maps and opened_model.recipe.keep != "patch":
+        log.warning("Heads of kind %s have no patch map, so --maps wrote none.", opened_model.recipe.heads)
+    write_whole(out / "photos.geojson", photos_geojson(placed))
+    write_whole(out / "report.html", report.html())
+    write_whole(out / "run.json", _run_record("predict", started, model=opened_model.about.recipe.name))
+    return done
+
+
+def submit(
+    model: str | Path | HerbageModel,
+    test_table: str | Path,
+    *,
+    photos: str | Path,
+    out: str | Path,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+    track: Track = silent,
+) -> dict[str, str]:
+    """Write the competition's file; a photo that cannot be read gets the training mean and is returned with its reason.
+
+    Imported heads know no training mean: there the mean of the other photos' estimates serves.
+    """
+    out = Path(out)
+    refuse_existing(out, overwrite=overwrite)
+    test, files = read_test_table(test_table, photos)
+    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
+    grams, failed = {}, {}
+    for estimate, _ in track(opened_model.estimates(files, opened, store=store), "submit", len(files)):
+        if estimate.status == "ok":
+            grams[estimate.photo] = estimate.grams
+        else:
+            failed[estimate.photo] = estimate.message
+    training = opened_model.about.training
+    if failed:
+        if training is None and not grams:
+            raise PhotosMissing(f"None of the {len(files)} photos of {test_table} can be read, and there is no mean to give.")
+        mean = np.array(training.mean_g) if training else np.mean(list(grams.values()), axis=0)
+        grams |= dict.fromkeys(failed, mean)
+    write_whole(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
+    return failed
+
+
+def _gather(
+    files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: str | Path | None, track: Track
+) -> tuple[list[Tensor], list[str], list[float], dict[str, str]]:
+    """Tokens, digests and aspects (width over height) of the readable photos, and why the others are not."""
+    kept = None if store is None else TokenStore(store, backbone, recipe)
+    if kept is not None:
+        announce(files, backbone, recipe, kept)
+    tokens, digests, aspects, dropped = [], [], [], {}
+    items = stream_tokens(files, backbone, recipe, kept, open_photos=True)
+    for item in track(items, f"extract with {Path(backbone.name).name}", len(files)):
+        if item.failure:
+            dropped[item.file.name] = str(item.failure)
+            continue
+        tokens.append(item.tokens)
+        digests.append(item.sha256)
+        aspects.append(item.photo.aspect)
+    if not tokens:
+        raise PhotosMissing(f"None of the {len(files)} photos can be read; the first: {next(iter(dropped.values()))}.")
+    return tokens, digests, aspects, dropped
+
+
+def _judge_new(
+    model: HerbageModel, table: str | Path, photos: str | Path, backbone: Backbone, track: Track
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Weighed and estimated grams of a new table, in the form of oof.csv, and the photos that cannot be read."""
+    new = read_weighed_table(table, photos)
+    made = [e for e, _ in track(model.estimates(new.files, backbone), "score", len(new.files))]
+    good = [row for row, estimate in enumerate(made) if estimate.status == "ok"]
+    if not good:
+        raise PhotosMissing(f"None of the {len(made)} photos of {table} can be read.")
+    kept = new.keep(good)
+    every = np.arange(len(good))
+    alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
+    failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
+    return _oof_table(kept, alone, np.stack([made[row].grams for row in good])), failed
+
+
+def _oof_table(table: WeighedTable, split: Folds, delivered: np.ndarray[Any, Any]) -> pd.DataFrame:
+    columns: dict[str, Any] = {
+        "image_path": table.frame["image_path"],
+        "group": [split.group_names[g] for g in split.group],
+        "fold": split.fold,
+    }
+    if "State" in table.frame:
+        columns["State"] = table.frame["State"]
+    columns |= {target: table.grams[:, t] for t, target in enumerate(TARGETS)}
+    columns |= {f"{target}_estimated": delivered[:, t].round(6) for t, target in enumerate(TARGETS)}
+    return pd.DataFrame(columns)
+
+
+def _map_scale(model: HerbageModel, tokens: Sequence[Tensor]) -> np.ndarray[Any, Any]:
+    """The 99th percentile of each target's training maps, in g; zeros where the heads have no map."""
+    maps = [model.estimate_tokens(t, "", with_map=True).map for t in tokens]
+    if any(one is None for one in maps):
+        return np.zeros(len(TARGETS))
+    return np.percentile(np.stack([one for one in maps if one is not None]), 99, axis=(0, 2, 3))
+
+
+def _write_model(model: HerbageModel, place: Path, run: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(f".{place.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    model.save_pretrained(new)
+    write_whole(new / "run.json", run)
+    replace_folder(new, place)
+
+
+def _run_record(command: str, started: float, **about: Any) -> str:
+    """run.json: what ran where and for how long; the one file that differs between equal runs."""
+    record = {
+        "command": command,
+        **about,
+        "herbage": herbage.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 2),
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def _veil(facts: PhotoFacts, coordinates: bool, digits: int | None) -> PhotoFacts:
+    """Coordinates left out or rounded, for privacy."""
+    if not coordinates:
+        return replace(facts, latitude=None, longitude=None)
+    if digits is None or facts.latitude is None or facts.longitude is None:
+        return facts
+    return replace(facts, latitude=round(facts.latitude, digits), longitude=round(facts.longitude, digits))
