@@ -1,10 +1,10 @@
 """How much pasture stands in a top-view photo: five dry weights, with intervals and a map.
 
-    import herbage
+import herbage
 
-    model = herbage.train("train.csv", photos="photos/", recipe="field", backbone="facebook/dinov2-giant")
-    frame = model.predict("new_photos/")
-    estimate = model.estimate("new_photos/a.jpg")
+model = herbage.train("train.csv", photos="photos/", recipe="field", backbone="facebook/dinov2-giant")
+frame = model.predict("new_photos/")
+estimate = model.estimate("new_photos/a.jpg")
 """
 
 from importlib import import_module
@@ -30,7 +30,7 @@ _HOMES = {
     "weighted_r2": "herbage.judging.scoring",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_HOMES, "__version__"])
 
 if TYPE_CHECKING:
     from herbage.backbones.backbone import Backbone, open_backbone

@@ -4,10 +4,7 @@ Long steps take `track`, which wraps an iterable of known length to show progres
 a step: they are in its result, each with its reason.
 """
 
-import json
 import logging
-import platform
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,34 +13,31 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 import herbage
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import ModelInvalid, PhotosMissing, TableInvalid
-from herbage.files import refuse_existing, replace_folder, write_whole
+from herbage.files import refuse_existing, run_record, write_whole
 from herbage.judging.compare import Difference, estimated, paired_difference, weighed
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
 from herbage.judging.folds import Folds, make_folds
-from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.judging.out_of_fold import fit_out_of_fold, oof_table
 from herbage.judging.scoring import score_estimates
 from herbage.model import notebook
 from herbage.model.config import BackboneRecord, ModelConfig, ScoreRecord, TrainingRecord
-from herbage.model.domain import Domain
 from herbage.model.estimate import Estimate
-from herbage.model.intervals import Intervals
-from herbage.model.model import LEVEL, HerbageModel, Knowledge
-from herbage.photos.photo import PhotoFacts, PhotoFile, find_photos
-from herbage.photos.tables import WeighedTable, read_test_table, read_weighed_table
+from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.photos.photo import PhotoFile, find_photos
+from herbage.photos.tables import read_test_table, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.results.density import draw_overlay, map_name
 from herbage.results.geojson import photos_geojson
 from herbage.results.predictions import open_predictions
 from herbage.results.report import PredictionsReport, model_report
 from herbage.results.submission import submission_table
-from herbage.targets import QUADRAT_AREA_M2, TARGETS
+from herbage.targets import QUADRAT_AREA_M2
 from herbage.tokens.extraction import announce, stream_tokens, take_shard
 from herbage.tokens.store import TokenStore
 
@@ -155,7 +149,9 @@ def train(
     judged = weighed_table.keep(rows)
     split = make_folds(judged.frame, judged.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
 
-    log.info("Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(rows), folds, len(split.group_names))
+    log.info(
+        "Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(rows), folds, len(split.group_names)
+    )
     heads, delivered = fit_out_of_fold(recipe, tokens, judged.grams, split, digests, seed)
     score = score_estimates(judged.grams, delivered)
     log.info("Out-of-fold weighted R2 %.3f", score.weighted_r2)
@@ -180,17 +176,11 @@ def train(
         score=ScoreRecord.of(score),
         floors={name: ScoreRecord.of(floor) for name, floor in floors.items()},
     )
-    knowledge = Knowledge(
-        Intervals(np.abs(judged.grams - delivered), split.group),
-        Domain.fit(tokens, torch.from_numpy(split.group)),
-        np.zeros(len(TARGETS)),
-    )
-    trained = HerbageModel(about, heads, knowledge, _oof_table(judged, split, delivered))
-    trained.knowledge = replace(knowledge, map_scale_g=_map_scale(trained, tokens))
-    trained.report = model_report(about, trained.oof)
-    trained.dropped = dropped
+    trained = HerbageModel(about, heads, oof=oof_table(judged.frame, judged.grams, split, delivered), dropped=dropped)
+    trained.learn(tokens, split.group)
+    trained.report = model_report(trained)
     if model is not None:
-        _write_model(trained, Path(model), _run_record("train", started, seed=seed, table=str(table)))
+        trained.write(Path(model), run_record("train", started, seed=seed, table=str(table)))
     return trained
 
 
@@ -208,7 +198,7 @@ def import_heads(
     refuse_existing(Path(model), overwrite=overwrite)
     opened = open_backbone(backbone, device=device, precision=precision)
     imported = notebook.import_heads(Path(folder), opened)
-    _write_model(imported, Path(model), _run_record("import-heads", started, source=str(folder)))
+    imported.write(Path(model), run_record("import-heads", started, source=str(folder)))
     return imported
 
 
@@ -240,9 +230,13 @@ def score(
         if table is not None:
             if photos is None:
                 raise TableInvalid("--table needs --photos, the folder of its photos.")
-            oof, failed = _judge_new(model, table, photos, model.open_backbone(backbone, device=device, precision=precision), track)
+            oof, failed = _judge_new(
+                model, table, photos, model.open_backbone(backbone, device=device, precision=precision), track
+            )
         elif model.oof is None:
-            raise ModelInvalid(f"{name} has no out-of-fold estimates (its heads were imported): give --table and --photos.")
+            raise ModelInvalid(
+                f"{name} has no out-of-fold estimates (its heads were imported): give --table and --photos."
+            )
         else:
             oof = model.oof
         judged.append(oof)
@@ -266,7 +260,7 @@ def predict(
     *,
     out: str | Path,
     maps: bool = False,
-    level: float = LEVEL,
+    level: float = DEFAULT_LEVEL,
     quadrat_area_m2: float | None = None,
     coordinates: bool = True,
     round_coordinates: int | None = None,
@@ -295,7 +289,7 @@ def predict(
     )
     with open_predictions(out / "predictions.csv") as table:
         for estimate, item in track(made, "predict", len(files)):
-            estimate = replace(estimate, facts=_veil(estimate.facts, coordinates, round_coordinates))
+            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates))
             table.add(estimate)
             overlay = None
             if estimate.status != "ok":
@@ -315,7 +309,7 @@ def predict(
         log.warning("Heads of kind %s have no patch map, so --maps wrote none.", opened_model.recipe.heads)
     write_whole(out / "photos.geojson", photos_geojson(placed))
     write_whole(out / "report.html", report.html())
-    write_whole(out / "run.json", _run_record("predict", started, model=opened_model.about.recipe.name))
+    write_whole(out / "run.json", run_record("predict", started, model=opened_model.about.recipe.name))
     return done
 
 
@@ -350,7 +344,9 @@ def submit(
     training = opened_model.about.training
     if failed:
         if training is None and not grams:
-            raise PhotosMissing(f"None of the {len(files)} photos of {test_table} can be read, and there is no mean to give.")
+            raise PhotosMissing(
+                f"None of the {len(files)} photos of {test_table} can be read, and there is no mean to give."
+            )
         mean = np.array(training.mean_g) if training else np.mean(list(grams.values()), axis=0)
         grams |= dict.fromkeys(failed, mean)
     write_whole(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
@@ -391,58 +387,4 @@ def _judge_new(
     every = np.arange(len(good))
     alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
     failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
-    return _oof_table(kept, alone, np.stack([made[row].grams for row in good])), failed
-
-
-def _oof_table(table: WeighedTable, split: Folds, delivered: np.ndarray[Any, Any]) -> pd.DataFrame:
-    columns: dict[str, Any] = {
-        "image_path": table.frame["image_path"],
-        "group": [split.group_names[g] for g in split.group],
-        "fold": split.fold,
-    }
-    if "State" in table.frame:
-        columns["State"] = table.frame["State"]
-    columns |= {target: table.grams[:, t] for t, target in enumerate(TARGETS)}
-    columns |= {f"{target}_estimated": delivered[:, t].round(6) for t, target in enumerate(TARGETS)}
-    return pd.DataFrame(columns)
-
-
-def _map_scale(model: HerbageModel, tokens: Sequence[Tensor]) -> np.ndarray[Any, Any]:
-    """The 99th percentile of each target's training maps, in g; zeros where the heads have no map."""
-    maps = [model.estimate_tokens(t, "", with_map=True).map for t in tokens]
-    if any(one is None for one in maps):
-        return np.zeros(len(TARGETS))
-    return np.percentile(np.stack([one for one in maps if one is not None]), 99, axis=(0, 2, 3))
-
-
-def _write_model(model: HerbageModel, place: Path, run: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    new = place.with_name(f".{place.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    model.save_pretrained(new)
-    write_whole(new / "run.json", run)
-    replace_folder(new, place)
-
-
-def _run_record(command: str, started: float, **about: Any) -> str:
-    """run.json: what ran where and for how long; the one file that differs between equal runs."""
-    record = {
-        "command": command,
-        **about,
-        "herbage": herbage.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 2),
-    }
-    return json.dumps(record, indent=2) + "\n"
-
-
-def _veil(facts: PhotoFacts, coordinates: bool, digits: int | None) -> PhotoFacts:
-    """Coordinates left out or rounded, for privacy."""
-    if not coordinates:
-        return replace(facts, latitude=None, longitude=None)
-    if digits is None or facts.latitude is None or facts.longitude is None:
-        return facts
-    return replace(facts, latitude=round(facts.latitude, digits), longitude=round(facts.longitude, digits))
+    return oof_table(kept.frame, kept.grams, alone, np.stack([made[row].grams for row in good])), failed

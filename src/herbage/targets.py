@@ -40,7 +40,7 @@ def balance(raw_g: Float[np.ndarray, "*photo 5"]) -> Float[np.ndarray, "*photo 5
             loss = (components @ SUMS.T - raw) ** 2 @ SCORE_WEIGHTS
             better = (components >= 0).all(-1) & (loss < best_loss)
             best[better], best_loss[better] = components[better], loss[better]
-    return (best @ SUMS.T).reshape(np.shape(raw_g))
+    return np.asarray((best @ SUMS.T).reshape(np.shape(raw_g)))
 
 
 def g_per_m2(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[np.ndarray, "*any"]:

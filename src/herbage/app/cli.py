@@ -1,33 +1,29 @@
 """The command line: thin over herbage.steps. Results go to standard output, everything else to standard error."""
 
 import json
-import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
-from rich.console import Console
 
 import herbage
+from herbage.app.terminal import console, failures, listen, score_table, tracker
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import HerbageError
 
-if TYPE_CHECKING:
-    from herbage.model.config import ScoreRecord
-
-DONE, SOME_FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, WRONG, INTERRUPTED = 0, 2, 130
 
 app = App(
     name="herbage",
     help="How much pasture stands in a top-view photo: dry weights in grams, with intervals and a map.",
     version=herbage.__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
-console = Console(stderr=True, highlight=False)
 
 
 @Parameter(name="*", group=Group("How it runs", sort_key=10))
@@ -63,13 +59,18 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Machine-reada
 def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet = False) -> int:
     """Draw swards of known weight and run the whole story on them, with the embedded backbone.
 
-    Examples:
+    For example:
         herbage demo --out demo
+
+    Parameters
+    ----------
+    out
+        The folder for everything that the demo makes.
     """
     from herbage.app.demo import run_demo
 
-    _listen(quiet)
-    print(run_demo(out, overwrite=overwrite, track=_tracker(quiet)))
+    listen(quiet)
+    print(run_demo(out, overwrite=overwrite, track=tracker(quiet)))
     return DONE
 
 
@@ -86,7 +87,7 @@ def extract(
 ) -> int:
     """Fill a token store; run again, it does only what is missing.
 
-    Examples:
+    For example:
         herbage extract photos/ --store tokens/ --recipe seed
         herbage extract photos/ --store tokens/ --shard 3/16
         herbage extract photos/ --store tokens/ --status
@@ -106,16 +107,14 @@ def extract(
     """
     from herbage import steps
 
-    _listen(quiet)
+    listen(quiet)
     if status:
         total, missing = steps.extraction_status(photos, store=store, recipe=recipe, **engine.options())
         print(f"{total} photos, {total - missing} in the store, {missing} missing")
         return DONE
-    done = steps.extract(
-        photos, store=store, recipe=recipe, shard=shard, track=_tracker(quiet), **engine.options()
-    )
+    done = steps.extract(photos, store=store, recipe=recipe, shard=shard, track=tracker(quiet), **engine.options())
     print(f"{done.made} photos extracted, {done.present} were in the store, {len(done.failed)} failed")
-    return _failures(done.failed)
+    return failures(done.failed)
 
 
 @app.command
@@ -136,7 +135,7 @@ def train(
 ) -> int:
     """Train all heads on a weighed table and write the model, its out-of-fold table and its report.
 
-    Examples:
+    For example:
         herbage train train.csv --photos photos/ --model model/
         herbage train train.csv --photos photos/ --model model/ --recipe seed --backbone ./dinov2-giant
         herbage train mine.csv --photos photos/ --model model/ --group-by Farm,Date --quadrat-area 0.25
@@ -164,7 +163,7 @@ def train(
     """
     from herbage import steps
 
-    _listen(quiet)
+    listen(quiet)
     trained = steps.train(
         table,
         photos=photos,
@@ -176,13 +175,13 @@ def train(
         seed=seed,
         quadrat_area_m2=quadrat_area,
         overwrite=overwrite,
-        track=_tracker(quiet),
+        track=tracker(quiet),
         **engine.options(),
     )
     assert trained.about.score is not None
     print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **trained.about.floors}))
     print(f"\nModel: {model}   report: {model / 'report.html'}")
-    return _failures(trained.dropped)
+    return failures(trained.dropped)
 
 
 @app.command
@@ -198,7 +197,7 @@ def score(
 ) -> int:
     """The out-of-fold score of a model, or its score on a new weighed table; of two models also their difference.
 
-    Examples:
+    For example:
         herbage score model/
         herbage score model-a/ model-b/ --json
         herbage score model/ --table new.csv --photos new_photos/
@@ -214,8 +213,8 @@ def score(
     """
     from herbage import steps
 
-    _listen(quiet)
-    scored, difference = steps.score(models, table=table, photos=photos, track=_tracker(quiet), **engine.options())
+    listen(quiet)
+    scored, difference = steps.score(models, table=table, photos=photos, track=tracker(quiet), **engine.options())
     if as_json:
         plain: dict[str, Any] = {
             "models": [
@@ -239,7 +238,7 @@ def score(
                 f"{scored[1].name} less {scored[0].name}: {difference.value:+.3f} weighted R2, "
                 f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
             )
-    return _failures({name: why for one in scored for name, why in one.failed.items()}, to_stdout=not as_json)
+    return failures({name: why for one in scored for name, why in one.failed.items()}, to_stdout=not as_json)
 
 
 @app.command
@@ -260,7 +259,7 @@ def predict(
 ) -> int:
     """Estimate photos: predictions.csv, photos.geojson, report.html, and with --maps a picture a photo.
 
-    Examples:
+    For example:
         herbage predict model/ new_photos/ --out results/ --maps
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
 
@@ -287,7 +286,7 @@ def predict(
     """
     from herbage import steps
 
-    _listen(quiet)
+    listen(quiet)
     done = steps.predict(
         model,
         photos,
@@ -299,11 +298,11 @@ def predict(
         round_coordinates=round_coordinates,
         store=store,
         overwrite=overwrite,
-        track=_tracker(quiet),
+        track=tracker(quiet),
         **engine.options(),
     )
     print(f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS: {out}")
-    return _failures(done.failed)
+    return failures(done.failed)
 
 
 @app.command
@@ -320,7 +319,7 @@ def submit(
 ) -> int:
     """Write the competition's submission.csv.
 
-    Examples:
+    For example:
         herbage submit model/ test.csv --photos test/ --out submission.csv
 
     Parameters
@@ -338,7 +337,7 @@ def submit(
     """
     from herbage import steps
 
-    _listen(quiet)
+    listen(quiet)
     failed = steps.submit(
         model,
         test_csv,
@@ -346,11 +345,11 @@ def submit(
         out=out,
         store=store,
         overwrite=overwrite,
-        track=_tracker(quiet),
+        track=tracker(quiet),
         **engine.options(),
     )
     print(f"Wrote {out}" + (f"; {len(failed)} unreadable photos were given the mean" if failed else ""))
-    return _failures(failed)
+    return failures(failed)
 
 
 @app.command
@@ -359,7 +358,7 @@ def import_heads(
 ) -> int:
     """Make a model of the public notebook's checkpoints, without running any code in them.
 
-    Examples:
+    For example:
         herbage import-heads checkpoints/ --backbone facebook/dinov2-giant --model model/
 
     Parameters
@@ -371,7 +370,7 @@ def import_heads(
     """
     from herbage import steps
 
-    _listen(quiet)
+    listen(quiet)
     options = {**engine.options(), "backbone": engine.backbone or "facebook/dinov2-giant"}
     steps.import_heads(folder, model=model, overwrite=overwrite, **options)
     print(f"Model: {model}")
@@ -382,9 +381,14 @@ def import_heads(
 def check(*, as_json: Json = False) -> int:
     """Say what this machine has, and how to get what is missing.
 
-    Examples:
+    For example:
         herbage check
         herbage check --json
+
+    Parameters
+    ----------
+    as_json
+        Machine-readable output.
     """
     from herbage.app.machine import describe_machine
 
@@ -422,67 +426,3 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
     return WRONG
-
-
-def score_table(scores: "dict[str, ScoreRecord]") -> str:
-    """Weighted R2 and each target's R2, a row a name; n/a where a target never varies."""
-    from herbage.targets import TARGETS
-
-    names = ["", "weighted R2", *(t.removesuffix("_g") for t in TARGETS)]
-    rows = [
-        [name, _r2(record.weighted_r2), *(_r2(record.targets[t].r2) for t in TARGETS)]
-        for name, record in scores.items()
-    ]
-    widths = [max(len(row[c]) for row in [names, *rows]) for c in range(len(names))]
-    lines = [[f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))] for row in [names, *rows]]
-    return "\n".join("  ".join(line).rstrip() for line in lines)
-
-
-def _r2(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-class _Remarks(logging.Handler):
-    """Prints above a progress bar, if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        style = "yellow" if record.levelno >= logging.WARNING else ""
-        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
-
-
-def _listen(quiet: bool) -> None:
-    """Send herbage's remarks to standard error."""
-    log = logging.getLogger("herbage")
-    log.handlers = [_Remarks()]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.propagate = False
-
-
-def _tracker(quiet: bool) -> Any:
-    """Progress with rate and time left on a terminal; nothing elsewhere."""
-
-    def track(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
-        if quiet or not console.is_terminal:
-            yield from items
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-        )  # fmt: skip
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(description, total=total, rate="")
-            for item in items:
-                speed = progress.tasks[task].speed
-                progress.update(task, advance=1, rate=f"{speed:.2f} photos/s" if speed else "")
-                yield item
-
-    return track
-
-
-def _failures(failed: dict[str, str], *, to_stdout: bool = True) -> int:
-    """List the photos that failed, a line each with its reason."""
-    for why in failed.values():
-        print(f"failed: {why}", file=sys.stdout if to_stdout else sys.stderr)
-    return SOME_FAILED if failed else DONE

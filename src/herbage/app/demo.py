@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
 from herbage.files import refuse_existing
-from herbage.judging.scoring import score_estimates
+from herbage.judging.scoring import weighted_r2
+from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward
+from herbage.photos.photo import PhotoFile
 from herbage.targets import TARGETS
 
 log = logging.getLogger("herbage")
@@ -37,10 +38,18 @@ def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
     photos, models = out / "photos", {"field": out / "model", "seed": out / "model-seed"}
     for recipe, place in models.items():
         steps.train(
-            out / "train.csv", photos=photos, model=place, recipe=recipe, backbone="texture", overwrite=True, track=track
+            out / "train.csv",
+            photos=photos,
+            model=place,
+            recipe=recipe,
+            backbone="texture",
+            overwrite=True,
+            track=track,
         )
     steps.predict(models["field"], photos, out=out / "results", maps=True, overwrite=True, track=track)
-    steps.submit(models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", overwrite=True, track=track)
+    steps.submit(
+        models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", overwrite=True, track=track
+    )
     return _summary(out, models, frame[test].reset_index(drop=True))
 
 
@@ -91,7 +100,10 @@ def _exif(taken: datetime, where: tuple[float, float] | None, number: int) -> Im
 def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
     """The competition's columns, five rows a photo."""
     long = frame.melt(
-        id_vars=["image_path", "Sampling_Date", "State"], value_vars=list(TARGETS), var_name="target_name", value_name="target"
+        id_vars=["image_path", "Sampling_Date", "State"],
+        value_vars=list(TARGETS),
+        var_name="target_name",
+        value_name="target",
     )
     long["sample_id"] = long["image_path"].map(lambda path: Path(path).stem) + "__" + long["target_name"]
     long = long.sort_values("image_path", kind="stable")
@@ -100,19 +112,22 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
     truth = test[list(TARGETS)].to_numpy(float)
-    lines = [f"Weighted R2 against the drawn truth of {len(test)} photos never trained on:"]
-    mean: Float[np.ndarray, "5"] | None = None
+    files = [PhotoFile(path, out / path) for path in test["image_path"]]
+    scores: dict[str, tuple[float, float | None]] = {}
     for recipe, place in models.items():
-        model = steps.HerbageModel.from_pretrained(place)
-        files = [steps.PhotoFile(path, out / path) for path in test["image_path"]]
-        grams = np.stack([e.grams for e, _ in model.estimates(files, model.open_backbone())])
-        assert model.about.training is not None
-        assert model.about.score is not None
-        mean = np.array(model.about.training.mean_g)
-        drawn = score_estimates(truth, grams).weighted_r2
-        lines.append(f"  {recipe:<20} {drawn:6.3f}   (out of fold on the training photos {model.about.score.weighted_r2:.3f})")
-    floor = score_estimates(truth, np.broadcast_to(mean, truth.shape)) if mean is not None else None
-    lines.append(f"  {'each target’s mean':<20} {floor.weighted_r2 if floor else float('nan'):6.3f}")
+        model = HerbageModel.from_pretrained(place)
+        about = model.about
+        assert about.training is not None
+        assert about.score is not None
+        grams = np.stack([estimate.grams for estimate, _ in model.estimates(files, model.open_backbone())])
+        scores[f"recipe {recipe}"] = weighted_r2(truth, grams), about.score.weighted_r2
+        mean = np.broadcast_to(np.array(about.training.mean_g), truth.shape)
+        floor = about.floors["each target's mean"].weighted_r2
+    scores["each target's mean"] = weighted_r2(truth, mean), floor
+    lines = [
+        f"Weighted R2                {len(test)} drawn photos never trained on    out of fold, training photos",
+        *(f"{name:<27}{drawn:>6.3f}{fold:>39.3f}" for name, (drawn, fold) in scores.items()),
+    ]
     lines.append(f"\nWritten to {out}:")
     for name, what in (
         ("photos/", f"{len(list((out / 'photos').glob('*.jpg')))} drawn swards"),
@@ -123,5 +138,3 @@ def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
     ):
         lines.append(f"  {name:<22} {what}")
     return "\n".join(lines)
-
-

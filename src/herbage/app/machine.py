@@ -30,7 +30,9 @@ def describe_machine() -> dict[str, str]:
     facts["backbone texture"] = "ready, needs no weights"
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):
-        facts["torchvision"] = "installed, though herbage does not use it; a build that does not match torch breaks transformers"
+        facts["torchvision"] = (
+            "installed, though herbage does not use it; a build that does not match torch breaks transformers"
+        )
     return facts
 
 

@@ -1,7 +1,7 @@
 """The Backbone protocol, and opening a backbone by name."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from herbage.backbones.engine import Device, Engine, Precision
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A frozen network: images of any number, in and out as float32 on the CPU.
 

@@ -1,6 +1,8 @@
 """DINOv2 as transformers loads it, with or without registers, from the hub or from a folder."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +53,17 @@ def weights_digest(model: torch.nn.Module) -> str:
 
 
 def _load(name: str) -> Any:
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
-    from transformers.utils.logging import disable_progress_bar
 
     folder = Path(name).expanduser()
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise BackboneInvalid(f"--backbone {name}: the folder has no config.json; expected one that transformers saved.")
+        raise BackboneInvalid(
+            f"--backbone {name}: the folder has no config.json; expected one that transformers saved."
+        )
     if looks_local and not folder.is_dir():
         raise WeightsMissing(f"--backbone {name}: there is no such folder. {_how_to_get(name)}")
-    disable_progress_bar()
     source = str(folder) if folder.is_dir() else name
     try:
         config = AutoConfig.from_pretrained(source)
@@ -68,14 +71,31 @@ def _load(name: str) -> Any:
             raise BackboneInvalid(
                 f"--backbone {name} is a {config.model_type!r} model; expected one of {', '.join(MODEL_TYPES)}."
             )
-        model, report = AutoModel.from_pretrained(source, config=config, dtype="auto", output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
+        with _hushed():
+            model, report = AutoModel.from_pretrained(source, config=config, dtype="auto", output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise WeightsMissing(f"The weights of {name} cannot be had: {reason} {_how_to_get(name)}") from error
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise WeightsMissing(f"The weights of {name} are incomplete: {missing} missing. {_how_to_get(name)}")
     return model
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without transformers' own progress bar and loading report: what is wrong is said here."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _how_to_get(name: str) -> str:

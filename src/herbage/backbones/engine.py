@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from herbage.errors import DeviceMissing
@@ -55,8 +56,7 @@ def cpu_has_bf16() -> bool:
     if platform.machine() in ("x86_64", "AMD64"):
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     try:
-        with open("/proc/cpuinfo") as file:
-            return " bf16" in file.read()
+        return " bf16" in Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
 

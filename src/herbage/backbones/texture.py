@@ -34,12 +34,12 @@ NAMES = (
 class TextureBackbone:
     """A few dozen named numbers a patch of 14 pixels; the class vector is the patches' mean.
 
-    `mean_*` and `spread_*` (standard deviation) of nine colour numbers: red, green and blue (0 to 1), brightness, and of
-    the chromaticities r, g, b = colour / (red + green + blue): excess green 2g-r-b, excess red 1.4r-g, (g-r)/(g+r),
-    yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels that are green (excess green over 0.08),
-    straw (bright, yellow, not green), dark (brightness under 0.2), bright (over 0.7). `contrast_*`: mean absolute
-    difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean gradient energy along four orientations at two
-    scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5 patches.
+    `mean_*` and `spread_*` (standard deviation) of nine colour numbers: red, green and blue (0 to 1), brightness, and
+    of the chromaticities r, g, b = colour / (red + green + blue): excess green 2g-r-b, excess red 1.4r-g, (g-r)/(g+r),
+    yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels that are green (excess green over
+    0.08), straw (bright, yellow, not green), dark (brightness under 0.2), bright (over 0.7). `contrast_*`: mean
+    absolute difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean gradient energy along four orientations
+    at two scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5 patches.
     """
 
     name = "texture"
@@ -59,7 +59,9 @@ class TextureBackbone:
         """Class vectors and patch vectors, float32."""
         rgb = images * torch.tensor(IMAGENET_STD)[:, None, None] + torch.tensor(IMAGENET_MEAN)[:, None, None]
         colours = _colours(rgb.clamp(0, 1))
-        bright, excess_green, yellow = (colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness"))
+        bright, excess_green, yellow = (
+            colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness")
+        )
         green = excess_green > 0.08
         shares = torch.stack([green, (bright > 0.45) & (yellow > 0.04) & ~green, bright < 0.2, bright > 0.7], 1).float()
         mean = F.avg_pool2d(colours, PATCH_PX)
@@ -68,7 +70,15 @@ class TextureBackbone:
         edges = [_edges(bright, step) for step in (1, 2)]
         wide = F.avg_pool2d(F.pad(mean[:, [4, 3]], [2] * 4, mode="replicate"), 5, stride=1)
         maps = torch.cat(
-            [mean, spread, F.avg_pool2d(shares, PATCH_PX), *contrasts, *(e for e, _ in edges), *(c for _, c in edges), wide],
+            [
+                mean,
+                spread,
+                F.avg_pool2d(shares, PATCH_PX),
+                *contrasts,
+                *(e for e, _ in edges),
+                *(c for _, c in edges),
+                wide,
+            ],
             dim=1,
         )
         patches = maps.flatten(2).transpose(1, 2).contiguous()

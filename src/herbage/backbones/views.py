@@ -5,6 +5,7 @@ are symmetries of one small tensor.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -61,7 +62,9 @@ def images_per_photo(recipe: Recipe) -> int:
     return recipe.views * CROPS[recipe.crops]
 
 
-def look(pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int) -> Float[Tensor, "image 3 side side"]:
+def look(
+    pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
+) -> Float[Tensor, "image 3 side side"]:
     """All images of one photo, view by view and within a view crop by crop, normalised for the backbone.
 
     As the notebook: to a float tensor, resized (bilinear, antialias) to grid x patch pixels, ImageNet mean and standard
@@ -72,7 +75,7 @@ def look(pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: 
     count = CROPS[recipe.crops]
     # A photo narrower than its crops still gives every crop at least one column.
     edges = [photo.shape[2] * i // count for i in range(count + 1)]
-    crops = [photo[:, :, left : max(right, left + 1)] for left, right in zip(edges, edges[1:], strict=False)]
+    crops = [photo[:, :, left : max(right, left + 1)] for left, right in pairwise(edges)]
     squares = torch.cat(
         [
             F.interpolate(crop[None], size=(side_px, side_px), mode="bilinear", antialias=True, align_corners=False)
@@ -85,9 +88,7 @@ def look(pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: 
     return torch.cat([view.look(squares) for view in VIEWS[: recipe.views]])
 
 
-def blur(
-    images: Float[Tensor, "image channel row column"], sigma: float
-) -> Float[Tensor, "image channel row column"]:
+def blur(images: Float[Tensor, "image channel row column"], sigma: float) -> Float[Tensor, "image channel row column"]:
     """Gaussian blur of 5 taps, edges reflected; sigma in pixels."""
     offsets = torch.arange(BLUR_TAPS, dtype=torch.float32) - BLUR_TAPS // 2
     taps = torch.exp(-0.5 * (offsets / sigma) ** 2)

@@ -1,7 +1,7 @@
 """The Heads protocol: fitted on tokens, grams and folds; from tokens to grams, and to a map where there is one."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from herbage.heads.ridge import RidgeHeads
 from herbage.recipe import Recipe
 
 
+@runtime_checkable
 class Heads(Protocol):
     """One small network a target and fold; the head of fold f has seen no photo of fold f."""
 

@@ -18,6 +18,8 @@ from herbage.targets import TARGETS
 SLOPE = 0.01
 """LeakyReLU's slope below 0, torch's default."""
 
+START_VECTORS = 256
+
 PHOTOS_AT_ONCE = 2
 """Photos whose hidden layer is held at a time; few, so that it stays in the processor's cache."""
 
@@ -89,7 +91,7 @@ class PatchHeads:
         # ReLU is positively homogeneous, so the scale of the grams goes into the last layer exactly.
         w2 = torch.where(varies[:, None], w2 * scale[:, None], 0.0)
         b2 = torch.where(varies, b2 * scale, mean)
-        heads = cls(*(p.unflatten(0, (targets, count)).contiguous() for p in (w1, b1, w2, b2)))
+        heads = cls(*(p.reshape(targets, count, *p.shape[1:]) for p in (w1, b1, w2, b2)))
         _refuse_dead(heads, tokens, seen, varies.reshape(targets, count))
         return heads
 
@@ -178,7 +180,7 @@ def _train(
     seed: int,
 ) -> Bank:
     generator = torch.Generator().manual_seed(seed)
-    start = _start(tokens, mean, standard, settings.hidden, generator)
+    start = _start(mean, tokens.shape[-1], settings.hidden, generator)
     optimiser = HeadwiseSam(start, rho=settings.rho, weight_decay=settings.weight_decay)
     for done, photos, view in _batches(tokens, settings, generator):
         shown, goals, owns = tokens[photos, view], goal[photos], own[photos]
@@ -211,15 +213,12 @@ def _batches(
             yield (epoch + number / count) / settings.epochs, batch, view[batch]
 
 
-def _start(
-    tokens: Float[Tensor, "photo view patch width"],
-    mean: Float[Tensor, " head"],
-    standard: _Standard,
-    hidden: int,
-    generator: torch.Generator,
-) -> Bank:
-    """torch's own Linear initialisation, and a last bias that makes every head start near its target's mean."""
-    heads, width = standard.mean.shape
+def _start(mean: Float[Tensor, " head"], width: int, hidden: int, generator: torch.Generator) -> Bank:
+    """torch's own Linear initialisation, and a last bias that makes every head start near its target's mean.
+
+    The bias is found on random vectors, not on tokens: those of a fold's own photos must stay unseen.
+    """
+    heads = len(mean)
 
     def uniform(*shape: int, fan_in: int) -> Tensor:
         return (torch.rand(*shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
@@ -230,8 +229,7 @@ def _start(
         uniform(heads, hidden, fan_in=hidden),
         torch.zeros(heads),
     )
-    sample = tokens[:: max(1, len(tokens) // 8), 0].reshape(-1, width).float()
-    _, raw = forward(standard.fold_in(bank), sample)
+    _, raw = forward(bank, torch.randn(START_VECTORS, width, generator=generator))
     return bank._replace(b2=mean - raw.mean(0))
 
 

@@ -75,7 +75,10 @@ def choose_alpha(
     groups: Int[np.ndarray, " photo"],
     alphas: Sequence[float],
 ) -> float:
-    """The penalty with the least score-weighted squared error over grouped inner folds; the middle one of a lone group."""
+    """The penalty with the least score-weighted squared error over grouped inner folds.
+
+    A lone group allows no inner fold: there it is the middle one.
+    """
     inner = min(INNER_FOLDS, len(np.unique(groups)))
     if inner < 2:
         return sorted(alphas)[len(alphas) // 2]

@@ -37,9 +37,7 @@ class HeadwiseSam:
         if self.rho:
             norm = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0).sqrt()
             reach = self.rho / (norm + 1e-12)
-            _, gradients = slope(
-                [p + _per_head(reach, g) * g for p, g in zip(self.parameters, gradients, strict=True)]
-            )
+            _, gradients = slope([p + _per_head(reach, g) * g for p, g in zip(self.parameters, gradients, strict=True)])
         self._adamw(gradients, learning_rate, active)
         return losses
 

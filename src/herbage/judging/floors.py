@@ -16,7 +16,7 @@ from herbage.recipe import Recipe
 SENSORS = ("Height_Ave_cm", "Pre_GSHH_NDVI")
 
 TEXTURE_RECIPE = Recipe(
-    name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=True
+    name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
 )
 """Its tokens are what `score_floors` wants as `texture_tokens`."""
 
@@ -38,7 +38,7 @@ def score_floors(
     floors["texture and ridge"] = score_estimates(grams, texture)
     sensors = [name for name in SENSORS if name in frame and frame[name].notna().all()]
     if sensors:
-        values = torch.from_numpy(frame[sensors].to_numpy(float)).float()
+        values = torch.tensor(frame[sensors].to_numpy(float), dtype=torch.float32)
         readings = [row.reshape(1, 1, -1) for row in values]
         _, estimates = fit_out_of_fold(TEXTURE_RECIPE, readings, grams, folds, digests, seed=0)
         floors[f"ridge on {' and '.join(sensors)}"] = score_estimates(grams, estimates)

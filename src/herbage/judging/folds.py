@@ -63,7 +63,9 @@ def make_folds(
         for number, (_, judged) in enumerate(splitter.split(frame, strata, group)):
             fold[judged] = number
     if len(np.unique(fold)) < count:
-        raise TableInvalid(f"--folds {count} leaves a fold without photos: the groups are too uneven; take fewer folds.")
+        raise TableInvalid(
+            f"--folds {count} leaves a fold without photos: the groups are too uneven; take fewer folds."
+        )
     return Folds(fold, group, group_names.tolist(), grouped_by)
 
 
@@ -90,7 +92,9 @@ def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[l
         )
         return [str(path) for path in frame["image_path"]], ()
     if missing := [column for column in group_by if column not in frame.columns]:
-        raise TableInvalid(f"--group-by {', '.join(missing)}: no such column; the table has {', '.join(frame.columns)}.")
+        raise TableInvalid(
+            f"--group-by {', '.join(missing)}: no such column; the table has {', '.join(frame.columns)}."
+        )
     values = frame[list(group_by)]
     if values.isna().any(axis=None):
         row, column = (int(i[0]) for i in np.nonzero(values.isna().to_numpy()))

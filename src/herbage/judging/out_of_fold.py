@@ -1,15 +1,17 @@
 """Fit the heads, and hear of each photo only from the heads that never saw it or its group."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
 from herbage.heads.heads import Heads, fit_heads
 from herbage.judging.folds import Folds, refuse_leak
 from herbage.recipe import Recipe
-from herbage.targets import balance
+from herbage.targets import TARGETS, balance
 
 
 def deliver(raw_g: Float[np.ndarray, "*photo 5"], recipe: Recipe) -> Float[np.ndarray, "*photo 5"]:
@@ -32,3 +34,22 @@ def fit_out_of_fold(
         [heads.grams(t)[:, fold].mean(-1).double().numpy() for t, fold in zip(tokens, folds.fold.tolist(), strict=True)]
     )
     return heads, deliver(raw, recipe)
+
+
+def oof_table(
+    frame: pd.DataFrame,
+    grams: Float[np.ndarray, "photo 5"],
+    folds: Folds,
+    delivered: Float[np.ndarray, "photo 5"],
+) -> pd.DataFrame:
+    """oof.csv: image_path, group, fold, State where there, the targets as weighed and as estimated, a row a photo."""
+    columns: dict[str, Any] = {
+        "image_path": frame["image_path"],
+        "group": [folds.group_names[g] for g in folds.group],
+        "fold": folds.fold,
+    }
+    if "State" in frame:
+        columns["State"] = frame["State"]
+    columns |= {target: grams[:, t] for t, target in enumerate(TARGETS)}
+    columns |= {f"{target}_estimated": delivered[:, t].round(6) for t, target in enumerate(TARGETS)}
+    return pd.DataFrame(columns)

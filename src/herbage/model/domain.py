@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +13,7 @@ FALSE_ALARMS = 0.05
 
 @dataclass(frozen=True)
 class Domain:
-    """Distance of a photo's standardised mean token to the nearest training photo, and the limit of what is like them."""
+    """Distance of a photo's standardised mean token to the nearest training photo, and the limit of what is alike."""
 
     mean_tokens: Float[Tensor, "photo width"]
     centre: Float[Tensor, " width"]
@@ -22,7 +21,7 @@ class Domain:
     limit: float
 
     @classmethod
-    def fit(cls, tokens: Sequence[Tensor], group: Int[Tensor, " photo"]) -> Self:
+    def fit(cls, tokens: Sequence[Tensor], group: Int[Tensor, " photo"]) -> "Domain":
         """The limit is the distance that all but FALSE_ALARMS of the training photos keep to other groups' photos."""
         means = torch.stack([mean_token(t) for t in tokens])
         centre, spread = means.mean(0), means.std(0, correction=0)

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
-from herbage.photos.photo import PhotoFacts
+from herbage.photos.photo import NO_FACTS, PhotoFacts
 from herbage.targets import GDM, TARGETS, TOTAL, g_per_m2, kg_per_ha
 
 COLUMNS = (
@@ -43,7 +43,7 @@ class Estimate:
     quadrat_area_m2: float = math.nan
     map: Float[np.ndarray, "target row column"] | None = None
     in_domain: bool | None = None
-    facts: PhotoFacts = PhotoFacts()
+    facts: PhotoFacts = NO_FACTS
     message: str = ""
 
     @classmethod

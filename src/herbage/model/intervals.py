@@ -29,7 +29,7 @@ class Intervals:
         order = np.argsort(self.residual_g, axis=0, kind="stable")
         mass = np.cumsum(weight[order], axis=0)
         first = np.minimum((mass < needed - 1e-9).sum(0), len(weight) - 1)
-        return np.take_along_axis(self.residual_g, np.take_along_axis(order, first[None], 0), 0)[0]
+        return np.asarray(np.take_along_axis(self.residual_g, np.take_along_axis(order, first[None], 0), 0)[0])
 
     def around(
         self, grams: Float[np.ndarray, "5"], level: float

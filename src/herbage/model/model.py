@@ -2,17 +2,17 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -21,23 +21,24 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid, ModelInvalid
-from herbage.files import write_whole
+from herbage.files import replace_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
+from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
 from herbage.model.domain import Domain
 from herbage.model.estimate import Estimate, estimates_table
 from herbage.model.intervals import Intervals
-from herbage.photos.photo import PhotoFacts, PhotoFile, find_photos
+from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile, find_photos
 from herbage.recipe import Recipe
-from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS
+from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, TARGETS
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")
 
-LEVEL = 0.9
+DEFAULT_LEVEL = 0.9
 """The default level of intervals."""
 
 
@@ -67,13 +68,14 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         knowledge: Knowledge | None = None,
         oof: pd.DataFrame | None = None,
         report: str | None = None,
+        dropped: dict[str, str] | None = None,
     ) -> None:
         self.about = about
         self.heads = heads
         self.knowledge = knowledge
         self.oof = oof
         self.report = report
-        self.dropped: dict[str, str] = {}
+        self.dropped = dropped or {}
         """Photos of the training table that could not be read, with the reason; known to the training run alone."""
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
 
@@ -117,7 +119,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         files: list[PhotoFile],
         backbone: Backbone,
         *,
-        level: float = LEVEL,
+        level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         with_map: bool = False,
         store: str | Path | None = None,
@@ -150,8 +152,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         tokens: Float[Tensor, "view kept width"],
         photo: str,
         *,
-        facts: PhotoFacts = PhotoFacts(),
-        level: float = LEVEL,
+        facts: PhotoFacts = NO_FACTS,
+        level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         with_map: bool = False,
     ) -> Estimate:
@@ -192,7 +194,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         backbone: str | Path | None = None,
         device: Device = "auto",
         precision: Precision = "auto",
-        level: float = LEVEL,
+        level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         store: str | Path | None = None,
     ) -> pd.DataFrame:
@@ -201,6 +203,25 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         opened = self.open_backbone(backbone, device=device, precision=precision)
         made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, store=store)
         return estimates_table(estimate for estimate, _ in made)
+
+    def learn(self, tokens: Sequence[Tensor], group: Int[np.ndarray, " photo"]) -> None:
+        """Take from the training photos what is known beside the heads: intervals, domain, the maps' scale."""
+        assert self.oof is not None
+        residual_g = np.abs(weighed(self.oof) - estimated(self.oof))
+        domain = Domain.fit(tokens, torch.from_numpy(group))
+        maps = [self.estimate_tokens(one, "", with_map=True).map for one in tokens]
+        shown = [one for one in maps if one is not None]
+        scale = np.percentile(np.stack(shown), 99, axis=(0, 2, 3)) if shown else np.zeros(len(TARGETS))
+        self.knowledge = Knowledge(Intervals(residual_g, group), domain, np.asarray(scale))
+
+    def write(self, place: Path, run: str) -> None:
+        """Put the model folder in its place, with run.json; what stood there goes only when the new one is whole."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = place.with_name(f".{place.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        self.save_pretrained(new)
+        write_whole(new / "run.json", run)
+        replace_folder(new, place)
 
     def _map(
         self, tokens: Float[Tensor, "view kept width"], grams: Float[np.ndarray, "5"]
@@ -217,7 +238,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         mean = raw.mean((1, 2))
         share = np.where(mean[:, None, None] > 0, raw / np.where(mean > 0, mean, 1)[:, None, None], 1.0)
         maps = share * grams[:, None, None]
-        return np.einsum("tc,crk->trk", SUMS, maps[list(COMPONENTS)]) if self.recipe.balance else maps
+        return np.asarray(np.einsum("tc,crk->trk", SUMS, maps[list(COMPONENTS)]) if self.recipe.balance else maps)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # only what a herbage model needs
@@ -228,7 +249,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         cache_dir: str | Path | None = None,
         token: str | bool | None = None,
         local_files_only: bool = False,
-    ) -> Self:
+    ) -> "HerbageModel":
         """Open a model folder or a hub id; raises ModelInvalid for what is no whole model of a known format."""
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
@@ -275,7 +296,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
+        return tensors
     except FileNotFoundError as error:
         raise ModelInvalid(f"{path.parent} is no whole model: it has no model.safetensors.") from error
     except (SafetensorError, OSError) as error:
@@ -308,4 +330,6 @@ def _read_knowledge(tensors: dict[str, Tensor], folder: Path) -> Knowledge:
             tensors["map.scale_g"].numpy(),
         )
     except KeyError as error:
-        raise ModelInvalid(f"{folder / 'model.safetensors'} lacks the tensor {error}; the model is not whole.") from error
+        raise ModelInvalid(
+            f"{folder / 'model.safetensors'} lacks the tensor {error}; the model is not whole."
+        ) from error

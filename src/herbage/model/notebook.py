@@ -99,7 +99,7 @@ def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     loaded = _load(path)
     if isinstance(loaded, _Inert):
         layers = list(_layers(loaded, path))
-        linears = [(layer["weight"], layer["bias"]) for layer in layers]
+        linears = [(layer.get("weight"), layer.get("bias")) for layer in layers]
     elif isinstance(loaded, dict) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
         stems = list(dict.fromkeys(str(key).rpartition(".")[0] for key in loaded))
         linears = [(loaded.get(f"{stem}.weight"), loaded.get(f"{stem}.bias")) for stem in stems]
@@ -123,7 +123,8 @@ def _load(path: Path) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointRefused(
-            f"{path} cannot be read ({error.strerror}); expected target{{0..{len(TARGETS) - 1}}}/fold{{0..{FOLDS - 1}}}.pt."
+            f"{path} cannot be read ({error.strerror}); expected "
+            f"target{{0..{len(TARGETS) - 1}}}/fold{{0..{FOLDS - 1}}}.pt."
         ) from error
     _refuse_foreign(content, path)
     allowed: Any = [(stand_in, name) for name, stand_in in STAND_INS.items()]

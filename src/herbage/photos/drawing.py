@@ -146,7 +146,9 @@ def _stroke(
     draw.polygon([(float(px), float(py)) for px, py in edge * SUPERSAMPLING], fill=fill)
 
 
-def _leaf(draw: ImageDraw.ImageDraw, rng: np.random.Generator, light: Light, x: float, y: float, height: float) -> float:
+def _leaf(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, light: Light, x: float, y: float, height: float
+) -> float:
     """Three round leaflets, each with a pale chevron; the weight goes with the area."""
     radius = rng.uniform(6, 11)
     start = rng.uniform(0, 2 * math.pi)

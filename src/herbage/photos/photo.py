@@ -3,7 +3,7 @@
 import hashlib
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,17 @@ class PhotoFacts:
     taken_at: datetime | None = None
     latitude: float | None = None
     longitude: float | None = None
+
+    def veiled(self, coordinates: bool, digits: int | None) -> "PhotoFacts":
+        """Coordinates left out, or rounded to so many digits, for privacy."""
+        if not coordinates:
+            return replace(self, latitude=None, longitude=None)
+        if digits is None or self.latitude is None or self.longitude is None:
+            return self
+        return replace(self, latitude=round(self.latitude, digits), longitude=round(self.longitude, digits))
+
+
+NO_FACTS = PhotoFacts()
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def _facts(image: Image.Image) -> PhotoFacts:
         exif = image.getexif()
         inner, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
     except Exception:  # a damaged EXIF block must not cost the photo
-        return PhotoFacts()
+        return NO_FACTS
     taken_at = _time(inner.get(ExifTags.Base.DateTimeOriginal)) or _time(exif.get(ExifTags.Base.DateTime))
     latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90)
     longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180)

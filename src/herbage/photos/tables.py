@@ -91,10 +91,10 @@ class _PhotoFinder:
 
 def _read(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if isinstance(table, pd.DataFrame):
-        return table.reset_index(drop=True), "the table"
-    text = {name: str for name in ("sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name")}
+        return table.reset_index(drop=True).copy(), "the table"
+    text = dict.fromkeys(("sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"), str)
     try:
-        frame = pd.read_csv(table, encoding="utf-8-sig", dtype=text)  # type: ignore[arg-type]  # stubs want literals
+        frame = pd.read_csv(table, encoding="utf-8-sig", dtype=text)
     except FileNotFoundError as error:
         raise TableInvalid(f"{table} is not there: expected a CSV table.") from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -113,7 +113,6 @@ def _grams_column() -> Any:
             pa.Check(lambda s: ~(s < 0), error="negative grams"),
             pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
         ],
-        coerce=True,
     )
 
 
@@ -133,15 +132,19 @@ def _check(
     import pandera.pandas as pa
 
     paths = pa.Column(
-        str, pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_absent(finder)) if finder else None
+        str,
+        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_absent(finder)) if finder else None,
     )
     unique = unique if set(unique) <= set(frame.columns) else []
     schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
+    as_read = frame.copy()
+    for name in {"target", *TARGETS} & set(frame.columns):
+        frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
     faults: list[str] = []
     try:
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        faults = _describe(errors.failure_cases, frame)
+        faults = _describe(errors.failure_cases, as_read)
     if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
         faults += _holes(frame)
     if faults:
@@ -170,11 +173,12 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
             faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({what})")
         elif check == "field_uniqueness":
             faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
-        elif check == "not_nullable" or pd.isna(value):
-            faults.setdefault((row, column), f"row {row}, column {column}: empty")
+        elif check == "not_nullable":
+            value = frame[column].iloc[index]
+            what = "empty" if pd.isna(value) else f"not a number (got {value!r})"
+            faults.setdefault((row, column), f"row {row}, column {column}: {what}")
         else:
-            what = "not a number" if "coerce" in check or "dtype" in check else check
-            faults.setdefault((row, column), f"row {row}, column {column}: {what} (got {value!r})")
+            faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
     return [faults[key] for key in sorted(faults)]
 
 

@@ -1,6 +1,8 @@
 """The map: where the weight stands, as a picture over the photo with its units and scale."""
 
 import io
+from functools import cache
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -45,13 +47,11 @@ def draw_overlay(
     smooth = np.asarray(share.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
     mapped = Image.blend(photo, Image.fromarray(_colour(smooth)), OPACITY)
 
-    font, small = ImageFont.load_default(18), ImageFont.load_default(15)
+    font, small = _font(18), _font(15)
     head, foot = 2 * MARGIN_PX + 18, 2 * MARGIN_PX + BAR_PX + 36
     sheet = Image.new("RGB", (WIDTH_PX, head + 2 * photo.height + MARGIN_PX // 2 + foot), "white")
     draw = ImageDraw.Draw(sheet)
-    said = (
-        f"{LABELS[target]}: {estimate.grams[target]:.1f} g a quadrat, {estimate.kg_per_ha[target]:,.0f} kg DM/ha"
-    )
+    said = f"{LABELS[target]}: {estimate.grams[target]:.1f} g a quadrat, {estimate.kg_per_ha[target]:,.0f} kg DM/ha"
     draw.text((MARGIN_PX, MARGIN_PX), said, "black", font)
     name = _fitting(estimate.photo, small, WIDTH_PX - 3 * MARGIN_PX - round(font.getlength(said)))
     draw.text((WIDTH_PX - MARGIN_PX, MARGIN_PX + 2), name, "#555", small, anchor="ra")
@@ -69,25 +69,34 @@ def map_name(photo: str) -> str:
 
 
 def _draw_scale(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, top: float, y: int, label: str
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: float, y: int, label: str
 ) -> None:
     """The colours from 0 to `top`, with ticks. What lies above the top has the top's colour, as the last tick says."""
     width = WIDTH_PX - 2 * MARGIN_PX
     ramp = np.broadcast_to(np.linspace(0, 1, width), (BAR_PX, width))
-    sheet.paste(Image.blend(Image.new("RGB", (width, BAR_PX), "white"), Image.fromarray(_colour(ramp)), 0.9), (MARGIN_PX, y))
+    sheet.paste(
+        Image.blend(Image.new("RGB", (width, BAR_PX), "white"), Image.fromarray(_colour(ramp)), 0.9), (MARGIN_PX, y)
+    )
     for tick in range(5):
         x = MARGIN_PX + round(tick / 4 * (width - 1))
         text = f"{top * tick / 4:,.0f}" + (" or more" if tick == 4 else "")
         draw.line([(x, y + BAR_PX), (x, y + BAR_PX + 4)], "black")
         draw.text((x, y + BAR_PX + 6), text, "black", font, anchor="la" if tick == 0 else "ra" if tick == 4 else "ma")
-    draw.text((MARGIN_PX, y + BAR_PX + 24), f"{label}, g DM / m² (over the photo, at {OPACITY:.0%} opacity)", "#333", font)
+    draw.text(
+        (MARGIN_PX, y + BAR_PX + 24), f"{label}, g DM / m² (over the photo, at {OPACITY:.0%} opacity)", "#333", font
+    )
+
+
+@cache
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size_px)
 
 
 def _colour(share: Float[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row column 3"]:
-    return matplotlib.colormaps[COLOURS](share, bytes=True)[..., :3].copy()
+    return np.asarray(matplotlib.colormaps[COLOURS](share, bytes=True)[..., :3].copy())
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
     """The end of a text that is too long, after an ellipsis."""
     if font.getlength(text) <= width_px:
         return text

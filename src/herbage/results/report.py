@@ -14,6 +14,7 @@ from PIL import Image
 from herbage.judging.compare import estimated, weighed
 from herbage.model.config import ModelConfig
 from herbage.model.estimate import Estimate
+from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
 from herbage.targets import TARGETS
 
@@ -22,10 +23,12 @@ MAPS_SHOWN = 48
 MAP_WIDTH_PX = 480
 
 
-def model_report(about: ModelConfig, oof: pd.DataFrame) -> str:
+def model_report(model: HerbageModel) -> str:
     """The score beside its floors, errors by target, and observed against estimated."""
+    about, oof = model.about, model.oof
     assert about.training is not None
     assert about.score is not None
+    assert oof is not None
     return _render(
         "model.html.j2",
         title=f"herbage model, recipe {about.recipe.name}",

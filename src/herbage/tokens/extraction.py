@@ -163,7 +163,7 @@ def _load(item: Extracted, store: TokenStore) -> bool:
 
 
 def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, recipe: Recipe, per_batch: int) -> None:
-    """Fill in the tokens of a batch of fixed shape: a short one is padded, so no photo's result depends on the others."""
+    """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
     images = [images for _, images in pending if images is not None]
     padding = [torch.zeros_like(images[0])] * (per_batch - len(images))
     class_vectors, patches = backbone(torch.cat([*images, *padding]))

@@ -1,8 +1,8 @@
 """A store of tokens: one checked file a photo, and an index that knows a photo's digest without reading it.
 
-    <store>/<identity>/identity.json
-    <store>/<identity>/<aa>/<photo sha256>.safetensors
-    <store>/index.sqlite
+<store>/<identity>/identity.json
+<store>/<identity>/<aa>/<photo sha256>.safetensors
+<store>/index.sqlite
 """
 
 import json
@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -43,7 +43,7 @@ class TokensIdentity:
     positions: str = "bicubic, as transformers"
 
     @classmethod
-    def of(cls, backbone: Backbone, recipe: Recipe) -> Self:
+    def of(cls, backbone: Backbone, recipe: Recipe) -> "TokensIdentity":
         """The identity of the tokens that this backbone and recipe give."""
         return cls(
             weights=backbone.digest,
@@ -83,15 +83,17 @@ class TokenStore:
 
     def save(self, photo_sha256: str, tokens: Float[Tensor, "view kept width"]) -> None:
         """Keep a photo's tokens; the file appears whole or not at all."""
-        record = self.folder / "identity.json"
-        if not record.is_file():
-            write_whole(record, json.dumps(asdict(self.identity), indent=2))
-        metadata = {
+        settings = self.folder / "identity.json"
+        if not settings.is_file():
+            write_whole(settings, json.dumps(asdict(self.identity), indent=2))
+        record = {
             "photo": photo_sha256,
             "identity": self.identity.digest,
             "crc32": _crc32(tokens),
-            "engine": json.dumps(self.engine.record()),
+            "engine": self.engine.record(),
         }
+        # One entry, since safetensors writes several in an order of their own and equal tokens would differ in bytes.
+        metadata = {"herbage": json.dumps(record, sort_keys=True)}
         write_whole(self.path(photo_sha256), save({"tokens": tokens.contiguous()}, metadata))
 
     def load(self, photo_sha256: str) -> Float[Tensor, "view kept width"]:
@@ -99,17 +101,19 @@ class TokenStore:
         path = self.path(photo_sha256)
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                record = json.loads((file.metadata() or {})["herbage"])
                 tokens: Tensor = file.get_tensor("tokens")
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise TokensCorrupt(f"{path} is not a whole token file ({error}); extract does it again.") from error
-        if metadata.get("identity") != self.identity.digest or metadata.get("photo") != photo_sha256:
+        if record.get("identity") != self.identity.digest or record.get("photo") != photo_sha256:
             raise TokensStale(
-                f"{path} holds tokens of photo {metadata.get('photo')} with identity {metadata.get('identity')}, "
+                f"{path} holds tokens of photo {record.get('photo')} with identity {record.get('identity')}, "
                 f"expected {photo_sha256} with {self.identity.digest}; extract does it again."
             )
-        if metadata.get("crc32") != _crc32(tokens):
-            raise TokensCorrupt(f"{path} was changed after it was written (its checksum differs); extract does it again.")
+        if record.get("crc32") != _crc32(tokens):
+            raise TokensCorrupt(
+                f"{path} was changed after it was written (its checksum differs); extract does it again."
+            )
         return tokens
 
     def discard(self, photo_sha256: str) -> None:

@@ -1,0 +1,111 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from herbage.backbones.backbone import open_backbone
+from herbage.backbones.dinov2 import Dinov2Backbone
+from herbage.backbones.engine import cpu_has_bf16, resolve_engine
+from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
+
+
+def images(count=2, side=56):
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def test_class_vector_and_patches_are_transformers_own(tiny_dinov2):
+    from transformers import Dinov2Model
+
+    backbone = open_backbone(tiny_dinov2, precision="fp32")
+    class_vectors, patches = backbone(images())
+    plain = Dinov2Model.from_pretrained(tiny_dinov2).eval()
+    with torch.no_grad():
+        expected = plain(images()).last_hidden_state
+    torch.testing.assert_close(class_vectors, expected[:, 0])
+    torch.testing.assert_close(patches, expected[:, 1:])
+    assert (backbone.patch_px, backbone.width, patches.shape) == (14, 24, (2, 16, 24))
+
+
+def test_register_tokens_are_dropped(tmp_path):
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    config = Dinov2WithRegistersConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=70, patch_size=14, num_register_tokens=4
+    )
+    plain = Dinov2WithRegistersModel(config).eval()
+    plain.save_pretrained(tmp_path)
+    _, patches = open_backbone(tmp_path, precision="fp32")(images())
+    with torch.no_grad():
+        torch.testing.assert_close(patches, plain(images()).last_hidden_state[:, 5:])
+
+
+def test_the_digest_is_the_weights_and_not_the_file(tiny_dinov2, tmp_path):
+    first = open_backbone(tiny_dinov2)
+    shutil.copytree(tiny_dinov2, tmp_path / "copy")
+    tensors = load_file(tmp_path / "copy/model.safetensors")
+    save_file(dict(reversed(tensors.items())), tmp_path / "copy/model.safetensors", {"format": "pt", "note": "moved"})
+    assert open_backbone(tmp_path / "copy", precision="fp32").digest == first.digest
+    tensors["layernorm.bias"][0] += 1e-3
+    save_file(tensors, tmp_path / "copy/model.safetensors", {"format": "pt"})
+    assert open_backbone(tmp_path / "copy").digest != first.digest
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="this processor has no bf16")
+def test_auto_is_bf16_where_the_processor_has_it_and_close_to_fp32(tiny_dinov2):
+    fast, exact = open_backbone(tiny_dinov2, device="cpu"), open_backbone(tiny_dinov2, device="cpu", precision="fp32")
+    assert (fast.engine.precision, fast.engine.tokens) == ("bf16", "float16")
+    assert (exact.engine.precision, exact.engine.tokens) == ("fp32", "float32")
+    cosine = torch.cosine_similarity(fast(images())[1], exact(images())[1], dim=-1)
+    assert cosine.min() > 0.999
+
+
+def test_weights_that_cannot_be_had_say_how_to_get_them():
+    with pytest.raises(WeightsMissing) as caught:
+        open_backbone("facebook/dinov2-that-is-not-here")
+    for part in ("facebook/dinov2-that-is-not-here", "hf download", "--backbone DIR", "HF_HOME", "texture"):
+        assert part in str(caught.value)
+
+
+def test_a_folder_that_is_no_backbone_is_refused(tmp_path, tiny_dinov2):
+    with pytest.raises(WeightsMissing, match="no such folder"):
+        open_backbone(tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BackboneInvalid, match=r"no config\.json"):
+        open_backbone(tmp_path / "empty")
+    shutil.copytree(tiny_dinov2, tmp_path / "vit")
+    config = json.loads((tmp_path / "vit/config.json").read_text())
+    (tmp_path / "vit/config.json").write_text(json.dumps({**config, "model_type": "vit"}))
+    with pytest.raises(BackboneInvalid, match=r"'vit'.*expected one of dinov2"):
+        open_backbone(tmp_path / "vit")
+
+
+def test_a_missing_weight_is_never_filled_with_random_numbers(tmp_path, tiny_dinov2):
+    shutil.copytree(tiny_dinov2, tmp_path / "part")
+    tensors = load_file(tmp_path / "part/model.safetensors")
+    del tensors["encoder.layer.1.norm1.weight"]
+    save_file(tensors, tmp_path / "part/model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsMissing, match=r"incomplete: encoder\.layer\.1\.norm1\.weight"):
+        open_backbone(tmp_path / "part")
+    (tmp_path / "part/model.safetensors").write_bytes(b"broken")
+    with pytest.raises(WeightsMissing):
+        Dinov2Backbone(str(tmp_path / "part"))
+
+
+def test_a_device_that_is_not_there_is_named():
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceMissing, match="--device cuda is not on this machine; here: cpu"):
+            resolve_engine("cuda", library="torch")
+    with pytest.raises(DeviceMissing, match="fp16 needs a GPU"):
+        resolve_engine("cpu", "fp16", library="torch")
+
+
+def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
+    code = (
+        "import sys; from herbage.backbones.backbone import open_backbone; import herbage.steps, herbage.app.cli;"
+        f"open_backbone({str(tiny_dinov2)!r}); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

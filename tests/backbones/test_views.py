@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from herbage.backbones.views import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    VIEWS,
+    blur,
+    grid_shape,
+    images_per_photo,
+    look,
+    upright,
+)
+from herbage.recipe import load_recipe
+
+SEED, FIELD = load_recipe("seed"), load_recipe("field")
+PIL_TURNS = [
+    [], [Image.Transpose.FLIP_LEFT_RIGHT], [Image.Transpose.FLIP_TOP_BOTTOM],
+    [Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM], [Image.Transpose.ROTATE_90],
+    [Image.Transpose.ROTATE_270],
+]  # fmt: skip
+
+
+@given(st.sampled_from(VIEWS), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**31 - 1))
+def test_look_then_undo_is_the_identity(view, side, width, seed):
+    grid = torch.rand(side, side, width, generator=torch.Generator().manual_seed(seed))
+    seen = view.look(grid.permute(2, 0, 1)).permute(1, 2, 0)
+    assert torch.equal(view.undo(seen), grid)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_views_are_pils_turns(number):
+    pixels = np.random.default_rng(0).integers(0, 255, (10, 10, 3), np.uint8)
+    turned = Image.fromarray(pixels)
+    for turn in PIL_TURNS[number]:
+        turned = turned.transpose(turn)
+    seen = VIEWS[number].look(torch.from_numpy(pixels).permute(2, 0, 1).float())
+    np.testing.assert_array_equal(seen.permute(1, 2, 0).byte().numpy(), np.asarray(turned))
+
+
+def test_the_six_views_are_different_and_in_the_notebooks_order():
+    names = ["as is", "horizontal flip", "vertical flip", "both flips", "turned 90", "turned 270"]
+    assert [view.name for view in VIEWS] == names
+    picture = torch.arange(9.0).reshape(1, 3, 3)
+    assert len({tuple(view.look(picture).flatten().tolist()) for view in VIEWS}) == 6
+
+
+def test_blur_is_a_gaussian_of_5_taps_with_reflected_edges():
+    image = torch.rand(1, 3, 9, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    offsets = np.arange(-2, 3)
+    taps = np.exp(-0.5 * (offsets / 1.1) ** 2)
+    taps /= taps.sum()
+    padded = np.pad(image[0].numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    expected = np.zeros((3, 9, 7))
+    for dy in range(5):
+        for dx in range(5):
+            expected += taps[dy] * taps[dx] * padded[:, dy : dy + 9, dx : dx + 7]
+    np.testing.assert_allclose(blur(image.float(), 1.1)[0].numpy(), expected, atol=1e-6)
+
+
+def test_look_is_the_notebooks_transform_one_view_at_a_time():
+    pixels = np.random.default_rng(1).integers(0, 255, (300, 500, 3), np.uint8)
+    ours = look(pixels, SEED, 14)
+    assert ours.shape == (6, 3, 224, 224)
+    for number, turns in enumerate(PIL_TURNS):
+        photo = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+        small = torch.nn.functional.interpolate(photo[None], (224, 224), mode="bilinear", antialias=True)
+        turned = small[0].permute(1, 2, 0).numpy()
+        channels = [Image.fromarray(turned[..., c]) for c in range(3)]
+        for turn in turns:
+            channels = [channel.transpose(turn) for channel in channels]
+        turned = torch.from_numpy(np.stack([np.asarray(channel) for channel in channels]))
+        normal = (turned - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
+        torch.testing.assert_close(ours[number], blur(normal[None], 1.1)[0], atol=1e-5, rtol=0)
+
+
+def test_halves_are_the_left_and_the_right_half_at_518():
+    pixels = np.zeros((100, 201, 3), np.uint8)
+    pixels[:, 100:] = 255
+    left, right = look(pixels, FIELD, 14)
+    assert left.shape == (3, 518, 518)
+    assert (left < 0).all()
+    assert (right > 0).all()
+    assert grid_shape(FIELD) == (37, 74)
+    assert images_per_photo(FIELD) == 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
+@pytest.mark.parametrize("recipe", [SEED, FIELD], ids=["seed", "field"])
+def test_the_smallest_photo_can_be_looked_at(size, recipe):
+    images = look(np.full((*size, 3), 90, np.uint8), recipe, 14)
+    assert images.isfinite().all()
+
+
+@pytest.mark.parametrize("recipe", [
+    SEED.model_copy(update={"grid": 4}), FIELD.model_copy(update={"grid": 4, "views": 6}),
+], ids=["whole", "halves"])  # fmt: skip
+def test_upright_puts_every_view_on_the_same_place(recipe):
+    """A backbone that says each patch's mean colour gives the same tokens in all views once they are upright."""
+    rows, columns = grid_shape(recipe)
+    colours = np.random.default_rng(2).integers(0, 255, (rows, columns, 3), np.uint8)
+    pixels = np.kron(colours, np.ones((14, 14, 1), np.uint8))
+    images = look(pixels, recipe.model_copy(update={"blur_sigma": 0.0}), 14)
+    patches = images.unfold(2, 14, 14).unfold(3, 14, 14).mean((-2, -1)).flatten(2).transpose(1, 2)
+    tokens = upright(patches.mean(1), patches, recipe)
+    assert tokens.shape == (6, rows * columns, 3)
+    for view in tokens:
+        torch.testing.assert_close(view, tokens[0], atol=1e-5, rtol=0)
+    expected = (torch.from_numpy(colours).float() / 255 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
+    torch.testing.assert_close(tokens[0].reshape(rows, columns, 3), expected, atol=1e-5, rtol=0)
+
+
+def test_keeping_the_class_vector_gives_one_a_crop():
+    recipe = FIELD.model_copy(update={"keep": "class", "grid": 2, "views": 3})
+    vectors = torch.arange(6.0).reshape(6, 1)
+    tokens = upright(vectors, torch.zeros(6, 4, 1), recipe)
+    assert tokens[..., 0].tolist() == [[0, 1], [2, 3], [4, 5]]

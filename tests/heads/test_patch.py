@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herbage.errors import TrainingFailed
+from herbage.heads.patch import Bank, PatchHeads, slope
+from herbage.recipe import PatchSettings
+from tests.heads.plain import PlainHead
+
+QUICK = PatchSettings(hidden=8, epochs=30, batch_photos=4, learning_rate=0.01)
+
+
+def drawn(photos=12, views=2, patches=9, width=6, seed=0):
+    """Tokens whose first number is each patch's density, the same in every view; grams follow it."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.normal(size=(photos, views, patches, width)).astype(np.float32)
+    level = rng.uniform(0, 1, (photos, 1, 1)) + 0.2 * rng.normal(size=(photos, 1, patches))
+    tokens[..., 0] = level
+    density = np.maximum(level[:, 0].mean(-1), 0)
+    grams = density[:, None] * np.array([5.0, 10, 30, 45, 35])
+    return [torch.from_numpy(t).half() for t in tokens], grams
+
+
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(0, 2**31 - 1))
+def test_losses_and_gradients_are_those_of_plain_modules(photos, patches, seed):
+    torch.manual_seed(seed)
+    heads = [PlainHead(6, 8) for _ in range(4)]
+    tokens, goal = torch.randn(photos, patches, 6), torch.rand(photos, 4)
+    own = torch.rand(photos, 4) < 0.7
+    bank = Bank(
+        torch.stack([h.first.weight.detach().T for h in heads]),
+        torch.stack([h.first.bias.detach() for h in heads]),
+        torch.stack([h.second.weight.detach()[0] for h in heads]),
+        torch.stack([h.second.bias.detach()[0] for h in heads]),
+    )
+    losses, gradient = slope(bank, tokens, goal, own)
+    for k, head in enumerate(heads):
+        loss = ((head(tokens) - goal[:, k]) ** 2 * own[:, k]).sum() / max(int(own[:, k].sum()), 1)
+        loss.backward()
+        expected = [
+            head.first.weight.grad.T,
+            head.first.bias.grad,
+            head.second.weight.grad[0],
+            head.second.bias.grad[0],
+        ]
+        torch.testing.assert_close(losses[k], loss.detach(), rtol=1e-5, atol=1e-6)
+        for ours, theirs in zip(gradient, expected, strict=True):
+            torch.testing.assert_close(ours[k], theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_the_estimate_is_the_plain_modules_and_the_map_averages_to_it():
+    torch.manual_seed(0)
+    plain = [[PlainHead(6, 8) for _ in range(2)] for _ in range(5)]
+    stacked = (
+        torch.stack([torch.stack([part(h) for h in row]) for row in plain])
+        for part in (
+            lambda h: h.first.weight.detach().T, lambda h: h.first.bias.detach(),
+            lambda h: h.second.weight.detach()[0], lambda h: h.second.bias.detach()[0],
+        )
+    )  # fmt: skip
+    heads = PatchHeads(*stacked)
+    tokens = torch.randn(3, 16, 6)
+    grams = heads.grams(tokens)
+    assert grams.shape == (5, 2, 3)
+    for t, row in enumerate(plain):
+        for f, head in enumerate(row):
+            torch.testing.assert_close(grams[t, f], head(tokens).detach())
+    torch.testing.assert_close(heads.density(tokens).mean(-1), grams)
+
+
+def test_training_learns_and_two_runs_are_one():
+    tokens, grams = drawn()
+    folds = np.arange(12) % 3
+    one, two = (PatchHeads.fit(tokens, grams, folds, QUICK, seed=4) for _ in range(2))
+    other = PatchHeads.fit(tokens, grams, folds, QUICK, seed=5)
+    assert all(torch.equal(a, b) for a, b in zip(one.tensors().values(), two.tensors().values(), strict=True))
+    assert not torch.equal(one.w1, other.w1)
+    judged = np.stack([one.grams(t)[:, f].mean(-1).numpy() for t, f in zip(tokens, folds, strict=True)])
+    assert ((judged - grams) ** 2).sum() < 0.5 * ((grams - grams.mean(0)) ** 2).sum()
+
+
+def test_a_fold_is_blind_to_its_own_photos():
+    """Other tokens and grams for the photos of fold 0 leave the heads of fold 0 as they were, to the bit."""
+    tokens, grams = drawn()
+    folds = np.arange(12) % 3
+    changed_tokens, changed = list(tokens), grams.copy()
+    for photo in np.flatnonzero(folds == 0):
+        changed[photo] *= 7
+        changed_tokens[photo] = tokens[photo] * 1.5
+    one = PatchHeads.fit(tokens, grams, folds, QUICK, seed=0)
+    two = PatchHeads.fit(changed_tokens, changed, folds, QUICK, seed=0)
+    assert not torch.equal(one.w1[:, 1], two.w1[:, 1])
+    for ours, theirs in zip(one.tensors().values(), two.tensors().values(), strict=True):
+        assert torch.equal(ours[:, 0], theirs[:, 0])
+
+
+def test_a_target_that_never_varies_gets_its_constant():
+    tokens, grams = drawn()
+    grams[:, 1] = 0
+    grams[:, 0] = 3.25
+    heads = PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+    assert (heads.grams(tokens[0])[1] == 0).all()
+    torch.testing.assert_close(heads.grams(tokens[0])[0], torch.full((3, 2), 3.25))
+
+
+def test_a_number_of_the_token_that_never_varies_does_no_harm():
+    tokens, grams = drawn()
+    for photo in tokens:
+        photo[..., 3] = 7.0
+    assert PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0).w1.isfinite().all()
+
+
+def test_no_head_starts_dead():
+    tokens, grams = drawn()
+    heads = PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK.model_copy(update={"epochs": 1}), seed=0)
+    first = np.stack([heads.grams(t).mean((1, 2)).numpy() for t in tokens]).mean(0)
+    np.testing.assert_allclose(first, grams.mean(0), rtol=0.6)
+
+
+def test_nan_is_an_error_and_not_a_result():
+    tokens, grams = drawn()
+    tokens[3][0, 0, 0] = torch.inf
+    with pytest.raises(TrainingFailed, match="not finite"):
+        PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+
+
+def test_a_head_that_dies_although_its_target_varies_is_an_error(monkeypatch):
+    tokens, grams = drawn()
+
+    def kill(bank_tokens, goal, own, mean, standard, settings, seed):
+        heads, width = standard.mean.shape
+        bank = Bank(torch.zeros(heads, width, 8), torch.zeros(heads, 8), torch.zeros(heads, 8), torch.ones(heads))
+        bank.b2[2 * 3 + 1] = -1.0
+        return bank
+
+    monkeypatch.setattr("herbage.heads.patch._train", kill)
+    with pytest.raises(TrainingFailed, match="Dry_Green_g, fold 1 died"):
+        PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)

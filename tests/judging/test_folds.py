@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from herbage.errors import FoldLeak, TableInvalid
+from herbage.judging.folds import Folds, make_folds, refuse_leak
+from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.recipe import load_recipe
+
+
+def frame_of(groups, states=None):
+    return pd.DataFrame(
+        {
+            "image_path": [f"{n}.jpg" for n in range(len(groups))],
+            "State": states or ["Tas"] * len(groups),
+            "Sampling_Date": [f"2015/1/{g}" for g in groups],
+        }
+    )
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 12), min_size=10, max_size=60).filter(lambda g: len(set(g)) >= 5), st.integers(0, 99))
+def test_no_group_is_ever_split_and_every_photo_is_judged(groups, seed):
+    folds = make_folds(frame_of(groups), np.random.default_rng(0).uniform(0, 90, (len(groups), 5)), seed=seed)
+    assert set(folds.fold) == set(range(5))
+    for group in set(groups):
+        assert len(set(folds.fold[np.array(groups) == group])) == 1
+
+
+def test_states_are_spread_over_the_folds():
+    states = ["Tas", "Vic"] * 20
+    groups = [n // 2 for n in range(40)]
+    folds = make_folds(frame_of(groups, states), np.zeros((40, 5)), count=4)
+    for fold in range(4):
+        assert set(np.array(states)[folds.fold == fold]) == {"Tas", "Vic"}
+
+
+def test_the_seed_moves_the_folds_and_nothing_else_does():
+    grams = np.random.default_rng(0).uniform(0, 90, (40, 5))
+    frame = frame_of([n // 2 for n in range(40)])
+    one, two, other = (make_folds(frame, grams, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.fold, two.fold)
+    assert (one.fold != other.fold).any()
+
+
+def test_without_columns_to_group_by_it_says_so_loudly(caplog):
+    frame = frame_of(range(20)).drop(columns="Sampling_Date")
+    folds = make_folds(frame, np.random.default_rng(0).uniform(0, 90, (20, 5)))
+    assert folds.grouped_by == ()
+    assert "UNGROUPED FOLDS" in caplog.text
+    assert "too high" in caplog.text
+
+
+def test_own_columns_group_too():
+    frame = frame_of(range(20)).assign(Farm=[n // 4 for n in range(20)])
+    folds = make_folds(frame, np.zeros((20, 5)), group_by=["Farm"])
+    assert (folds.grouped_by, len(folds.group_names)) == (("Farm",), 5)
+
+
+@pytest.mark.parametrize(("groups", "options", "message"), [
+    ([1, 1, 2, 2, 3, 3], {}, "--folds 5 needs at least 5 groups of State, Sampling_Date; the table has 3"),
+    (range(9), {"count": 1}, "at least 2"),
+    (range(9), {"group_by": ["Farm"]}, "no such column"),
+])  # fmt: skip
+def test_folds_that_cannot_be_made_are_one_message(groups, options, message):
+    with pytest.raises(TableInvalid, match=message):
+        make_folds(frame_of(groups), np.zeros((len(groups), 5)), **options)
+
+
+def test_a_photo_without_its_group_is_named():
+    frame = frame_of(range(9))
+    frame.loc[4, "Sampling_Date"] = None
+    with pytest.raises(TableInvalid, match=r"4\.jpg has no Sampling_Date"):
+        make_folds(frame, np.zeros((9, 5)))
+
+
+def leaky(split_group):
+    """Eight photos in four groups on two folds; a leak is planted where asked."""
+    group = np.arange(8) // 2
+    fold = group % 2
+    if split_group:
+        fold[3] = 1 - fold[3]
+    return Folds(fold, group, list("abcd"), ("Farm",))
+
+
+def test_a_planted_leak_is_refused_before_anything_is_trained(monkeypatch):
+    tokens = [torch.randn(1, 4, 3) for _ in range(8)]
+    grams = np.random.default_rng(0).uniform(0, 9, (8, 5))
+    trained = []
+    monkeypatch.setattr("herbage.judging.out_of_fold.fit_heads", lambda *a, **k: trained.append(1))
+    recipe = load_recipe("field")
+    with pytest.raises(FoldLeak, match="group b is in fold 1 and in fold 0"):
+        fit_out_of_fold(recipe, tokens, grams, leaky(True), list("abcdefgh"), 0)
+    with pytest.raises(FoldLeak, match="photo with sha256 a is in fold 0 and in fold 1"):
+        fit_out_of_fold(recipe, tokens, grams, leaky(False), list("abacdefg")[:2] + list("acdefg"), 0)
+    assert not trained
+
+
+def test_a_copy_within_its_own_fold_is_no_leak():
+    refuse_leak(leaky(False), list("aabbccdd"))
+
+
+def test_out_of_fold_estimates_come_from_heads_that_never_saw_the_photo():
+    """Grams that only memory could know: in fold they are learnt by heart, out of fold they cannot be."""
+    rng = np.random.default_rng(0)
+    tokens = [torch.from_numpy(t).float() for t in rng.normal(size=(40, 1, 2, 60))]
+    grams = rng.uniform(10, 90, (40, 5))
+    recipe = load_recipe("field").model_copy(update={"balance": False})
+    recipe = recipe.model_copy(update={"ridge": recipe.ridge.model_copy(update={"alphas": (1e-6,)})})
+    folds = make_folds(frame_of(range(40)), grams)
+    heads, oof = fit_out_of_fold(recipe, tokens, grams, folds, [str(n) for n in range(40)], 0)
+    in_fold = np.stack(
+        [heads.grams(t)[:, (f + 1) % 5].mean(-1).numpy() for t, f in zip(tokens, folds.fold, strict=True)]
+    )
+    assert np.corrcoef(in_fold[:, 3], grams[:, 3])[0, 1] > 0.99
+    assert abs(np.corrcoef(oof[:, 3], grams[:, 3])[0, 1]) < 0.5

@@ -1,0 +1,215 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import herbage
+from herbage import steps
+from herbage.errors import BackboneInvalid, ModelInvalid, OutputExists, PhotoUnreadable, TrainingFailed
+from herbage.model.estimate import COLUMNS
+from herbage.model.model import HerbageModel
+from herbage.targets import SUMS, TARGETS
+
+SMALL = 'backbone="texture"\ncrops="{crops}"\ngrid=6\nviews=2\nheads="{heads}"\nbalance={balance}\n[patch]\nepochs=8\nhidden=16\n'
+
+
+@pytest.fixture(scope="session")
+def recipes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipes")
+    kinds = {
+        "ridge": ("halves", "ridge", "true"),
+        "patch": ("whole", "patch", "false"),
+        "balanced": ("whole", "patch", "true"),
+    }
+    for name, (crops, heads, balance) in kinds.items():
+        (folder / f"{name}.toml").write_text(SMALL.format(crops=crops, heads=heads, balance=balance))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(weighed_photos, recipes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models")
+    for name in ("ridge", "patch", "balanced"):
+        steps.train(
+            weighed_photos / "train.csv", photos=weighed_photos, model=out / name, recipe=recipes / f"{name}.toml"
+        )
+    return out
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["ridge", "patch"])
+def test_two_runs_give_the_same_bytes(models, weighed_photos, recipes, tmp_path, name):
+    steps.train(
+        weighed_photos / "train.csv", photos=weighed_photos, model=tmp_path / "m", recipe=recipes / f"{name}.toml"
+    )
+    one, two = files_of(models / name), files_of(tmp_path / "m")
+    assert set(one) == {"model.safetensors", "config.json", "README.md", "oof.csv", "report.html", "run.json"}
+    del one["run.json"], two["run.json"]
+    assert one == two
+
+
+@pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
+def test_a_saved_and_opened_model_says_the_same(models, weighed_photos, tmp_path, name):
+    model = HerbageModel.from_pretrained(models / name)
+    model.save_pretrained(tmp_path / "copy")
+    saved = files_of(models / name)
+    assert files_of(tmp_path / "copy") == {k: v for k, v in saved.items() if k != "run.json"}
+    again = HerbageModel.from_pretrained(str(tmp_path / "copy"))
+    pd.testing.assert_frame_equal(model.predict(weighed_photos / "train"), again.predict(weighed_photos / "train"))
+
+
+@pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
+def test_the_map_averages_to_the_estimate_and_obeys_what_the_recipe_says(models, weighed_photos, name):
+    model = HerbageModel.from_pretrained(models / name)
+    for photo in ("ID0.png", "ID7.png", "ID20.png"):
+        estimate = model.estimate(weighed_photos / "train" / photo)
+        assert estimate.map.shape == (5, 6, 12 if name == "ridge" else 6)
+        np.testing.assert_allclose(estimate.map.mean((1, 2)), estimate.grams, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(estimate.map_g_per_m2 * 0.21, estimate.map)
+        assert (estimate.map >= 0).all()
+        if model.recipe.balance:
+            np.testing.assert_allclose(estimate.grams, SUMS @ estimate.grams[:3], atol=1e-9)
+            np.testing.assert_allclose(estimate.map, np.einsum("tc,crk->trk", SUMS, estimate.map[:3]), atol=1e-9)
+
+
+def test_a_component_whose_patches_are_all_below_0_is_spread_evenly(models):
+    model = HerbageModel.from_pretrained(models / "ridge")
+    model.heads.coefficient[0] *= 0
+    model.heads.intercept[0] = -1.0
+    grams = np.array([2.0, 1.0, 1.0, 4.0, 3.0])
+    tokens = torch.randn(2, 72, model.about.backbone.width)
+    np.testing.assert_allclose(model._map(tokens, grams)[0], 2.0)
+
+
+def test_a_balanced_model_carries_balanced_grams_everywhere(models, weighed_photos, tmp_path):
+    model = HerbageModel.from_pretrained(models / "balanced")
+    frame = model.predict(weighed_photos / "train")
+    for table in (frame[list(TARGETS)], model.oof[[f"{t}_estimated" for t in TARGETS]]):
+        grams = table.to_numpy(float)
+        np.testing.assert_allclose(grams, grams[:, :3] @ SUMS.T, atol=3e-6)
+    steps.submit(model, weighed_photos / "test.csv", photos=weighed_photos, out=tmp_path / "s.csv")
+    wide = pd.read_csv(tmp_path / "s.csv")["sample_id"].str.split("__", expand=True)
+    wide["grams"] = pd.read_csv(tmp_path / "s.csv")["target"]
+    grams = wide.pivot(index=0, columns=1, values="grams")[list(TARGETS)].to_numpy()
+    np.testing.assert_allclose(grams, grams[:, :3] @ SUMS.T, atol=1e-9)
+
+
+def test_the_table_has_the_promised_columns_and_intervals_hold_the_estimate(models, weighed_photos):
+    model = HerbageModel.from_pretrained(models / "ridge")
+    frame = model.predict(weighed_photos / "train", level=0.8)
+    assert list(frame.columns) == list(COLUMNS)
+    assert frame["photo"].tolist() == sorted(f"ID{n}.png" for n in range(24))
+    for target in TARGETS:
+        assert (frame[f"{target}_low"] <= frame[target]).all()
+        assert (frame[target] <= frame[f"{target}_high"]).all()
+    assert model.predict(weighed_photos / "train", level=0.95)["GDM_g_high"].isna().all()
+    np.testing.assert_allclose(frame["Dry_Total_kg_per_ha"], frame["Dry_Total_g"] / 0.21 * 10, rtol=1e-6)
+
+
+def test_another_quadrat_changes_grams_and_never_kg_a_hectare(models, weighed_photos):
+    model = HerbageModel.from_pretrained(models / "ridge")
+    one = model.predict(weighed_photos / "train", level=0.8)
+    two = model.predict(weighed_photos / "train", level=0.8, quadrat_area_m2=0.42)
+    np.testing.assert_allclose(two["Dry_Total_g_high"], 2 * one["Dry_Total_g_high"], rtol=1e-6)
+    np.testing.assert_allclose(two["GDM_kg_per_ha"], one["GDM_kg_per_ha"], rtol=1e-6)
+
+
+def test_a_broken_photo_is_raised_by_estimate_and_a_row_of_predict(models, tmp_path):
+    model = HerbageModel.from_pretrained(models / "ridge")
+    (tmp_path / "a.jpg").write_bytes(b"broken")
+    with pytest.raises(PhotoUnreadable, match=r"a\.jpg"):
+        model.estimate(tmp_path / "a.jpg")
+    row = model.predict(tmp_path).iloc[0]
+    assert (row["status"], pd.isna(row["Dry_Total_g"])) == ("unreadable", True)
+    assert "not a readable image" in row["message"]
+
+
+def test_other_weights_are_refused(models, tiny_dinov2):
+    with pytest.raises(BackboneInvalid, match="trained on texture"):
+        HerbageModel.from_pretrained(models / "ridge").open_backbone(tiny_dinov2)
+
+
+def broken_model(models, tmp_path, change):
+    shutil.copytree(models / "ridge", tmp_path / "m")
+    tensors = load_file(tmp_path / "m/model.safetensors")
+    config = json.loads((tmp_path / "m/config.json").read_text())
+    change(tmp_path / "m", tensors, config)
+    return tmp_path / "m"
+
+
+def rewrite(folder, tensors, config):
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda f, t, c: rewrite(f, t, {**c, "format": 2, "herbage": "9.9"}), "format 2, written by herbage 9.9.*Upgrade"),
+    (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "heads.intercept"}, c), "need the tensors coefficient, intercept"),
+    (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "domain.centre"}, c), "lacks the tensor 'domain.centre'"),
+    (lambda f, t, c: rewrite(f, {**t, "heads.intercept": t["heads.intercept"] * torch.nan}, c), "not finite"),
+    (lambda f, t, c: rewrite(f, t, {**c, "surprise": 1}), "damaged: surprise"),
+    (lambda f, t, c: (f / "model.safetensors").unlink(), "no model.safetensors"),
+    (lambda f, t, c: (f / "model.safetensors").write_bytes(b"1234567890"), "is damaged"),
+    (lambda f, t, c: (f / "config.json").unlink(), "no config.json"),
+    (lambda f, t, c: (f / "config.json").write_text("{"), "not readable JSON"),
+    (lambda f, t, c: (f / "config.json").write_text("{}"), "no `format`"),
+])  # fmt: skip
+def test_a_folder_that_is_no_whole_model_says_so(models, tmp_path, change, message):
+    with pytest.raises(ModelInvalid, match=message):
+        HerbageModel.from_pretrained(broken_model(models, tmp_path, change))
+
+
+def test_what_is_no_folder_and_not_on_the_hub_says_so():
+    with pytest.raises(ModelInvalid, match="neither a model folder here nor"):
+        HerbageModel.from_pretrained("nobody/nothing-of-the-kind")
+    with pytest.raises(ModelInvalid, match="neither a model folder here nor"):
+        HerbageModel.from_pretrained("./not/a/folder/at/all")
+
+
+def test_an_existing_model_is_replaced_only_when_told_to_and_kept_when_training_fails(
+    models, weighed_photos, recipes, tmp_path, monkeypatch
+):
+    shutil.copytree(models / "ridge", tmp_path / "m")
+    options = {"photos": weighed_photos, "model": tmp_path / "m", "recipe": recipes / "ridge.toml"}
+    with pytest.raises(OutputExists, match="--overwrite"):
+        steps.train(weighed_photos / "train.csv", **options)
+    before = files_of(tmp_path / "m")
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "fit_out_of_fold", lambda *a: (_ for _ in ()).throw(TrainingFailed("NaN")))
+        with pytest.raises(TrainingFailed):
+            steps.train(weighed_photos / "train.csv", overwrite=True, **options)
+    assert files_of(tmp_path / "m") == before
+    steps.train(weighed_photos / "train.csv", overwrite=True, seed=1, **options)
+    assert json.loads((tmp_path / "m/config.json").read_text())["training"]["seed"] == 1
+    assert not list(tmp_path.glob(".m.*"))
+
+
+def test_a_photo_that_cannot_be_read_is_dropped_and_named(weighed_photos, recipes, tmp_path):
+    shutil.copytree(weighed_photos, tmp_path / "photos")
+    (tmp_path / "photos/train/ID5.png").write_bytes(b"broken")
+    model = steps.train(tmp_path / "photos/train.csv", photos=tmp_path / "photos", recipe=recipes / "ridge.toml")
+    assert list(model.dropped) == ["train/ID5.png"]
+    assert (model.about.training.photos, len(model.oof)) == (23, 23)
+
+
+def test_the_contracts_python_lines_work(weighed_photos, recipes):
+    model = herbage.train(
+        weighed_photos / "train.csv", photos=weighed_photos, recipe=recipes / "ridge.toml", backbone="texture"
+    )
+    frame = model.predict(weighed_photos / "train")
+    estimate = model.estimate(weighed_photos / "train/ID3.png")
+    row = frame.set_index("photo").loc["ID3.png"]
+    np.testing.assert_allclose(estimate.grams, row[list(TARGETS)].to_numpy(float), atol=1e-6)
+
+
+def test_oof_csv_has_the_promised_columns(models):
+    oof = pd.read_csv(models / "ridge/oof.csv")
+    assert list(oof.columns) == ["image_path", "group", "fold", "State", *TARGETS, *(f"{t}_estimated" for t in TARGETS)]
+    assert oof.groupby("group")["fold"].nunique().eq(1).all()

@@ -1,0 +1,143 @@
+import io
+from datetime import datetime
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
+from herbage.photos import photo as module
+from herbage.photos.photo import PhotoFile, find_photos, open_photo
+
+
+def open_at(path):
+    return open_photo(PhotoFile(path.name, path))
+
+
+def corner_photo(size=(8, 4)):
+    """Black, with one white pixel at the top left."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[0, 0] = 255
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "TIFF", "JPEG"])
+def test_every_format_becomes_upright_rgb(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (30, 20), (200, 100, 50)).save(path)
+    pixels = open_at(path).pixels()
+    assert pixels.shape == (20, 30, 3)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_allclose(pixels.mean((0, 1)), (200, 100, 50), atol=2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    undo = {
+        1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270],
+    }[orientation]  # fmt: skip
+    upright = corner_photo()
+    stored = upright
+    for turn in undo:
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    photo = open_at(tmp_path / "a.png")
+    np.testing.assert_array_equal(photo.pixels(), np.asarray(upright))
+    assert photo.aspect == 2
+
+
+def test_time_and_place_are_remembered(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2015:09:04 10:30:00"
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (42.0, 30.0, 36.0)
+    gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "E", (147.0, 15.0, 0.0)
+    corner_photo().save(tmp_path / "a.jpg", exif=exif)
+    facts = open_at(tmp_path / "a.jpg").facts
+    assert facts.taken_at == datetime(2015, 9, 4, 10, 30)
+    assert facts.latitude == pytest.approx(-42.51)
+    assert facts.longitude == pytest.approx(147.25)
+
+
+def test_absurd_exif_costs_the_facts_and_not_the_photo(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.DateTime] = "0000:00:00 99:99:99"
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (942.0, 30.0, 36.0)
+    corner_photo().save(tmp_path / "a.jpg", exif=exif)
+    photo = open_at(tmp_path / "a.jpg")
+    assert (photo.facts.taken_at, photo.facts.latitude, photo.facts.longitude) == (None, None, None)
+    assert photo.pixels().shape == (4, 8, 3)
+
+
+def test_what_is_not_8_bit_rgb_follows_the_stated_rules(tmp_path):
+    def pixel(image, name, **options):
+        image.save(tmp_path / name, **options)
+        return tuple(open_at(tmp_path / name).pixels()[0, 0].tolist())
+
+    assert pixel(Image.new("L", (4, 4), 77), "grey.png") == (77, 77, 77)
+    assert pixel(Image.fromarray(np.full((4, 4), 257 * 90, np.uint16)), "grey16.png") == (90, 90, 90)
+    assert pixel(Image.new("RGBA", (4, 4), (10, 20, 30, 0)), "alpha.png") == (255, 255, 255)
+    assert pixel(Image.new("RGBA", (4, 4), (10, 20, 30, 255)), "opaque.png") == (10, 20, 30)
+    assert pixel(Image.new("RGB", (4, 4), (200, 0, 0)).quantize(4), "palette.png") == (200, 0, 0)
+    assert pixel(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "cmyk.tif") == (255, 0, 0)
+    pages = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    assert pixel(pages[0], "pages.tif", save_all=True, append_images=pages[1:]) == (255, 0, 0)
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(PhotoUnreadable, match="no stated range"):
+        open_at(tmp_path / "float.tif").pixels()
+
+
+def test_broken_photos_are_named_with_their_reason(tmp_path):
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(whole, "JPEG")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("this is no image")
+    (tmp_path / "half.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    for name, reason in (("empty.jpg", "0 bytes"), ("text.jpg", "not a readable image"), ("gone.jpg", "No such file")):
+        with pytest.raises(PhotoUnreadable, match=rf"{name}.*{reason}"):
+            open_at(tmp_path / name)
+    with pytest.raises(PhotoUnreadable, match=r"half.jpg cannot be decoded: .*truncated"):
+        open_at(tmp_path / "half.jpg").pixels()
+
+
+def test_a_photo_over_the_limit_is_skipped_undecoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIXEL_LIMIT", 100)
+    Image.new("RGB", (11, 10)).save(tmp_path / "big.png")
+    with pytest.raises(PhotoTooLarge, match="11 x 10 pixels, over the limit of 100"):
+        open_at(tmp_path / "big.png")
+
+
+def test_a_decompression_bomb_is_skipped(tmp_path):
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    with pytest.raises(PhotoTooLarge, match="over the limit"):
+        open_at(tmp_path / "bomb.png")
+
+
+def test_photos_are_found_in_a_folder_a_file_and_a_list(tmp_path):
+    (tmp_path / "sub dir").mkdir()
+    for name in ("b.jpg", "a.PNG", "sub dir/c é.webp", ".hidden.jpg"):
+        corner_photo().save(tmp_path / name)
+    (tmp_path / "notes.md").write_text("no photo")
+    assert [f.name for f in find_photos(tmp_path)] == ["a.PNG", "b.jpg", "sub dir/c é.webp"]
+    assert [f.name for f in find_photos(tmp_path / "b.jpg")] == ["b.jpg"]
+    (tmp_path / "list.txt").write_text("sub dir/c é.webp\n\ngone.jpg\n")
+    listed = find_photos(tmp_path / "list.txt")
+    assert [f.name for f in listed] == ["sub dir/c é.webp", "gone.jpg"]
+    assert listed[0].path.is_file()
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda p: p.mkdir(), "No photo below"),
+    (lambda p: None, "is not there"),
+    (lambda p: p.write_text("\n\n"), "lists no photo"),
+    (lambda p: p.write_bytes(b"\xff\xfe\x00"), "neither a photo"),
+])  # fmt: skip
+def test_nothing_to_find_is_one_message(tmp_path, make, message):
+    make(tmp_path / "x")
+    with pytest.raises(PhotosMissing, match=message):
+        find_photos(tmp_path / "x")

@@ -1,0 +1,19 @@
+"""Real photos and real weights, where HERBAGE_REAL names a folder of them."""
+
+import numpy as np
+import pytest
+
+from herbage import steps
+
+
+def test_real_tokens_carry_meaning_beyond_every_floor_but_the_sensors(real_folder, tmp_path):
+    model = steps.train(
+        real_folder / "train.csv", photos=real_folder, model=tmp_path / "field", backbone=real_folder / "vits14"
+    )
+    floors = model.about.floors
+    assert model.about.training.grouped_by == ("State", "Sampling_Date")
+    assert model.about.score.weighted_r2 > floors["texture and ridge"].weighted_r2 + 0.1
+    assert floors["each target's mean"].weighted_r2 == pytest.approx(0.217, abs=0.01)
+    estimate = model.estimate(next((real_folder / "train").glob("*.jpg")))
+    np.testing.assert_allclose(estimate.map.mean((1, 2)), estimate.grams, rtol=1e-4)
+    assert estimate.in_domain

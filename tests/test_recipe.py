@@ -1,0 +1,43 @@
+import pytest
+
+from herbage.errors import RecipeInvalid
+from herbage.recipe import load_recipe
+
+GOOD = 'backbone="texture"\ncrops="whole"\ngrid=16\nviews=2\nheads="ridge"\nbalance=true\n'
+
+
+def test_the_shipped_recipes_are_what_the_mission_says():
+    seed, field = load_recipe("seed"), load_recipe("field")
+    assert (seed.backbone, seed.crops, seed.grid, seed.views) == ("facebook/dinov2-giant", "whole", 16, 6)
+    assert (seed.blur_sigma, seed.heads, seed.patch.hidden, seed.balance) == (1.1, "patch", 128, False)
+    assert (field.backbone, field.crops, field.grid, field.balance) == ("facebook/dinov2-giant", "halves", 37, True)
+
+
+def test_a_file_is_a_recipe_named_after_it(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD + "[patch]\nepochs=3\n")
+    mine = load_recipe(file)
+    assert (mine.name, mine.patch.epochs, mine.patch.rho) == ("mine", 3, 0.05)
+    assert hash(mine) == hash(load_recipe(file))
+
+
+def test_all_faults_are_in_one_message(tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text(GOOD.replace("grid=16", "grid=0").replace("views=2", "views=7") + "colour=1\n[patch]\nrho=-1.0\n")
+    with pytest.raises(RecipeInvalid) as caught:
+        load_recipe(file)
+    for part in ("bad.toml", "4 fault(s)", "grid", "views", "colour", "patch.rho", "-1.0"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["grid = ", 'grid = "16"\n' + GOOD.replace("grid=16\n", "")])
+def test_what_is_no_recipe_is_refused(tmp_path, text):
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    with pytest.raises(RecipeInvalid):
+        load_recipe(file)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(RecipeInvalid, match=r"field, seed.*got 'sead'"):
+        load_recipe("sead")

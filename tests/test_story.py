@@ -1,0 +1,82 @@
+"""The whole story, as `herbage demo` tells it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from herbage.app.cli import run
+from herbage.app.demo import GROUPS, PHOTOS_A_GROUP, Light, draw_sward
+from herbage.model.estimate import COLUMNS
+from herbage.model.model import HerbageModel
+from herbage.targets import TARGETS, TOTAL
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    out = tmp_path_factory.mktemp("story") / "demo"
+    assert run(["demo", "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def test_it_leaves_what_it_promises(told):
+    photos = sorted(told.rglob("*.jpg"))
+    assert len(photos) == GROUPS * PHOTOS_A_GROUP
+    assert {p.parent for p in photos} == {told / "photos"}
+    for name in ("train.csv", "test.csv", "submission.csv", "model/config.json", "model-seed/config.json"):
+        assert (told / name).is_file(), name
+    for name in ("predictions.csv", "report.html", "photos.geojson"):
+        assert (told / "results" / name).is_file(), name
+    assert len(list((told / "results/maps").glob("*.png"))) == len(photos)
+    assert json.loads((told / "model/config.json").read_text())["recipe"]["name"] == "field"
+    assert json.loads((told / "model-seed/config.json").read_text())["recipe"]["name"] == "seed"
+
+
+def test_both_models_beat_the_floor_out_of_fold(told):
+    for name in ("model", "model-seed"):
+        about = HerbageModel.from_pretrained(told / name).about
+        assert about.score.weighted_r2 > about.floors["each target's mean"].weighted_r2 + 0.05
+
+
+def test_tables_are_the_competitions(told):
+    train, test = pd.read_csv(told / "train.csv"), pd.read_csv(told / "test.csv")
+    assert set(train.columns) >= {"sample_id", "image_path", "Sampling_Date", "State", "target_name", "target"}
+    assert list(test.columns) == ["sample_id", "image_path", "target_name"]
+    assert not set(train["image_path"]) & set(test["image_path"])
+    submission = pd.read_csv(told / "submission.csv")
+    assert submission["sample_id"].tolist() == test["sample_id"].tolist()
+
+
+def test_predictions_have_times_places_and_whole_sums(told):
+    frame = pd.read_csv(told / "results/predictions.csv")
+    assert list(frame.columns) == list(COLUMNS)
+    assert frame["status"].eq("ok").all()
+    assert frame["taken_at"].notna().all()
+    assert 0 < frame["latitude"].notna().sum() < len(frame)
+    points = json.loads((told / "results/photos.geojson").read_text())["features"]
+    assert len(points) == frame["latitude"].notna().sum()
+    parts = frame["Dry_Clover_g"] + frame["Dry_Dead_g"] + frame["Dry_Green_g"]
+    np.testing.assert_allclose(frame["Dry_Total_g"], parts, atol=5e-6)
+    assert frame[[f"{t}_high" for t in TARGETS]].notna().all(axis=None)
+
+
+def test_the_map_is_brighter_where_more_was_drawn(told, tmp_path):
+    model = HerbageModel.from_pretrained(told / "model")
+    rng = np.random.default_rng(99)
+    correlations = []
+    for n in range(4):
+        sward = draw_sward(rng, Light.draw(rng), green=30.0, dead=5.0, clover=4.0)
+        sward.image.save(tmp_path / f"{n}.png")
+        shown = model.estimate(tmp_path / f"{n}.png").map[TOTAL]
+        rows, columns = sward.density.shape[1:]
+        cells = np.asarray(Image.fromarray(shown.astype(np.float32)).resize((columns, rows), Image.Resampling.BOX))
+        correlations.append(np.corrcoef(cells.ravel(), sward.density[TOTAL].ravel())[0, 1])
+    assert np.mean(correlations) > 0.75
+    assert min(correlations) > 0.6
+
+
+def test_a_second_demo_does_not_overwrite_unasked(told, capsys):
+    assert run(["demo", "--out", str(told)]) == 2
+    assert "--overwrite" in capsys.readouterr().err

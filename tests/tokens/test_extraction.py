@@ -1,0 +1,157 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from herbage import steps
+from herbage.backbones.backbone import open_backbone
+from herbage.errors import InputInvalid
+from herbage.photos.photo import PhotoFile, find_photos
+from herbage.recipe import load_recipe
+from herbage.tokens.extraction import is_stored, stream_tokens, take_shard, token_bytes
+from herbage.tokens.store import TokenStore
+
+RECIPE = load_recipe("seed").model_copy(update={"grid": 4})
+
+
+class Counting:
+    """The texture backbone, counting the images it is shown and the shapes they come in."""
+
+    def __init__(self, batch_images=1):
+        self.inner = open_backbone("texture")
+        for name in ("name", "digest", "patch_px", "width", "engine"):
+            setattr(self, name, getattr(self.inner, name))
+        self.batch_images = batch_images
+        self.shapes = []
+
+    def __call__(self, images):
+        self.shapes.append(tuple(images.shape))
+        return self.inner(images)
+
+
+def extract(files, store_root, **options):
+    backbone = Counting(**options)
+    store = TokenStore(store_root, backbone, RECIPE)
+    return list(stream_tokens(files, backbone, RECIPE, store)), backbone, store
+
+
+def test_run_again_it_does_only_what_is_missing(weighed_photos, tmp_path):
+    files = find_photos(weighed_photos / "train")
+    first, backbone, _ = extract(files[:10], tmp_path)
+    assert len(backbone.shapes) == 10
+    again, backbone, _ = extract(files, tmp_path)
+    assert len(backbone.shapes) == 14
+    assert [item.from_store for item in again] == [True] * 10 + [False] * 14
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=False))
+    assert [item.file for item in again] == files
+
+
+@pytest.mark.parametrize("batch_images", [1, 12, 30])
+def test_batches_have_one_shape_and_change_nothing(weighed_photos, tmp_path, batch_images):
+    files = find_photos(weighed_photos / "train")[:7]
+    alone, _, _ = extract(files, tmp_path / "one")
+    together, backbone, _ = extract(files, tmp_path / "many", batch_images=batch_images)
+    assert len(set(backbone.shapes)) == 1
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(alone, together, strict=True))
+
+
+def test_damaged_tokens_are_mended(weighed_photos, tmp_path, caplog):
+    files = find_photos(weighed_photos / "train")[:3]
+    good, _, store = extract(files, tmp_path)
+    path = store.path(good[1].sha256)
+    path.write_bytes(path.read_bytes()[:-5])
+    mended, backbone, _ = extract(files, tmp_path)
+    assert len(backbone.shapes) == 1
+    assert "not a whole token file" in caplog.text
+    assert torch.equal(mended[1].tokens, good[1].tokens)
+    assert torch.equal(store.load(good[1].sha256), good[1].tokens)
+
+
+def test_a_broken_photo_is_an_item_with_its_reason(weighed_photos, tmp_path):
+    files = find_photos(weighed_photos / "train")[:2]
+    broken = PhotoFile("broken.jpg", tmp_path / "broken.jpg")
+    broken.path.write_bytes(b"not a photo")
+    gone = PhotoFile("gone.jpg", tmp_path / "gone.jpg")
+    items, _, _ = extract([files[0], broken, gone, files[1]], tmp_path / "store", batch_images=12)
+    assert [item.failure is None for item in items] == [True, False, False, True]
+    assert "broken.jpg is not a readable image" in str(items[1].failure)
+
+
+def test_a_changed_photo_is_done_again(weighed_photos, tmp_path):
+    photo = tmp_path / "a.png"
+    shutil.copy(weighed_photos / "train/ID0.png", photo)
+    (first,), _, store = extract([PhotoFile("a", photo)], tmp_path / "store")
+    assert is_stored(PhotoFile("a", photo), store)
+    shutil.copy(weighed_photos / "train/ID1.png", photo)
+    (second,), backbone, _ = extract([PhotoFile("a", photo)], tmp_path / "store")
+    assert len(backbone.shapes) == 1
+    assert not torch.equal(first.tokens, second.tokens)
+
+
+def test_a_store_changes_no_result(weighed_photos, tmp_path):
+    files = find_photos(weighed_photos / "train")[:3]
+    kept, backbone, _ = extract(files, tmp_path)
+    loose = list(stream_tokens(files, backbone, RECIPE))
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(kept, loose, strict=True))
+    assert kept[0].tokens.nbytes == token_bytes(backbone, RECIPE)
+
+
+@pytest.mark.parametrize("shards", [["1/3", "2/3", "3/3"], ["0/3", "1/3", "2/3"]])
+def test_shards_share_the_work_whole_and_once(shards):
+    files = [PhotoFile(str(n), Path(str(n))) for n in range(10)]
+    taken = [file.name for shard in shards for file in take_shard(files, shard)]
+    assert sorted(taken, key=int) == [str(n) for n in range(10)]
+
+
+@pytest.mark.parametrize("shard", ["3", "a/b", "4/3", "-1/3", "0/0", "1/2/3"])
+def test_what_is_no_shard_is_one_message(shard):
+    with pytest.raises(InputInvalid, match="expected i/n"):
+        take_shard([], shard)
+
+
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGINT])
+def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
+    """The command is killed half way; run again, it does the rest, and the files equal those of an unbroken run."""
+    photos = tmp_path / "photos"
+    for copy in range(6):
+        shutil.copytree(weighed_photos / "train", photos / str(copy))
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        with path.open("ab") as file:
+            file.write(number.to_bytes(4, "big"))
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    command = [
+        sys.executable,
+        "-c",
+        "from herbage.app.cli import main; main()",
+        "extract",
+        str(photos),
+        "--store",
+        str(broken),
+    ]
+    command += ["--backbone", "texture", "--recipe", "seed", "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while len(list(broken.rglob("*.safetensors"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, death)
+    said = process.communicate()[1].decode()
+    assert process.returncode == (130 if death == signal.SIGINT else -death), said
+    if death == signal.SIGINT:
+        assert "Interrupted; finished work is kept." in said
+    done = len(list(broken.rglob("*.safetensors")))
+    assert done >= 5
+    after = steps.extract(photos, store=broken, recipe="seed", backbone="texture")
+    assert after.made == 144 - after.present
+    assert after.present >= min(done, 144)
+    steps.extract(photos, store=whole, recipe="seed", backbone="texture")
+
+    def content(root):
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
+
+    assert content(broken) == content(whole)
