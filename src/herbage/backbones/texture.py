@@ -39,7 +39,8 @@ class TextureBackbone:
     yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels that are green (excess green over
     0.08), straw (bright, yellow, not green), dark (brightness under 0.2), bright (over 0.7). `contrast_*`: mean
     absolute difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean gradient energy along four orientations
-    at two scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5 patches.
+    at two scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5
+    patches.
     """
 
     name = "texture"
