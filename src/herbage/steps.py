@@ -281,6 +281,12 @@ def predict(
     files = find_photos(photos)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     knowledge = opened_model.knowledge
+    if knowledge is not None and np.isnan(knowledge.intervals.half_width_g(level)).all():
+        groups = len(np.unique(knowledge.intervals.group))
+        log.warning(
+            "%d groups of training photos allow intervals up to level %.2f; at %g their cells stay empty.",
+            groups, groups / (groups + 1), level,
+        )  # fmt: skip
     report = PredictionsReport(opened_model.about, level)
     done = Prediction()
     placed: list[Estimate] = []

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -213,3 +214,14 @@ def test_oof_csv_has_the_promised_columns(models):
     oof = pd.read_csv(models / "ridge/oof.csv")
     assert list(oof.columns) == ["image_path", "group", "fold", "State", *TARGETS, *(f"{t}_estimated" for t in TARGETS)]
     assert oof.groupby("group")["fold"].nunique().eq(1).all()
+
+
+def test_what_goes_to_the_hub_is_the_folder_itself(models, monkeypatch):
+    """Against a stand-in for the hub: the very files of the model folder, and nothing that can run."""
+    from huggingface_hub import HfApi
+
+    sent = {}
+    monkeypatch.setattr(HfApi, "create_repo", lambda self, repo_id, **_: type("Repo", (), {"repo_id": repo_id})())
+    monkeypatch.setattr(HfApi, "upload_folder", lambda self, folder_path, **_: sent.update(files_of(Path(folder_path))))
+    HerbageModel.from_pretrained(models / "patch").push_to_hub("someone/pasture")
+    assert sent == {name: content for name, content in files_of(models / "patch").items() if name != "run.json"}

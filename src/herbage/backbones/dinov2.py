@@ -12,6 +12,7 @@ from torch import Tensor
 
 from herbage.backbones.engine import Device, Precision, resolve_engine
 from herbage.errors import BackboneInvalid, WeightsMissing
+from herbage.hub import hub_is_out_of_reach
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers")
 
@@ -24,7 +25,8 @@ class Dinov2Backbone:
 
         library = f"torch {torch.__version__}, transformers {transformers.__version__}"
         self.engine = resolve_engine(device, precision, library=library)
-        self.name = name
+        # A model remembers its backbone by this name, from whatever folder it is used later.
+        self.name = str(Path(name).expanduser().resolve()) if Path(name).expanduser().is_dir() else name
         model = _load(name)
         self.digest = weights_digest(model)
         self.patch_px = int(model.config.patch_size)
@@ -65,14 +67,17 @@ def _load(name: str) -> Any:
     if looks_local and not folder.is_dir():
         raise WeightsMissing(f"--backbone {name}: there is no such folder. {_how_to_get(name)}")
     source = str(folder) if folder.is_dir() else name
+    local = folder.is_dir() or hub_is_out_of_reach()
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, local_files_only=local)
         if config.model_type not in MODEL_TYPES:
             raise BackboneInvalid(
                 f"--backbone {name} is a {config.model_type!r} model; expected one of {', '.join(MODEL_TYPES)}."
             )
         with _hushed():
-            model, report = AutoModel.from_pretrained(source, config=config, dtype="auto", output_loading_info=True)
+            model, report = AutoModel.from_pretrained(
+                source, config=config, dtype="auto", output_loading_info=True, local_files_only=local
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise WeightsMissing(f"The weights of {name} cannot be had: {reason} {_how_to_get(name)}") from error

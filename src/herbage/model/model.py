@@ -23,6 +23,7 @@ from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid, ModelInvalid
 from herbage.files import replace_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
+from herbage.hub import hub_is_out_of_reach
 from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver
 from herbage.model.card import write_card
@@ -260,7 +261,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
                         revision=revision,
                         cache_dir=cache_dir,
                         token=token,
-                        local_files_only=local_files_only,
+                        local_files_only=local_files_only or hub_is_out_of_reach(),
                     )
                 )
             except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

@@ -20,7 +20,7 @@ OPACITY = 0.6
 MARGIN_PX = 16
 BAR_PX = 18
 
-LABELS = ("Clover", "Dead", "Green", "Total", "Green dry matter")
+LABELS = ("Clover", "Dead", "Green", "Total", "GDM")
 """What people call the targets, in the order of TARGETS."""
 
 

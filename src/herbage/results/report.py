@@ -72,6 +72,7 @@ class PredictionsReport:
             recipe=self.about.recipe.name,
             backbone=self.about.backbone.name,
             level=f"{self.level:.0%}",
+            trained=self.about.training is not None,
             rows=self._rows,
             failed=self._failed,
             maps=self._maps,
