@@ -27,9 +27,12 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputExists where something stands at `path` already, unless it may be replaced."""
-    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
+    """Raise OutputExists where a file stands at `path` already and may not be replaced, or where none could stand."""
+    if path.is_dir() and any(path.iterdir()):
+        raise OutputExists(f"{path} is a folder with something in it; expected a file to write. Give another name.")
+    if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists already; give --overwrite to replace it, or another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def replace_folder(new: Path, place: Path) -> None:

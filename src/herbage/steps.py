@@ -18,7 +18,7 @@ from torch import Tensor
 import herbage
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
-from herbage.errors import ModelInvalid, PhotosMissing, TableInvalid
+from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
 from herbage.files import refuse_existing, run_record, write_whole
 from herbage.judging.compare import Difference, estimated, paired_difference, weighed
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
@@ -28,7 +28,7 @@ from herbage.judging.scoring import score_estimates
 from herbage.model import notebook
 from herbage.model.config import BackboneRecord, ModelConfig, ScoreRecord, TrainingRecord
 from herbage.model.estimate import Estimate
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.model.model import DEFAULT_LEVEL, HerbageModel, refuse_place
 from herbage.photos.photo import PhotoFile, find_photos
 from herbage.photos.tables import read_test_table, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
@@ -74,9 +74,7 @@ def extract(
 ) -> Extraction:
     """Fill the token store; run again, it does only what is missing and mends what is damaged."""
     recipe = load_recipe(recipe)
-    files = find_photos(photos)
-    if shard is not None:
-        files = take_shard(files, shard)
+    files = _share(photos, shard)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
     kept = TokenStore(store, opened, recipe)
     announce(files, opened, recipe, kept)
@@ -99,10 +97,11 @@ def extraction_status(
     backbone: str | Path | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    shard: str | None = None,
 ) -> tuple[int, int]:
     """How many photos there are, and how many have no tokens in the store; nothing is extracted."""
     recipe = load_recipe(recipe)
-    files = find_photos(photos)
+    files = _share(photos, shard)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
     return len(files), announce(files, opened, recipe, TokenStore(store, opened, recipe))
 
@@ -131,15 +130,18 @@ def train(
     RecipeInvalid, OutputExists and TrainingFailed before anything of the model is written.
     """
     started = time.time()
-    if not quadrat_area_m2 > 0:
-        raise TableInvalid(f"--quadrat-area {quadrat_area_m2}: expected an area in square metres above 0.")
+    check_area(quadrat_area_m2)
+    if not 0 <= seed < 2**63:
+        raise InputInvalid(f"--seed {seed}: expected a whole number from 0 to 2^63 - 1.")
     recipe = load_recipe(recipe)
     if model is not None:
-        refuse_existing(Path(model), overwrite=overwrite)
-        store = store or Path(model).parent / "tokens"
+        model = Path(model).resolve()
+        store = store or model.parent / "tokens"
+        tables = [] if isinstance(table, pd.DataFrame) else [table]
+        refuse_place(model, overwrite=overwrite, inputs=[photos, store, *tables])
     weighed_table = read_weighed_table(table, photos)
-    # The folds are tried before the long work, so that a table that allows none says so at once.
-    make_folds(weighed_table.frame, weighed_table.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
+    # The folds are made before the long work, so that a table that allows none says so at once.
+    split = make_folds(weighed_table.frame, weighed_table.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
 
     tokens, digests, aspects, dropped = _gather(weighed_table.files, opened, recipe, store, track)
@@ -147,7 +149,8 @@ def train(
         log.warning("%d of %d photos cannot be read and are left out.", len(dropped), len(weighed_table.files))
     rows = [row for row, file in enumerate(weighed_table.files) if file.name not in dropped]
     judged = weighed_table.keep(rows)
-    split = make_folds(judged.frame, judged.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
+    if dropped:
+        split = make_folds(judged.frame, judged.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
 
     log.info(
         "Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(rows), folds, len(split.group_names)
@@ -155,8 +158,13 @@ def train(
     heads, delivered = fit_out_of_fold(recipe, tokens, judged.grams, split, digests, seed)
     score = score_estimates(judged.grams, delivered)
     log.info("Out-of-fold weighted R2 %.3f", score.weighted_r2)
+    log.info("For the floors, texture on the same photos:")
     texture, _, _, _ = _gather(judged.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
     floors = score_floors(judged.frame, judged.grams, split, digests, texture)
+
+    for name, floor in floors.items():
+        if floor.weighted_r2 > score.weighted_r2:
+            log.warning("The floor «%s» scores %.3f: this model is not better than that.", name, floor.weighted_r2)
 
     about = ModelConfig(
         herbage=herbage.__version__,
@@ -177,10 +185,13 @@ def train(
         floors={name: ScoreRecord.of(floor) for name, floor in floors.items()},
     )
     trained = HerbageModel(about, heads, oof=oof_table(judged.frame, judged.grams, split, delivered), dropped=dropped)
-    trained.learn(tokens, split.group)
+    trained.learn(tokens, split.group, digests)
     trained.report = model_report(trained)
     if model is not None:
-        trained.write(Path(model), run_record("train", started, seed=seed, table=str(table)))
+        run = run_record(
+            "train", started, seed=seed, table="a table in memory" if isinstance(table, pd.DataFrame) else str(table)
+        )
+        trained.write(model, run, overwrite=overwrite)
     return trained
 
 
@@ -195,10 +206,11 @@ def import_heads(
 ) -> HerbageModel:
     """A model from the public notebook's `target{0..4}/fold{0..4}.pt`; raises CheckpointRefused."""
     started = time.time()
-    refuse_existing(Path(model), overwrite=overwrite)
+    refuse_place(Path(model), overwrite=overwrite, inputs=[folder])
     opened = open_backbone(backbone, device=device, precision=precision)
     imported = notebook.import_heads(Path(folder), opened)
-    imported.write(Path(model), run_record("import-heads", started, source=str(folder)))
+    run = run_record("import-heads", started, source=str(folder))
+    imported.write(Path(model).resolve(), run, overwrite=overwrite)
     return imported
 
 
@@ -224,6 +236,8 @@ def score(
 ) -> tuple[list[Scored], Difference | None]:
     """Each model's out-of-fold score, or its score on a new weighed table; of two, the paired difference too."""
     opened = [HerbageModel.from_pretrained(path) for path in models]
+    if table is None and photos is not None:
+        raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")
     scored, judged = [], []
     for name, model in zip(models, opened, strict=True):
         failed: dict[str, str] = {}
@@ -247,9 +261,10 @@ def score(
 
 @dataclass
 class Prediction:
-    """What `predict` did: the photos with an estimate, the failures with their reasons, photos without GPS."""
+    """What `predict` did: photos estimated, how many of them lack GPS or are strange, and failures with reasons."""
 
     estimated: int = 0
+    outside: int = 0
     without_position: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -274,11 +289,13 @@ def predict(
     """predictions.csv, photos.geojson, report.html, and with `maps` an overlay a photo, all below `out`."""
     started = time.time()
     if not 0 < level < 1:
-        raise TableInvalid(f"--level {level}: expected a share between 0 and 1, such as 0.9.")
+        raise InputInvalid(f"--level {level}: expected a share between 0 and 1, such as 0.9.")
+    if quadrat_area_m2 is not None:
+        check_area(quadrat_area_m2)
     out = Path(out)
     refuse_existing(out / "predictions.csv", overwrite=overwrite)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
-    files = find_photos(photos)
+    files = _outside(out, find_photos(photos), Path(photos))
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     knowledge = opened_model.knowledge
     if knowledge is not None and np.isnan(knowledge.intervals.half_width_g(level)).all():
@@ -290,11 +307,14 @@ def predict(
     report = PredictionsReport(opened_model.about, level)
     done = Prediction()
     placed: list[Estimate] = []
+    drawn: set[str] = set()
     made = opened_model.estimates(
         files, opened, level=level, quadrat_area_m2=quadrat_area_m2, with_map=maps, store=store
     )
     with open_predictions(out / "predictions.csv") as table:
         for estimate, item in track(made, "predict", len(files)):
+            done.without_position += estimate.status == "ok" and estimate.facts.latitude is None
+            done.outside += estimate.in_domain is False
             estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates))
             table.add(estimate)
             overlay = None
@@ -302,20 +322,24 @@ def predict(
                 done.failed[estimate.photo] = estimate.message
             else:
                 done.estimated += 1
-                if estimate.facts.latitude is None:
-                    done.without_position += 1
-                else:
+                if estimate.facts.latitude is not None:
                     placed.append(replace(estimate, map=None))
                 if estimate.map is not None:
                     scale = None if knowledge is None else knowledge.map_scale_g
                     overlay = draw_overlay(item.photo.pixels(), estimate, scale_g=scale)
+                    drawn.add(map_name(estimate.photo))
                     write_whole(out / "maps" / map_name(estimate.photo), overlay)
             report.add(estimate, overlay)
     if maps and opened_model.recipe.keep != "patch":
         log.warning("Heads of kind %s have no patch map, so --maps wrote none.", opened_model.recipe.heads)
+    for stale in (out / "maps").glob("*.png"):
+        if stale.name not in drawn:
+            stale.unlink()
     write_whole(out / "photos.geojson", photos_geojson(placed))
     write_whole(out / "report.html", report.html())
-    write_whole(out / "run.json", run_record("predict", started, model=opened_model.about.recipe.name))
+    write_whole(
+        out / "run.json", run_record("predict", started, model=str(model), photos=str(photos), level=level, maps=maps)
+    )
     return done
 
 
@@ -385,7 +409,15 @@ def _judge_new(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Weighed and estimated grams of a new table, in the form of oof.csv, and the photos that cannot be read."""
     new = read_weighed_table(table, photos)
-    made = [e for e, _ in track(model.estimates(new.files, backbone), "score", len(new.files))]
+    made, seen = [], 0
+    for estimate, item in track(model.estimates(new.files, backbone), "score", len(new.files)):
+        made.append(estimate)
+        seen += model.knowledge is not None and estimate.status == "ok" and model.knowledge.knows(item.sha256)
+    if seen:
+        log.warning(
+            "%d of these %d photos are the model's own training photos, so this score reads too high; "
+            "`herbage score MODEL` without --table gives the out-of-fold score.", seen, len(made),
+        )  # fmt: skip
     good = [row for row, estimate in enumerate(made) if estimate.status == "ok"]
     if not good:
         raise PhotosMissing(f"None of the {len(made)} photos of {table} can be read.")
@@ -394,3 +426,22 @@ def _judge_new(
     alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
     failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
     return oof_table(kept.frame, kept.grams, alone, np.stack([made[row].grams for row in good])), failed
+
+
+def check_area(quadrat_area_m2: float) -> None:
+    """Raise InputInvalid for what is no quadrat's area."""
+    if not 1e-4 <= quadrat_area_m2 <= 1e4:
+        raise InputInvalid(f"--quadrat-area {quadrat_area_m2}: expected square metres between 0.0001 and 10000.")
+
+
+def _outside(out: Path, files: list[PhotoFile], photos: Path) -> list[PhotoFile]:
+    """The photos that are not results of an earlier run, where results stand among the photos."""
+    place = out.resolve()
+    if place == photos.resolve() or not place.is_relative_to(photos.resolve()):
+        return files
+    return [file for file in files if not file.path.resolve().is_relative_to(place)]
+
+
+def _share(photos: str | Path, shard: str | None) -> list[PhotoFile]:
+    files = find_photos(photos)
+    return files if shard is None else take_shard(files, shard)

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -6,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import herbage
 from herbage import steps
-from herbage.errors import BackboneInvalid, ModelInvalid, OutputExists, PhotoUnreadable, TrainingFailed
+from herbage.errors import BackboneInvalid, InputInvalid, ModelInvalid, OutputExists, PhotoUnreadable, TrainingFailed
 from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
 from herbage.targets import SUMS, TARGETS
@@ -225,3 +227,88 @@ def test_what_goes_to_the_hub_is_the_folder_itself(models, monkeypatch):
     monkeypatch.setattr(HfApi, "upload_folder", lambda self, folder_path, **_: sent.update(files_of(Path(folder_path))))
     HerbageModel.from_pretrained(models / "patch").push_to_hub("someone/pasture")
     assert sent == {name: content for name, content in files_of(models / "patch").items() if name != "run.json"}
+
+
+@pytest.mark.parametrize("inside", ["photos", "table", "store"])
+def test_a_folder_that_is_no_model_is_never_replaced(weighed_photos, recipes, tmp_path, inside):
+    shutil.copytree(weighed_photos, tmp_path / "d/photos")
+    shutil.copy(weighed_photos / "wide.csv", tmp_path / "d/wide.csv")
+    place = {"photos": tmp_path / "d/photos", "table": tmp_path / "d", "store": tmp_path / "d/tokens"}[inside]
+    before = sorted(p for p in tmp_path.rglob("*"))
+    with pytest.raises(OutputExists, match="holds|no herbage model"):
+        steps.train(
+            tmp_path / "d/wide.csv",
+            photos=tmp_path / "d/photos",
+            model=place,
+            recipe=recipes / "ridge.toml",
+            overwrite=True,
+        )
+    assert sorted(p for p in tmp_path.rglob("*")) == before
+
+
+def test_a_model_is_not_put_where_one_stands(tmp_path, monkeypatch, weighed_photos, recipes):
+    monkeypatch.chdir(tmp_path)
+    for place in (".", ".."):
+        with pytest.raises(OutputExists, match="the folder you stand in"):
+            steps.train(weighed_photos / "wide.csv", photos=weighed_photos, model=place, recipe=recipes / "ridge.toml")
+
+
+@pytest.mark.parametrize("heads", ["ridge", "patch"])
+def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
+    recipe = SMALL.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
+    (tmp_path / "class.toml").write_text(recipe)
+    model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
+    assert model.about.score.weighted_r2 > 0.5
+    assert model.estimate(weighed_photos / "train/ID0.png").map is None
+    steps.predict(model, weighed_photos / "train", out=tmp_path / "r", maps=True)
+    assert not (tmp_path / "r/maps").exists()
+
+
+def test_scoring_on_the_training_photos_is_said_loudly(models, weighed_photos, caplog):
+    steps.score([models / "ridge"], table=weighed_photos / "wide.csv", photos=weighed_photos)
+    assert "24 of these 24 photos are the model's own training photos" in caplog.text
+
+
+@pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])
+def test_what_is_no_area_is_refused(models, weighed_photos, tmp_path, area):
+    with pytest.raises(InputInvalid, match="--quadrat-area"):
+        steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", quadrat_area_m2=area)
+    with pytest.raises(InputInvalid, match="--quadrat-area"):
+        steps.train(weighed_photos / "wide.csv", photos=weighed_photos, quadrat_area_m2=area)
+
+
+@pytest.mark.parametrize(("name", "change"), [
+    ("heads.coefficient", lambda t: t[..., :-1].contiguous()), ("heads.coefficient", lambda t: t.double()),
+    ("heads.intercept", lambda t: t[:4].contiguous()), ("domain.centre", lambda t: t[:3].contiguous()),
+    ("domain.mean_tokens", lambda t: t[:0].contiguous()), ("intervals.residual_g", lambda t: t[:, :3].contiguous()),
+    ("intervals.residual_g", lambda t: t * torch.nan), ("intervals.group", lambda t: t[:5].contiguous()),
+])  # fmt: skip
+def test_a_tensor_of_another_shape_type_or_with_nan_is_named(models, tmp_path, name, change):
+    folder = broken_model(models, tmp_path, lambda f, t, c: rewrite(f, {**t, name: change(t[name])}, c))
+    with pytest.raises(ModelInvalid, match=name):
+        HerbageModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\x00\x01"])
+def test_a_damaged_oof_table_is_named(models, tmp_path, content):
+    shutil.copytree(models / "ridge", tmp_path / "m")
+    (tmp_path / "m/oof.csv").write_text(content)
+    with pytest.raises(ModelInvalid, match=r"oof\.csv is damaged"):
+        HerbageModel.from_pretrained(tmp_path / "m")
+
+
+def test_odd_photos_never_stop_predict(models, weighed_photos, tmp_path):
+    photos = tmp_path / "p"
+    photos.mkdir()
+    Image.new("RGB", (2, 9000)).save(photos / "a thin.png")
+    Image.new("RGB", (9000, 2)).save(photos / "b flat.png")
+    for name in (b"c\xff.png", b"d\nline.png", b"e\rreturn.png", b"f" * 240 + b".png", "g 🌱 é.png".encode()):
+        shutil.copy(weighed_photos / "train/ID0.png", os.path.join(os.fsencode(photos), name))
+    done = steps.predict(models / "ridge", photos, out=photos / "results", maps=True, store=tmp_path / "s")
+    assert (done.estimated, done.failed) == (7, {})
+    frame = pd.read_csv(photos / "results/predictions.csv")
+    assert len(frame) == 7
+    assert len(list((photos / "results/maps").iterdir())) == 7
+    again = steps.predict(models / "ridge", photos, out=photos / "results", maps=False, overwrite=True)
+    assert again.estimated == 7
+    assert not list((photos / "results/maps").iterdir())

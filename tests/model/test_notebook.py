@@ -167,3 +167,45 @@ def test_a_missing_or_foreign_file_is_named(checkpoints, tmp_path, tiny_dinov2):
         read_head(tmp_path / "fold0.pt")
     with pytest.raises(CheckpointRefused, match="take vectors of 24 numbers, but texture gives"):
         import_heads(checkpoints, open_backbone("texture"))
+
+
+@pytest.mark.parametrize("layers", [
+    [nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 1)], [nn.Linear(24, 8), nn.Linear(8, 1), nn.ReLU()],
+    [nn.Linear(24, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)], [nn.LeakyReLU(), nn.Linear(24, 8), nn.Linear(8, 1)], [],
+])  # fmt: skip
+def test_another_network_is_refused(tmp_path, layers):
+    torch.save(nn.Sequential(*layers), tmp_path / "fold0.pt")
+    with pytest.raises(CheckpointRefused, match=r"expected (Linear, LeakyReLU, Linear|0\.01)"):
+        read_head(tmp_path / "fold0.pt")
+
+
+def test_a_last_relu_is_the_notebooks_own(tmp_path):
+    network = nn.Sequential(nn.Linear(24, 8), nn.LeakyReLU(), nn.Linear(8, 1), nn.ReLU())
+    torch.save(network, tmp_path / "fold0.pt")
+    assert torch.equal(read_head(tmp_path / "fold0.pt")[0], network[0].weight.T)
+
+
+def test_broken_checkpoints_are_always_one_refusal(checkpoints, tmp_path):
+    import numpy as np
+
+    whole = (checkpoints / "target0/fold0.pt").read_bytes()
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(checkpoints / "target0/fold0.pt") as archive:
+        names = archive.namelist()
+        pickled = next(name for name in names if name.endswith("data.pkl"))
+        parts = {name: archive.read(name) for name in names}
+    for number in range(200):
+        if number % 2:
+            damaged = bytearray(whole)
+            damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+            (tmp_path / "x.pt").write_bytes(damaged)
+        else:
+            content = bytearray(parts[pickled])
+            content[rng.integers(len(content))] = rng.integers(256)
+            with zipfile.ZipFile(tmp_path / "x.pt", "w") as new:
+                for name in names:
+                    new.writestr(name, bytes(content) if name == pickled else parts[name])
+        try:
+            read_head(tmp_path / "x.pt")
+        except CheckpointRefused:
+            continue

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from herbage.errors import ModelInvalid
 from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
 from herbage.recipe import Recipe
+from herbage.targets import TARGETS
 
 
 @runtime_checkable
@@ -44,15 +46,32 @@ def fit_heads(
     return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge)
 
 
-def open_heads(recipe: Recipe, tensors: dict[str, Tensor]) -> Heads:
-    """The heads of a model file; raises ModelInvalid where a tensor is missing or one too many."""
+def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int) -> Heads:
+    """The heads of a model file; raises ModelInvalid where a tensor is missing, one too many, or of another shape."""
     kind: type[PatchHeads] | type[RidgeHeads] = PatchHeads if recipe.heads == "patch" else RidgeHeads
-    wanted = {"patch": {"w1", "b1", "w2", "b2"}, "ridge": {"coefficient", "intercept"}}[recipe.heads]
-    if set(tensors) != wanted:
+    bank, hidden = (len(TARGETS), folds), recipe.patch.hidden
+    shapes: dict[str, tuple[int, ...]] = {
+        "patch": {"w1": (*bank, width, hidden), "b1": (*bank, hidden), "w2": (*bank, hidden), "b2": bank},
+        "ridge": {"coefficient": (*bank, width), "intercept": bank},
+    }[recipe.heads]
+    if set(tensors) != set(shapes):
         raise ModelInvalid(
-            f"The model's {recipe.heads} heads need the tensors {', '.join(sorted(wanted))}; "
+            f"The model's {recipe.heads} heads need the tensors {', '.join(sorted(shapes))}; "
             f"the file has {', '.join(sorted(tensors)) or 'none'}."
         )
-    if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise ModelInvalid(f"The model's tensor {bad[0]} holds values that are not finite; the file is damaged.")
+    for name, shape in shapes.items():
+        check_tensor(tensors[name], f"heads.{name}", shape)
     return kind(**tensors)
+
+
+def check_tensor(
+    tensor: Tensor, name: str, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32, finite: bool = True
+) -> None:
+    """Raise ModelInvalid where a model file's tensor is not what the model's config says."""
+    if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+        raise ModelInvalid(
+            f"The model's tensor {name} has shape {tuple(tensor.shape)} and type {tensor.dtype}; "
+            f"expected {shape} and {dtype}."
+        )
+    if finite and not tensor.isfinite().all():
+        raise ModelInvalid(f"The model's tensor {name} holds values that are not finite; the file is damaged.")

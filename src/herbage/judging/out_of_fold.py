@@ -1,6 +1,7 @@
 """Fit the heads, and hear of each photo only from the heads that never saw it or its group."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from herbage.errors import ModelInvalid
 from herbage.heads.heads import Heads, fit_heads
 from herbage.judging.folds import Folds, refuse_leak
 from herbage.recipe import Recipe
@@ -53,3 +55,17 @@ def oof_table(
     columns |= {target: grams[:, t] for t, target in enumerate(TARGETS)}
     columns |= {f"{target}_estimated": delivered[:, t].round(6) for t, target in enumerate(TARGETS)}
     return pd.DataFrame(columns)
+
+
+def read_oof(path: Path) -> pd.DataFrame:
+    """oof.csv again; raises ModelInvalid where a column is missing or a weight is no number."""
+    numbers = [*TARGETS, *(f"{target}_estimated" for target in TARGETS)]
+    try:
+        oof = pd.read_csv(path, dtype={"image_path": str, "group": str, **dict.fromkeys(numbers, float)})
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise ModelInvalid(f"{path} is damaged: {error}.") from error
+    if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in oof]:
+        raise ModelInvalid(f"{path} is damaged: it lacks the columns {', '.join(missing)}.")
+    if oof.empty or not np.isfinite(oof[numbers].to_numpy(float)).all():
+        raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are no finite number.")
+    return oof

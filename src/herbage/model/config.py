@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
@@ -24,8 +24,8 @@ class BackboneRecord(_Record):
 
     name: str
     digest: str
-    patch_px: int
-    width: int
+    patch_px: int = Field(ge=1)
+    width: int = Field(ge=1)
     engine: dict[str, str]
 
     @classmethod
@@ -48,9 +48,9 @@ class TrainingRecord(_Record):
     grouped_by: tuple[str, ...]
     folds: int
     seed: int
-    mean_g: tuple[float, ...]
-    quadrat_area_m2: float
-    aspect: float
+    mean_g: tuple[float, float, float, float, float]
+    quadrat_area_m2: float = Field(gt=0)
+    aspect: float = Field(gt=0)
 
 
 class TargetScoreRecord(_Record):
@@ -83,7 +83,7 @@ class ModelConfig(_Record):
     herbage: str
     recipe: Recipe
     backbone: BackboneRecord
-    folds: int
+    folds: int = Field(ge=1)
     training: TrainingRecord | None = None
     score: ScoreRecord | None = None
     floors: dict[str, ScoreRecord] = {}
@@ -96,7 +96,7 @@ def read_config(path: Path) -> ModelConfig:
         values: Any = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ModelInvalid(f"{path.parent} is no herbage model: it has no config.json.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelInvalid(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict) or "format" not in values:
         raise ModelInvalid(f"{path} is no herbage model's config: it has no `format`.")

@@ -41,7 +41,7 @@ class Estimate:
     high: Float[np.ndarray, "5"] = field(default_factory=_nothing)
     level: float = 0.9
     quadrat_area_m2: float = math.nan
-    map: Float[np.ndarray, "target row column"] | None = None
+    map: Float[np.ndarray, "target row column"] | None = field(default=None, repr=False)
     in_domain: bool | None = None
     facts: PhotoFacts = NO_FACTS
     message: str = ""

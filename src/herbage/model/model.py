@@ -2,14 +2,13 @@
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from jaxtyping import Float, Int
@@ -20,20 +19,19 @@ from torch import Tensor
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.views import grid_shape
-from herbage.errors import BackboneInvalid, ModelInvalid
+from herbage.errors import BackboneInvalid, ModelInvalid, OutputExists
 from herbage.files import replace_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
 from herbage.hub import hub_is_out_of_reach
 from herbage.judging.compare import estimated, weighed
-from herbage.judging.out_of_fold import deliver
+from herbage.judging.out_of_fold import deliver, read_oof
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
-from herbage.model.domain import Domain
 from herbage.model.estimate import Estimate, estimates_table
-from herbage.model.intervals import Intervals
+from herbage.model.knowledge import Knowledge
 from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile, find_photos
 from herbage.recipe import Recipe
-from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, TARGETS
+from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.store import TokenStore
 
@@ -41,18 +39,6 @@ log = logging.getLogger("herbage")
 
 DEFAULT_LEVEL = 0.9
 """The default level of intervals."""
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What a trained model knows beside its heads; imported heads know none of it.
-
-    `map_scale_g`: the top of the colour scale by target, so that any two maps of this model compare.
-    """
-
-    intervals: Intervals
-    domain: Domain
-    map_scale_g: Float[np.ndarray, "5"]
 
 
 class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biomass"]):
@@ -79,6 +65,11 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         self.dropped = dropped or {}
         """Photos of the training table that could not be read, with the reason; known to the training run alone."""
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
+
+    def __repr__(self) -> str:
+        about = self.about
+        score = "no score" if about.score is None else f"out-of-fold weighted R2 {about.score.weighted_r2:.3f}"
+        return f"<HerbageModel recipe {about.recipe.name} on {about.backbone.name}, {score}>"
 
     @property
     def recipe(self) -> Recipe:
@@ -205,24 +196,24 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, store=store)
         return estimates_table(estimate for estimate, _ in made)
 
-    def learn(self, tokens: Sequence[Tensor], group: Int[np.ndarray, " photo"]) -> None:
-        """Take from the training photos what is known beside the heads: intervals, domain, the maps' scale."""
+    def learn(self, tokens: Sequence[Tensor], group: Int[np.ndarray, " photo"], digests: Sequence[str]) -> None:
+        """Take from the training photos what is known beside the heads."""
         assert self.oof is not None
-        residual_g = np.abs(weighed(self.oof) - estimated(self.oof))
-        domain = Domain.fit(tokens, torch.from_numpy(group))
         maps = [self.estimate_tokens(one, "", with_map=True).map for one in tokens]
+        residual_g = np.abs(weighed(self.oof) - estimated(self.oof))
         shown = [one for one in maps if one is not None]
-        scale = np.percentile(np.stack(shown), 99, axis=(0, 2, 3)) if shown else np.zeros(len(TARGETS))
-        self.knowledge = Knowledge(Intervals(residual_g, group), domain, np.asarray(scale))
+        self.knowledge = Knowledge.gather(digests, residual_g, group, tokens, shown)
 
-    def write(self, place: Path, run: str) -> None:
+    def write(self, place: Path, run: str, *, overwrite: bool) -> None:
         """Put the model folder in its place, with run.json; what stood there goes only when the new one is whole."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new = place.with_name(f".{place.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        self.save_pretrained(new)
-        write_whole(new / "run.json", run)
-        replace_folder(new, place)
+        new = place.with_name(f".{place.name}.{os.getpid()}.new")
+        try:
+            self.save_pretrained(new)
+            write_whole(new / "run.json", run)
+            refuse_place(place, overwrite=overwrite)
+            replace_folder(new, place)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
     def _map(
         self, tokens: Float[Tensor, "view kept width"], grams: Float[np.ndarray, "5"]
@@ -232,7 +223,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         Where every patch of a target is at 0, its estimate is spread evenly.
         """
         density = self.heads.density(tokens)
-        if density is None:
+        if density is None or self.recipe.keep != "patch":
             return None
         rows, columns = grid_shape(self.recipe)
         raw = density.double().mean((1, 2)).clamp(min=0).reshape(-1, rows, columns).numpy()
@@ -270,21 +261,22 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
                 ) from error
         about = read_config(folder / "config.json")
         tensors = _read_tensors(folder / "model.safetensors")
-        heads = open_heads(about.recipe, {n[6:]: t for n, t in tensors.items() if n.startswith("heads.")})
-        knowledge = _read_knowledge(tensors, folder) if about.training else None
+        own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
+        heads = open_heads(about.recipe, own, folds=about.folds, width=about.backbone.width)
+        knowledge = Knowledge.from_tensors(tensors, about.backbone.width) if about.training else None
         oof, report = folder / "oof.csv", folder / "report.html"
         return cls(
             about,
             heads,
             knowledge,
-            pd.read_csv(oof, dtype={"group": str}) if oof.is_file() else None,
-            report.read_text("utf-8") if report.is_file() else None,
+            read_oof(oof) if oof.is_file() else None,
+            report.read_text("utf-8", errors="replace") if report.is_file() else None,
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:
         tensors = {f"heads.{name}": tensor.contiguous() for name, tensor in self.heads.tensors().items()}
         if self.knowledge is not None:
-            tensors |= _knowledge_tensors(self.knowledge)
+            tensors |= self.knowledge.tensors()
         # The manifest is written last: a folder with a config.json is whole.
         write_whole(save_directory / "model.safetensors", save(tensors, {"format": "pt"}))
         write_whole(save_directory / "README.md", write_card(self.about))
@@ -295,6 +287,28 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         write_whole(save_directory / "config.json", json.dumps(self.about.model_dump(mode="json"), indent=2) + "\n")
 
 
+def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = ()) -> None:
+    """Raise OutputExists where a model folder may not be put: only a model is ever replaced, and only if told to.
+
+    `inputs` are what the model is made from, and must not stand in its folder.
+    """
+    whole = place.resolve()
+    if whole in (Path.cwd(), *Path.cwd().parents):
+        raise OutputExists(f"--model {place} is the folder you stand in, or above it; name a folder of its own.")
+    for one in inputs:
+        if Path(one).resolve().is_relative_to(whole):
+            raise OutputExists(f"--model {place} holds {one}, which the model is made from; name a folder of its own.")
+    if whole.is_dir() and not any(whole.iterdir()):
+        return
+    if whole.exists() and not ((whole / "config.json").is_file() and (whole / "model.safetensors").is_file()):
+        raise OutputExists(
+            f"--model {place} exists and is no herbage model, so it is never replaced; name another place."
+        )
+    if whole.exists() and not overwrite:
+        raise OutputExists(f"--model {place} exists already; give --overwrite to replace it, or another name.")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+
+
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
@@ -303,34 +317,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelInvalid(f"{path.parent} is no whole model: it has no model.safetensors.") from error
     except (SafetensorError, OSError) as error:
         raise ModelInvalid(f"{path} is damaged: {error}.") from error
-
-
-def _knowledge_tensors(knowledge: Knowledge) -> dict[str, Tensor]:
-    domain = knowledge.domain
-    return {
-        "intervals.residual_g": torch.from_numpy(np.ascontiguousarray(knowledge.intervals.residual_g)),
-        "intervals.group": torch.from_numpy(np.ascontiguousarray(knowledge.intervals.group)),
-        "domain.mean_tokens": domain.mean_tokens.contiguous(),
-        "domain.centre": domain.centre,
-        "domain.inverse_spread": domain.inverse_spread,
-        "domain.limit": torch.tensor(domain.limit, dtype=torch.float64),
-        "map.scale_g": torch.from_numpy(np.ascontiguousarray(knowledge.map_scale_g)),
-    }
-
-
-def _read_knowledge(tensors: dict[str, Tensor], folder: Path) -> Knowledge:
-    try:
-        return Knowledge(
-            Intervals(tensors["intervals.residual_g"].numpy(), tensors["intervals.group"].numpy()),
-            Domain(
-                tensors["domain.mean_tokens"],
-                tensors["domain.centre"],
-                tensors["domain.inverse_spread"],
-                float(tensors["domain.limit"]),
-            ),
-            tensors["map.scale_g"].numpy(),
-        )
-    except KeyError as error:
-        raise ModelInvalid(
-            f"{folder / 'model.safetensors'} lacks the tensor {error}; the model is not whole."
-        ) from error

@@ -98,8 +98,9 @@ def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """w1 (width, hidden), b1 and w2 (hidden), b2 () of one checkpoint; raises CheckpointRefused."""
     loaded = _load(path)
     if isinstance(loaded, _Inert):
-        layers = list(_layers(loaded, path))
-        linears = [(layer.get("weight"), layer.get("bias")) for layer in layers]
+        layers = _layers_in_order(loaded, path)
+        parameters = [vars(layer).get("_parameters") for layer in layers if isinstance(layer, _Linear)]
+        linears = [(p.get("weight"), p.get("bias")) for p in parameters if isinstance(p, dict)]
     elif isinstance(loaded, dict) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
         stems = list(dict.fromkeys(str(key).rpartition(".")[0] for key in loaded))
         linears = [(loaded.get(f"{stem}.weight"), loaded.get(f"{stem}.bias")) for stem in stems]
@@ -131,7 +132,7 @@ def _load(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(allowed):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+    except Exception as error:  # the restricted unpickler meets whatever a broken file holds
         raise CheckpointRefused(f"{path} is not a checkpoint of the notebook: {_reason(error)}") from error
 
 
@@ -168,17 +169,29 @@ def _named(content: bytes) -> Iterator[str]:
                     texts.append(argument)
 
 
-def _layers(module: _Inert, path: Path) -> Iterator[dict[str, Tensor]]:
-    """The parameters of the linear layers in order; the rest must be what the seed's network is made of."""
-    state = vars(module)
-    if isinstance(module, _Linear):
-        yield state.get("_parameters", {})
-    if isinstance(module, _LeakyReLU) and state.get("negative_slope", SLOPE) != SLOPE:
-        raise CheckpointRefused(f"{path} has a LeakyReLU of slope {state['negative_slope']}; expected {SLOPE}.")
-    for child in (state.get("_modules") or {}).values():
-        if not isinstance(child, _Inert):
-            raise CheckpointRefused(f"{path} holds a {type(child).__name__} where a layer was expected.")
-        yield from _layers(child, path)
+def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
+    """The layers of a module; they must be the seed's: Linear, LeakyReLU, Linear, and a last ReLU or none.
+
+    (Without one, the notebook's own forward applies it.)
+    """
+    layers: list[_Inert] = []
+    waiting: list[object] = [loaded]
+    while waiting and len(layers) < 8:
+        module = waiting.pop(0)
+        children = vars(module).get("_modules") if isinstance(module, (_Mlp, _Sequential)) else None
+        if isinstance(children, dict):
+            waiting = [*children.values(), *waiting]
+        elif isinstance(module, (_Linear, _LeakyReLU, _ReLU)):
+            layers.append(module)
+        else:
+            raise CheckpointRefused(f"{path} holds a {type(module).__name__} where a layer was expected.")
+    kinds = [type(layer) for layer in layers]
+    if kinds not in ([_Linear, _LeakyReLU, _Linear], [_Linear, _LeakyReLU, _Linear, _ReLU]):
+        names = ", ".join(kind.__name__.strip("_") for kind in kinds) or "no layers"
+        raise CheckpointRefused(f"{path} has {names}; expected Linear, LeakyReLU, Linear, with a last ReLU or none.")
+    if (slope := vars(layers[1]).get("negative_slope", SLOPE)) != SLOPE:
+        raise CheckpointRefused(f"{path} has a LeakyReLU of slope {slope}; expected {SLOPE}.")
+    return layers
 
 
 def _reason(error: Exception) -> str:

@@ -26,12 +26,17 @@ class PredictionsWriter:
 
 @contextmanager
 def open_predictions(path: Path) -> Iterator[PredictionsWriter]:
-    """A writer for predictions.csv. Rows stand in the file as they are made, also when the work is interrupted."""
+    """A writer for predictions.csv. Rows stand in the file as they are made, also when the work is interrupted.
+
+    Where a table stands already, the new one grows in `predictions.partial.csv` and takes its place when whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    growing = path.with_suffix(".partial.csv") if path.exists() else path
+    with growing.open("w", newline="", encoding="utf-8") as file:
         yield PredictionsWriter(file)
         file.flush()
         os.fsync(file.fileno())
+    growing.replace(path)
 
 
 def _text(value: Any) -> Any:

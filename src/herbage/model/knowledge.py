@@ -1,0 +1,94 @@
+"""What a trained model knows beside its heads; imported heads know none of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from herbage.errors import ModelInvalid
+from herbage.heads.heads import check_tensor
+from herbage.model.domain import Domain
+from herbage.model.intervals import Intervals
+from herbage.targets import TARGETS
+
+SCALE_PERCENTILE = 99
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """How wrong the model is, what its training photos look like, and how heavy their patches are.
+
+    `photos`: sha256 of the training photos, so that nobody judges the model by them unawares.
+    `map_scale_g`: the top of the maps' colour scale by target, in g a training quadrat, so that any two maps compare.
+    """
+
+    photos: UInt8[Tensor, "photo 32"]
+    intervals: Intervals
+    domain: Domain
+    map_scale_g: Float[np.ndarray, "5"]
+
+    @classmethod
+    def gather(
+        cls,
+        digests: Sequence[str],
+        residual_g: Float[np.ndarray, "photo 5"],
+        group: Int[np.ndarray, " photo"],
+        tokens: Sequence[Tensor],
+        maps: Sequence[Float[np.ndarray, "5 row column"]],
+    ) -> "Knowledge":
+        """From digests, out-of-fold residuals, groups, tokens and maps (if any) of the training photos."""
+        scale = np.percentile(np.stack(maps), SCALE_PERCENTILE, axis=(0, 2, 3)) if maps else np.zeros(len(TARGETS))
+        photos = torch.tensor([list(bytes.fromhex(digest)) for digest in digests], dtype=torch.uint8)
+        domain = Domain.fit(tokens, torch.from_numpy(group))
+        return cls(photos, Intervals(residual_g, group), domain, np.asarray(scale))
+
+    def knows(self, photo_sha256: str) -> bool:
+        """Whether the model was trained on this photo."""
+        digest = torch.tensor(list(bytes.fromhex(photo_sha256)), dtype=torch.uint8)
+        return bool((self.photos == digest).all(1).any())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a model file keeps; `from_tensors` is the way back."""
+        return {
+            "photos.sha256": self.photos,
+            "intervals.residual_g": torch.from_numpy(np.ascontiguousarray(self.intervals.residual_g)),
+            "intervals.group": torch.from_numpy(np.ascontiguousarray(self.intervals.group)),
+            "domain.mean_tokens": self.domain.mean_tokens.contiguous(),
+            "domain.centre": self.domain.centre,
+            "domain.inverse_spread": self.domain.inverse_spread,
+            "domain.limit": torch.tensor(self.domain.limit, dtype=torch.float64),
+            "map.scale_g": torch.from_numpy(np.ascontiguousarray(self.map_scale_g)),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], width: int) -> "Knowledge":
+        """Out of a model file's tensors; raises ModelInvalid where one is missing or of another shape."""
+        try:
+            photos = len(tensors["photos.sha256"])
+            for name, shape, dtype in (
+                ("photos.sha256", (photos, 32), torch.uint8),
+                ("intervals.residual_g", (photos, len(TARGETS)), torch.float64),
+                ("intervals.group", (photos,), torch.int64),
+                ("domain.mean_tokens", (photos, width), torch.float32),
+                ("domain.centre", (width,), torch.float32),
+                ("domain.inverse_spread", (width,), torch.float32),
+                ("domain.limit", (), torch.float64),
+                ("map.scale_g", (len(TARGETS),), torch.float64),
+            ):
+                # With a single group of training photos no distance is a limit: there it is infinite.
+                check_tensor(tensors[name], name, shape, dtype=dtype, finite=name != "domain.limit")
+        except KeyError as error:
+            raise ModelInvalid(f"The model file lacks the tensor {error}; the model is not whole.") from error
+        if photos == 0:
+            raise ModelInvalid("The model file's tensor photos.sha256 is empty; the file is damaged.")
+        domain = Domain(
+            tensors["domain.mean_tokens"],
+            tensors["domain.centre"],
+            tensors["domain.inverse_spread"],
+            float(tensors["domain.limit"]),
+        )
+        intervals = Intervals(tensors["intervals.residual_g"].numpy(), tensors["intervals.group"].numpy())
+        return cls(tensors["photos.sha256"], intervals, domain, tensors["map.scale_g"].numpy())
