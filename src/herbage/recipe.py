@@ -3,9 +3,9 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from herbage.errors import RecipeInvalid
 
@@ -31,7 +31,9 @@ class PatchSettings(_Settings):
 class RidgeSettings(_Settings):
     """The linear per-patch head (`heads = "ridge"`)."""
 
-    alphas: tuple[float, ...] = Field((1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False)
+    alphas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False
+    )
     """Penalties to choose from, by grouped cross-validation inside the training folds."""
 
 
@@ -50,13 +52,20 @@ class Recipe(_Settings):
     crops: Literal["whole", "halves"]
     grid: int = Field(ge=1, le=128)
     views: int = Field(ge=1, le=6)
-    blur_sigma: float = Field(0.0, ge=0)
+    blur_sigma: float = Field(0.0, ge=0, le=100)
     keep: Literal["patch", "class"] = "patch"
     heads: Literal["patch", "ridge"]
     patch: PatchSettings = PatchSettings()
     ridge: RidgeSettings = RidgeSettings()
     balance: bool
-    fold_seed: int = 0
+    fold_seed: int = Field(0, ge=0, lt=2**32)
+
+    @field_validator("blur_sigma")
+    @classmethod
+    def _blurs_or_not(cls, sigma: float) -> float:
+        if 0 < sigma < 0.1:
+            raise ValueError("a sigma below 0.1 pixels blurs nothing; give 0 for no blur")
+        return sigma
 
 
 def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
@@ -70,7 +79,7 @@ def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
     if not text.endswith(".toml"):
         raise RecipeInvalid(f"Expected a recipe name ({', '.join(known)}) or a .toml file; got {text!r}.")
     try:
-        source = Path(text).read_text("utf-8")
+        source = Path(text).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeInvalid(f"The recipe file {text} cannot be read: {error}.") from error
     return parse_recipe(source, where=text, name=Path(text).stem)

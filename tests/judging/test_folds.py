@@ -117,3 +117,23 @@ def test_out_of_fold_estimates_come_from_heads_that_never_saw_the_photo():
     )
     assert np.corrcoef(in_fold[:, 3], grams[:, 3])[0, 1] > 0.99
     assert abs(np.corrcoef(oof[:, 3], grams[:, 3])[0, 1]) < 0.5
+
+
+def test_one_day_in_two_spellings_is_one_group():
+    frame = frame_of(range(20))
+    frame["Sampling_Date"] = [f"2015/9/{n // 4 + 1}" if n % 2 else f"2015-09-0{n // 4 + 1}" for n in range(20)]
+    frame["State"] = ["Tas " if n % 3 else "Tas" for n in range(20)]
+    folds = make_folds(frame, np.zeros((20, 5)))
+    assert folds.group_names == [f"Tas 2015-09-0{day}" for day in range(1, 6)]
+
+
+def test_more_folds_than_any_state_has_photos_is_no_fault():
+    states = ["Tas", "Vic", "NSW", "WA"] * 6
+    folds = make_folds(frame_of(range(24), states), np.zeros((24, 5)), count=12)
+    assert folds.count == 12
+
+
+def test_a_state_left_out_is_a_stratum_of_its_own():
+    frame = frame_of(range(20))
+    frame.loc[3, "State"] = None
+    assert make_folds(frame, np.zeros((20, 5)), group_by=["Sampling_Date"]).count == 5

@@ -141,3 +141,22 @@ def test_nothing_to_find_is_one_message(tmp_path, make, message):
     make(tmp_path / "x")
     with pytest.raises(PhotosMissing, match=message):
         find_photos(tmp_path / "x")
+
+
+def test_what_is_said_of_a_broken_photo_is_the_same_every_time(tmp_path):
+    (tmp_path / "a.jpg").write_text("no image")
+    said = set()
+    for _ in range(3):
+        with pytest.raises(PhotoUnreadable) as caught:
+            open_at(tmp_path / "a.jpg")
+        said.add(str(caught.value))
+    assert said == {"a.jpg is not a readable image: cannot identify image file"}
+
+
+def test_a_list_from_a_spreadsheet_and_a_line_that_is_no_path(tmp_path):
+    corner_photo().save(tmp_path / "a.jpg")
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa.jpg\r\nb\x00.jpg\r\n")
+    good, bad = find_photos(tmp_path / "list.txt")
+    assert open_photo(good).pixels().shape == (4, 8, 3)
+    with pytest.raises(PhotoUnreadable):
+        open_photo(bad)

@@ -66,7 +66,7 @@ def test_paths_that_leave_the_folder_are_not_followed(weighed_photos, tmp_path):
     (tmp_path / "photos").mkdir()
     wide.loc[0, "image_path"] = f"../{weighed_photos.name}/train/ID0.png"
     wide.loc[1, "image_path"] = str(weighed_photos / "train/ID1.png")
-    with pytest.raises(TableInvalid, match=r"24 fault"):
+    with pytest.raises(TableInvalid, match="none of its photos is below"):
         read_weighed_table(wide, tmp_path / "photos")
 
 
@@ -107,3 +107,28 @@ def test_a_test_photo_that_is_gone_keeps_its_place_unless_all_are(weighed_photos
     (tmp_path / "empty").mkdir()
     with pytest.raises(TableInvalid, match="None of the 24 photos"):
         read_test_table(tmp_path / "test.csv", tmp_path / "empty")
+
+
+def test_spreadsheet_habits_are_understood_or_named(weighed_photos, tmp_path):
+    lines = (weighed_photos / "wide.csv").read_text().splitlines()
+    (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert len(read_weighed_table(tmp_path / "bom.csv", weighed_photos).files) == 24
+    (tmp_path / "comma.csv").write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]))
+    with pytest.raises(TableInvalid, match="more cells than its header names"):
+        read_weighed_table(tmp_path / "comma.csv", weighed_photos)
+    (tmp_path / "semicolon.csv").write_text("\n".join(lines).replace(",", ";"))
+    with pytest.raises(TableInvalid, match="column image_path is missing; there are image_path;"):
+        read_weighed_table(tmp_path / "semicolon.csv", weighed_photos)
+
+
+def test_grams_that_no_quadrat_bears_are_a_fault(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.loc[3, "Dry_Total_g"] = 1e38
+    with pytest.raises(TableInvalid, match=r"row 5, column Dry_Total_g: more than 100,000 g"):
+        read_weighed_table(wide, weighed_photos)
+
+
+def test_a_state_called_na_is_a_state(weighed_photos, tmp_path):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.assign(State="NA").to_csv(tmp_path / "na.csv", index=False)
+    assert read_weighed_table(tmp_path / "na.csv", weighed_photos).frame["State"].eq("NA").all()

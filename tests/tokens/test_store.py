@@ -3,13 +3,14 @@ import os
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from herbage.backbones.backbone import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.recipe import load_recipe
 from herbage.tokens.store import TokensIdentity, TokenStore
 
-RECIPE = load_recipe("seed")
+RECIPE = load_recipe("seed").model_copy(update={"grid": 2})
 PHOTO, OTHER = "ab" * 32, "cd" * 32
 
 
@@ -19,7 +20,7 @@ def store(tmp_path):
 
 
 def tokens(seed=0):
-    return torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(seed)).half()
+    return torch.randn(6, 4, 37, generator=torch.Generator().manual_seed(seed)).half()
 
 
 def test_what_goes_in_comes_out(store):
@@ -99,3 +100,15 @@ def test_the_index_knows_a_file_until_it_changes(store, tmp_path):
     store.index.path.write_bytes(b"not a database, and long enough to be seen as one" * 9)
     assert store.index.find(photo) is None
     store.index.remember([(photo, PHOTO)])
+
+
+def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatch):
+    store.save(PHOTO, tokens()[:, :2])
+    with pytest.raises(TokensCorrupt):
+        store.load(PHOTO)
+    store.save(PHOTO, tokens().float())
+    with pytest.raises(TokensCorrupt):
+        store.load(PHOTO)
+    save_file({"tokens": tokens()}, store.path(PHOTO), {"herbage": "[1]"})
+    with pytest.raises(TokensCorrupt):
+        store.load(PHOTO)

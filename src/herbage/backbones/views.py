@@ -62,6 +62,12 @@ def images_per_photo(recipe: Recipe) -> int:
     return recipe.views * CROPS[recipe.crops]
 
 
+def vectors_per_view(recipe: Recipe) -> int:
+    """How many vectors are kept of each view: all patches, or the class vector of each crop."""
+    rows, columns = grid_shape(recipe)
+    return rows * columns if recipe.keep == "patch" else CROPS[recipe.crops]
+
+
 def look(
     pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
 ) -> Float[Tensor, "image 3 side side"]:

@@ -13,7 +13,10 @@ from herbage.judging.out_of_fold import fit_out_of_fold
 from herbage.judging.scoring import Score, score_estimates
 from herbage.recipe import Recipe
 
+MEAN = "each target's mean"
 SENSORS = ("Height_Ave_cm", "Pre_GSHH_NDVI")
+SENSOR_LIMIT = 1e6
+"""A column with a reading missing, or beyond what any sensor says, makes no floor."""
 
 TEXTURE_RECIPE = Recipe(
     name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
@@ -33,12 +36,13 @@ def score_floors(
     The last is what a plate meter or a sensor would give. Every floor is out-of-fold, on the folds given.
     """
     means = np.stack([grams[folds.fold != fold].mean(0) for fold in folds.fold])
-    floors = {"each target's mean": score_estimates(grams, means)}
+    floors = {MEAN: score_estimates(grams, means)}
     _, texture = fit_out_of_fold(TEXTURE_RECIPE, texture_tokens, grams, folds, digests, seed=0)
     floors["texture and ridge"] = score_estimates(grams, texture)
-    sensors = [name for name in SENSORS if name in frame and frame[name].notna().all()]
+    readings_of = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
+    sensors = [name for name, values in readings_of.items() if values.abs().lt(SENSOR_LIMIT).all()]
     if sensors:
-        values = torch.tensor(frame[sensors].to_numpy(float), dtype=torch.float32)
+        values = torch.tensor(np.stack([readings_of[name] for name in sensors], 1), dtype=torch.float32)
         readings = [row.reshape(1, 1, -1) for row in values]
         _, estimates = fit_out_of_fold(TEXTURE_RECIPE, readings, grams, folds, digests, seed=0)
         floors[f"ridge on {' and '.join(sensors)}"] = score_estimates(grams, estimates)

@@ -1,6 +1,7 @@
 """Folds: which photos judge which heads. A group of photos is never split."""
 
 import logging
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ def make_folds(
     if len(group_names) < count:
         by = f"groups of {', '.join(grouped_by)}" if grouped_by else "photos"
         raise TableInvalid(f"--folds {count} needs at least {count} {by}; the table has {len(group_names)}.")
-    strata = frame["State"].astype(str) if "State" in frame else _bins(grams[:, TOTAL])
+    strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, TOTAL])
+    if np.unique(strata, return_counts=True)[1].max() < count:
+        strata = np.zeros(len(frame), int)  # no stratum could be in every fold, so none is asked to be
     fold = np.full(len(frame), -1)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -86,9 +89,9 @@ def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[l
         group_by = GROUP_BY
     if not group_by:
         log.warning(
-            "UNGROUPED FOLDS: the table has no %s, so photos of one place and day may judge each other, "
+            "UNGROUPED FOLDS: %s, so photos of one place and day may judge each other, "
             "and the score will read too high. Name what belongs together with --group-by.",
-            " and ".join(GROUP_BY),
+            f"the table has no {' and '.join(GROUP_BY)}" if group_by is None else "--group-by names nothing",
         )
         return [str(path) for path in frame["image_path"]], ()
     if missing := [column for column in group_by if column not in frame.columns]:
@@ -99,7 +102,16 @@ def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[l
     if values.isna().any(axis=None):
         row, column = (int(i[0]) for i in np.nonzero(values.isna().to_numpy()))
         raise TableInvalid(f"{frame['image_path'].iloc[row]} has no {values.columns[column]}, which groups the folds.")
-    return [" ".join(map(str, row)) for row in values.itertuples(index=False)], tuple(group_by)
+    return [" ".join(map(_one_spelling, row)) for row in values.itertuples(index=False)], tuple(group_by)
+
+
+def _one_spelling(value: object) -> str:
+    """A group's name without stray spaces, and a year-first date in one form: 2015/9/4 and 2015-09-04 are one day."""
+    text = " ".join(str(value).split())
+    if date := re.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", text):
+        year, month, day = date.groups()
+        return f"{year}-{int(month):02}-{int(day):02}"
+    return text
 
 
 def _bins(total_g: Float[np.ndarray, " photo"]) -> Int[np.ndarray, " photo"]:

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import math
+import re
+import warnings
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 PIXEL_LIMIT = 120_000_000
 """Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT says it, and means it
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ def open_photo(file: PhotoFile) -> Photo:
     """Read a photo's bytes and header; raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT."""
     try:
         content = file.path.read_bytes()
-    except OSError as error:
-        raise PhotoUnreadable(f"{file.name} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise PhotoUnreadable(f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not content:
         raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
     try:
@@ -110,22 +114,28 @@ def find_photos(where: str | Path) -> list[PhotoFile]:
             for path in root.rglob("*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
-        photos = [PhotoFile(path.relative_to(root).as_posix(), path) for path in found]
+        photos = [PhotoFile(_shown(path.relative_to(root).as_posix()), path) for path in found]
         if not photos:
             raise PhotosMissing(f"No photo below {root}: expected files ending in {', '.join(SUFFIXES)}.")
         return photos
     if not root.exists():
         raise PhotosMissing(f"{root} is not there: expected a folder of photos, a photo, or a text file of paths.")
     if root.suffix.lower() in SUFFIXES:
-        return [PhotoFile(root.name, root)]
+        return [PhotoFile(_shown(root.name), root)]
     try:
-        lines = [line.strip() for line in root.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in root.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise PhotosMissing(f"{root} is neither a photo ({', '.join(SUFFIXES)}) nor a text file of paths.") from error
-    photos = [PhotoFile(line, root.parent / line) for line in lines if line]
+    photos = [PhotoFile(_shown(line), root.parent / line) for line in lines if line]
     if not photos:
         raise PhotosMissing(f"{root} lists no photo: expected one path a line.")
     return photos
+
+
+def _shown(name: str) -> str:
+    """A name that every table can hold: bytes that are no UTF-8, and line breaks, become the replacement character."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -172,4 +182,6 @@ def _degrees(gps: dict[int, Any], tag: int, reference_tag: int, negative: str, l
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].replace("<_io.BytesIO object", "<bytes")
+    """What a decoder said, without the address of the bytes, which differs from run to run."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r" ?<_io\.BytesIO[^>]*>", "", first)

@@ -4,6 +4,7 @@ Every fault of a table is told in one message, with its row (as a spreadsheet nu
 column.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,10 @@ from herbage.targets import TARGETS
 
 FAULTS_SHOWN = 30
 FIRST_ROW = 2
+GRAMS_LIMIT = 1e5
+"""No quadrat bears more: what is above it is a slip of the pen or of the unit."""
+
+TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     import pandera.pandas as pa
 
     frame, where = _read(table)
+    frame = frame.drop(columns="target", errors="ignore")
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": _target_name_column()}
     _check(frame, where, None, columns, unique=["image_path", "target_name"])
     finder = _PhotoFinder(Path(photos))
@@ -92,15 +98,26 @@ class _PhotoFinder:
 def _read(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if isinstance(table, pd.DataFrame):
         return table.reset_index(drop=True).copy(), "the table"
-    text = dict.fromkeys(("sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"), str)
     try:
-        frame = pd.read_csv(table, encoding="utf-8-sig", dtype=text)
+        # As text first: "NA" is a State to some, and a number must not turn a column of names into numbers.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(table, encoding="utf-8-sig", dtype=str, keep_default_na=False, index_col=False)
+    except pd.errors.ParserWarning as error:
+        raise TableInvalid(
+            f"{table} has rows with more cells than its header names: a comma at the end, or decimals with a comma?"
+        ) from error
     except FileNotFoundError as error:
         raise TableInvalid(f"{table} is not there: expected a CSV table.") from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise TableInvalid(f"{table} cannot be read as a CSV table: {error}") from error
     if frame.empty:
         raise TableInvalid(f"{table} has no rows.")
+    frame = frame.mask(frame == "")
+    for name in set(frame.columns) - TEXT_COLUMNS:
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        if numbers.notna().eq(frame[name].notna()).all():
+            frame[name] = numbers
     return frame, str(table)
 
 
@@ -112,6 +129,7 @@ def _grams_column() -> Any:
         checks=[
             pa.Check(lambda s: ~(s < 0), error="negative grams"),
             pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
+            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g a quadrat"),
         ],
     )
 
@@ -131,6 +149,10 @@ def _check(
 ) -> None:
     import pandera.pandas as pa
 
+    faults: list[str] = []
+    if finder and "image_path" in frame and not any(finder.find(path) for path in frame["image_path"].dropna()):
+        faults.append(f"column image_path: none of its photos is below {finder.root}: is --photos right?")
+        finder = None
     paths = pa.Column(
         str,
         pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_absent(finder)) if finder else None,
@@ -140,11 +162,10 @@ def _check(
     as_read = frame.copy()
     for name in {"target", *TARGETS} & set(frame.columns):
         frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
-    faults: list[str] = []
     try:
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        faults = _describe(errors.failure_cases, as_read)
+        faults += _describe(errors.failure_cases, as_read)
     if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
         faults += _holes(frame)
     if faults:
@@ -162,7 +183,9 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
     for case in cases.to_dict("records"):
         check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
         if check == "column_in_dataframe":
-            faults.setdefault((0, str(value)), f"column {value} is missing")
+            faults.setdefault(
+                (0, str(value)), f"column {value} is missing; there are {', '.join(map(str, frame.columns))}"
+            )
             continue
         if pd.isna(case["index"]):
             continue  # a whole-column type fault; its rows are listed by the coercion's own cases

@@ -2,6 +2,7 @@
 
 import io
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import matplotlib
@@ -15,9 +16,10 @@ from herbage.targets import TOTAL, g_per_m2
 COLOURS = "viridis"
 """Perceptually uniform, and told apart by colour-blind eyes."""
 
-WIDTH_PX = 900
+WIDTH_PX, TALLEST_PX = 900, 1800
 OPACITY = 0.6
 MARGIN_PX = 16
+NAME_BYTES = 200
 BAR_PX = 18
 
 LABELS = ("Clover", "Dead", "Green", "Total", "GDM")
@@ -42,7 +44,11 @@ def draw_overlay(
     top = max(float(top), 1e-6)
 
     photo = Image.fromarray(pixels)
-    photo = photo.resize((WIDTH_PX, max(1, round(photo.height * WIDTH_PX / photo.width))), Image.Resampling.BOX)
+    # A photo much taller than wide is drawn as a strip of its own proportions, as far as a page holds it.
+    width = max(1, min(WIDTH_PX, round(TALLEST_PX * photo.width / photo.height)))
+    photo = photo.resize(
+        (width, min(TALLEST_PX, max(1, round(photo.height * width / photo.width)))), Image.Resampling.BOX
+    )
     share = Image.fromarray((density / top).clip(0, 1).astype(np.float32))
     smooth = np.asarray(share.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
     mapped = Image.blend(photo, Image.fromarray(_colour(smooth)), OPACITY)
@@ -65,7 +71,10 @@ def draw_overlay(
 
 def map_name(photo: str) -> str:
     """The file name of a photo's overlay: its path with folders joined, so that names of two folders do not meet."""
-    return photo.replace("/", "__").replace("\\", "__") + ".png"
+    name = photo.replace("/", "__").replace("\\", "__")
+    if len(name.encode()) > NAME_BYTES:
+        name = f"{sha256(name.encode()).hexdigest()[:12]}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"
+    return name + ".png"
 
 
 def _draw_scale(

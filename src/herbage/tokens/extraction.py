@@ -14,17 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import grid_shape, images_per_photo, look, upright
+from herbage.backbones.views import images_per_photo, look, upright, vectors_per_view
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
-from herbage.tokens.store import TokenStore
+from herbage.tokens.store import DTYPES, TokenStore
 
 log = logging.getLogger("herbage")
 
 DECODERS = 2
 LOOK_AHEAD = 4
-TOKEN_DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass
@@ -58,12 +57,12 @@ def stream_tokens(
     """
     per_batch = max(1, backbone.batch_images // images_per_photo(recipe))
     clock = _Clock(len(files))
+    digests: list[tuple[PhotoFile, str]] = []
     pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
     try:
         ahead: deque[Future[tuple[Extracted, Tensor | None]]] = deque()
         waiting = iter(files)
         pending: list[tuple[Extracted, Tensor | None]] = []
-        digests: list[tuple[PhotoFile, str]] = []
         while True:
             for file in islice(waiting, LOOK_AHEAD + per_batch - len(ahead)):
                 ahead.append(pool.submit(_prepare, file, backbone, recipe, store, open_photos))
@@ -96,12 +95,15 @@ def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: 
     """Say how many photos there are, how many are missing, and how much disk they will take; returns the missing."""
     missing = sum(not is_stored(file, store) for file in files)
     size = missing * token_bytes(backbone, recipe)
+    if not missing:
+        log.info("%d photos, all in the store for %s", len(files), backbone.name)
+        return missing
     log.info(
-        "%d photos: %d in the store, %d to extract with %s (%s), about %s of disk",
+        "%d photos: %d known to the store, at most %d to extract with %s (%s) for %s of disk",
         len(files), len(files) - missing, missing, backbone.name, backbone.engine.precision, _size(size),
     )  # fmt: skip
-    store.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(store.root).free
+    whole = store.root.resolve()
+    free = shutil.disk_usage(next(folder for folder in (whole, *whole.parents) if folder.is_dir())).free
     if size > free:
         log.warning("The tokens need about %s, but the disk of %s has %s free.", _size(size), store.root, _size(free))
     return missing
@@ -115,9 +117,7 @@ def is_stored(file: PhotoFile, store: TokenStore) -> bool:
 
 def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
     """Bytes of one photo's tokens."""
-    rows, columns = grid_shape(recipe)
-    kept = rows * columns if recipe.keep == "patch" else columns // recipe.grid
-    return recipe.views * kept * backbone.width * TOKEN_DTYPES[backbone.engine.tokens].itemsize
+    return recipe.views * vectors_per_view(recipe) * backbone.width * DTYPES[backbone.engine.tokens].itemsize
 
 
 def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
@@ -172,7 +172,7 @@ def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, rec
     for number, item in enumerate(missing):
         span = slice(number * each, (number + 1) * each)
         # In the type that a store would keep, so that a store changes no result.
-        item.tokens = upright(class_vectors[span], patches[span], recipe).to(TOKEN_DTYPES[backbone.engine.tokens])
+        item.tokens = upright(class_vectors[span], patches[span], recipe).to(DTYPES[backbone.engine.tokens])
         if not item.tokens.isfinite().all():
             raise TokensCorrupt(
                 f"The backbone gave tokens of {item.file.name} that are not finite in {backbone.engine.tokens}; "

@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 import sqlite3
 import zlib
 from contextlib import closing, suppress
@@ -21,10 +22,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import NORMALISATION
+from herbage.backbones.views import NORMALISATION, vectors_per_view
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_whole
 from herbage.recipe import Recipe
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class TokenStore:
         self.identity = TokensIdentity.of(backbone, recipe)
         self.engine = backbone.engine
         self.folder = self.root / self.identity.digest
+        self.shape = (recipe.views, vectors_per_view(recipe), backbone.width)
+        self.dtype = DTYPES[self.identity.dtype]
         self.index = PhotoIndex(self.root / "index.sqlite")
 
     def path(self, photo_sha256: str) -> Path:
@@ -101,16 +106,16 @@ class TokenStore:
         path = self.path(photo_sha256)
         try:
             with safe_open(path, framework="pt") as file:
-                record = json.loads((file.metadata() or {})["herbage"])
+                record = dict(json.loads((file.metadata() or {})["herbage"]))
                 tokens: Tensor = file.get_tensor("tokens")
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise TokensCorrupt(f"{path} is not a whole token file ({error}); extract does it again.") from error
         if record.get("identity") != self.identity.digest or record.get("photo") != photo_sha256:
             raise TokensStale(
                 f"{path} holds tokens of photo {record.get('photo')} with identity {record.get('identity')}, "
                 f"expected {photo_sha256} with {self.identity.digest}; extract does it again."
             )
-        if record.get("crc32") != _crc32(tokens):
+        if record.get("crc32") != _crc32(tokens) or tuple(tokens.shape) != self.shape or tokens.dtype != self.dtype:
             raise TokensCorrupt(
                 f"{path} was changed after it was written (its checksum differs); extract does it again."
             )
@@ -130,7 +135,7 @@ class PhotoIndex:
 
     def find(self, photo: Path) -> str | None:
         """The digest of the file as it now stands, where it is known."""
-        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection:
+        with suppress(OSError, ValueError, sqlite3.Error), closing(self._open()) as connection:
             row = connection.execute(
                 "SELECT sha256 FROM photo WHERE path = ? AND size = ? AND mtime_ns = ?", self._key(photo)
             ).fetchone()
@@ -153,7 +158,7 @@ class PhotoIndex:
 
     def _key(self, photo: Path) -> tuple[str, int, int]:
         status = photo.stat()
-        return str(photo.resolve()), status.st_size, status.st_mtime_ns
+        return os.fsencode(photo.resolve()).decode("utf-8", "backslashreplace"), status.st_size, status.st_mtime_ns
 
 
 def _crc32(tokens: Tensor) -> str:
