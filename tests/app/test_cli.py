@@ -101,7 +101,7 @@ def test_predict_writes_every_kind_of_result_and_names_what_failed(trained, surv
     command = ["predict", str(trained / "model"), str(survey), "--out", str(out), "--maps", "--level", "0.7", "--quiet"]
     assert run(command) == 1
     said = capsys.readouterr().out
-    assert "2 photos estimated, 1 failed, 1 without GPS" in said
+    assert "2 photos estimated, 1 failed, 1 without GPS, " in said
     assert "failed: c.jpg is not a readable image" in said
     frame = pd.read_csv(out / "predictions.csv")
     assert frame["status"].tolist() == ["ok", "ok", "unreadable"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import herbage
-from herbage.app.terminal import console, failures, listen, score_table, tracker
+from herbage.app.terminal import console, failures, floors_of, listen, score_table, tracker
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import HerbageError
 
@@ -95,7 +95,7 @@ def extract(
     Parameters
     ----------
     photos
-        A folder (searched below), a photo, or a text file of paths.
+        A folder (searched below), a photo, or a text file of paths, which are relative to that file.
     store
         The folder that keeps the tokens.
     recipe
@@ -109,7 +109,7 @@ def extract(
 
     listen(quiet)
     if status:
-        total, missing = steps.extraction_status(photos, store=store, recipe=recipe, **engine.options())
+        total, missing = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
         print(f"{total} photos, {total - missing} in the store, {missing} missing")
         return DONE
     done = steps.extract(photos, store=store, recipe=recipe, shard=shard, track=tracker(quiet), **engine.options())
@@ -179,7 +179,7 @@ def train(
         **engine.options(),
     )
     assert trained.about.score is not None
-    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **trained.about.floors}))
+    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **floors_of(trained.about.floors)}))
     print(f"\nModel: {model}   report: {model / 'report.html'}")
     return failures(trained.dropped)
 
@@ -231,7 +231,7 @@ def score(
         print(json.dumps(plain, indent=2))
     else:
         for one in scored:
-            print(score_table({one.name: one.score, **one.floors}))
+            print(score_table({one.name: one.score, **floors_of(one.floors)}))
             print()
         if difference is not None:
             print(
@@ -268,7 +268,7 @@ def predict(
     model
         A model folder or a hub id.
     photos
-        A folder (searched below), a photo, or a text file of paths.
+        A folder (searched below), a photo, or a text file of paths, which are relative to that file.
     out
         The folder for the results.
     maps
@@ -301,7 +301,10 @@ def predict(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS: {out}")
+    print(
+        f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS, "
+        f"{done.outside} unlike the training photos: {out}"
+    )
     return failures(done.failed)
 
 
@@ -425,4 +428,10 @@ def run(arguments: Sequence[str]) -> int:
         return DONE
     except OSError as error:
         console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
+    except Exception as error:
+        if os.environ.get("HERBAGE_DEBUG"):
+            raise
+        said = f"herbage: this should not have happened: {type(error).__name__}: {error}"
+        console.print(said, style="red", markup=False, soft_wrap=True)
+        console.print("Set HERBAGE_DEBUG=1 and run it again to see where; please report it with that.", markup=False)
     return WRONG

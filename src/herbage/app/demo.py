@@ -10,7 +10,8 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
-from herbage.files import refuse_existing
+from herbage.errors import OutputExists
+from herbage.judging.floors import MEAN
 from herbage.judging.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward
@@ -26,7 +27,8 @@ QUALITY = 90
 
 def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
     """Draw, train `field` and `seed`, predict, submit; returns a table of what was written and both scores."""
-    refuse_existing(out, overwrite=overwrite)
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
+        raise OutputExists(f"{out} exists already; give --overwrite to make the demo there anew, or another --out.")
     log.info("Drawing %d swards in %d groups", GROUPS * PHOTOS_A_GROUP, GROUPS)
     truth = draw_photos(out / "photos")
     frame = pd.DataFrame(truth)
@@ -113,7 +115,7 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
     truth = test[list(TARGETS)].to_numpy(float)
     files = [PhotoFile(path, out / path) for path in test["image_path"]]
-    scores: dict[str, tuple[float, float | None]] = {}
+    scores: dict[str, tuple[float | None, float | None]] = {}
     for recipe, place in models.items():
         model = HerbageModel.from_pretrained(place)
         about = model.about
@@ -122,11 +124,13 @@ def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
         grams = np.stack([estimate.grams for estimate, _ in model.estimates(files, model.open_backbone())])
         scores[f"recipe {recipe}"] = weighted_r2(truth, grams), about.score.weighted_r2
         mean = np.broadcast_to(np.array(about.training.mean_g), truth.shape)
-        floor = about.floors["each target's mean"].weighted_r2
-    scores["each target's mean"] = weighted_r2(truth, mean), floor
+        floors = about.floors
+    for name, floor in floors.items():
+        drawn = weighted_r2(truth, mean) if name == MEAN else None
+        scores[f"floor: {name}"] = drawn, floor.weighted_r2
     lines = [
-        f"Weighted R2                {len(test)} drawn photos never trained on    out of fold, training photos",
-        *(f"{name:<27}{drawn:>6.3f}{fold:>39.3f}" for name, (drawn, fold) in scores.items()),
+        f"{'Weighted R2 of':<27}{f'{len(test)} drawn photos never seen':>30}{'training photos, out of fold':>32}",
+        *(f"{name:<27}{_figure(drawn):>30}{_figure(fold):>32}" for name, (drawn, fold) in scores.items()),
     ]
     lines.append(f"\nWritten to {out}:")
     for name, what in (
@@ -138,3 +142,7 @@ def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
     ):
         lines.append(f"  {name:<22} {what}")
     return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -30,6 +30,11 @@ def score_table(scores: "dict[str, ScoreRecord]") -> str:
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
+def floors_of(floors: "dict[str, ScoreRecord]") -> "dict[str, ScoreRecord]":
+    """Floors under names that say what they are."""
+    return {f"floor: {name}": floor for name, floor in floors.items()}
+
+
 def _r2(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 

@@ -16,7 +16,7 @@ from herbage.model.config import ModelConfig
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
-from herbage.targets import TARGETS
+from herbage.targets import TARGETS, TOTAL
 
 ROWS_SHOWN = 500
 MAPS_SHOWN = 48
@@ -34,7 +34,10 @@ def model_report(model: HerbageModel) -> str:
         title=f"herbage model, recipe {about.recipe.name}",
         training=about.training,
         backbone=about.backbone.name,
-        scores=[(f"recipe {about.recipe.name}", about.score), *about.floors.items()],
+        scores=[
+            (f"recipe {about.recipe.name}", about.score),
+            *((f"floor: {name}", floor) for name, floor in about.floors.items()),
+        ],
         scatter=_data_uri(_scatter(oof), "png"),
     )
 
@@ -45,6 +48,7 @@ class PredictionsReport:
     def __init__(self, about: ModelConfig, level: float) -> None:
         self.about, self.level = about, level
         self.total = self.ok = self.outside = 0
+        self._kg_per_ha = 0.0
         self._rows: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
         self._maps: list[tuple[str, str]] = []
@@ -54,6 +58,8 @@ class PredictionsReport:
         self.total += 1
         self.ok += estimate.status == "ok"
         self.outside += estimate.in_domain is False
+        if estimate.status == "ok":
+            self._kg_per_ha += float(estimate.kg_per_ha[TOTAL])
         rows = self._rows if estimate.status == "ok" else self._failed
         if len(rows) < ROWS_SHOWN:
             rows.append(estimate.row())
@@ -68,6 +74,7 @@ class PredictionsReport:
             total=self.total,
             ok=self.ok,
             outside=self.outside,
+            mean_kg_per_ha=self._kg_per_ha / self.ok if self.ok else None,
             hidden=max(0, self.ok - ROWS_SHOWN),
             recipe=self.about.recipe.name,
             backbone=self.about.backbone.name,
