@@ -1,7 +1,7 @@
 """One function a step: what the command line, the page and `import herbage` all call.
 
 Long steps take `track`, which wraps an iterable of known length to show progress. Photos that cannot be read never stop
-a step: they are in its result, each with its reason.
+a step: they are in its result, each with its reason. The file is long since every step names all that it takes.
 """
 
 import logging

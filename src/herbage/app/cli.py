@@ -1,4 +1,7 @@
-"""The command line: thin over herbage.steps. Results go to standard output, everything else to standard error."""
+"""The command line: thin over herbage.steps. Results go to standard output, everything else to standard error.
+
+Long, because the help of every option of every command stands here and nowhere else.
+"""
 
 import json
 import os
