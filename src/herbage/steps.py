@@ -37,7 +37,7 @@ from herbage.results.geojson import photos_geojson
 from herbage.results.predictions import open_predictions
 from herbage.results.report import PredictionsReport, model_report
 from herbage.results.submission import submission_table
-from herbage.targets import QUADRAT_AREA_M2
+from herbage.targets import QUADRAT_AREA_M2, g_per_m2
 from herbage.tokens.extraction import announce, stream_tokens, take_shard
 from herbage.tokens.store import TokenStore
 
@@ -304,6 +304,8 @@ def predict(
             "%d groups of training photos allow intervals up to level %.2f; at %g their cells stay empty.",
             groups, groups / (groups + 1), level,
         )  # fmt: skip
+    # By area, so that the colours mean the same whatever quadrat these photos show.
+    scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, opened_model.quadrat_area_m2)
     report = PredictionsReport(opened_model.about, level)
     done = Prediction()
     placed: list[Estimate] = []
@@ -325,8 +327,7 @@ def predict(
                 if estimate.facts.latitude is not None:
                     placed.append(replace(estimate, map=None))
                 if estimate.map is not None:
-                    scale = None if knowledge is None else knowledge.map_scale_g
-                    overlay = draw_overlay(item.photo.pixels(), estimate, scale_g=scale)
+                    overlay = draw_overlay(item.photo.pixels(), estimate, scale_g_per_m2=scale)
                     drawn.add(map_name(estimate.photo))
                     write_whole(out / "maps" / map_name(estimate.photo), overlay)
             report.add(estimate, overlay)

@@ -179,6 +179,19 @@ def test_another_network_is_refused(tmp_path, layers):
         read_head(tmp_path / "fold0.pt")
 
 
+def test_a_module_that_holds_itself_is_refused_and_ends(tmp_path):
+    network = nn.Sequential(nn.Linear(24, 8))
+    network._modules["again"] = network
+    torch.save(network, tmp_path / "fold0.pt")
+    with pytest.raises(CheckpointRefused, match="nests more than|expected Linear"):
+        read_head(tmp_path / "fold0.pt")
+    bare = nn.Sequential()
+    bare._modules["again"] = bare
+    torch.save(bare, tmp_path / "fold1.pt")
+    with pytest.raises(CheckpointRefused, match="nests more than 32 modules"):
+        read_head(tmp_path / "fold1.pt")
+
+
 def test_a_last_relu_is_the_notebooks_own(tmp_path):
     network = nn.Sequential(nn.Linear(24, 8), nn.LeakyReLU(), nn.Linear(8, 1), nn.ReLU())
     torch.save(network, tmp_path / "fold0.pt")

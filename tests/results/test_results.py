@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -39,23 +40,33 @@ def brightness_of_halves(image):
 
 
 def test_the_overlay_is_brighter_where_it_is_heavier():
-    left, right = brightness_of_halves(picture(an_estimate(), scale_g=None))
+    left, right = brightness_of_halves(picture(an_estimate(), scale_g_per_m2=None))
     assert right > left + 30
 
 
 def test_two_pictures_with_one_scale_compare():
-    scale = np.full(5, 60.0)
-    light, heavy = (brightness_of_halves(picture(an_estimate(level=g), scale_g=scale)) for g in (5.0, 20.0))
+    scale = np.full(5, 60.0 / 0.21)
+    light, heavy = (brightness_of_halves(picture(an_estimate(level=g), scale_g_per_m2=scale)) for g in (5.0, 20.0))
     assert heavy[0] > light[1]
-    own = [brightness_of_halves(picture(an_estimate(level=g), scale_g=None)) for g in (5.0, 20.0)]
+    own = [brightness_of_halves(picture(an_estimate(level=g), scale_g_per_m2=None)) for g in (5.0, 20.0)]
     np.testing.assert_allclose(own[0], own[1], atol=1)
 
 
+def test_the_colours_mean_the_same_on_whatever_quadrat():
+    """The same sward on twice the area weighs twice as much and is drawn alike."""
+    one = an_estimate()
+    two = replace(one, grams=2 * one.grams, map=2 * one.map, quadrat_area_m2=2 * one.quadrat_area_m2)
+    pictures = [brightness_of_halves(picture(e, scale_g_per_m2=np.full(5, 200.0))) for e in (one, two)]
+    assert pictures[0] == pictures[1]
+
+
 def test_the_same_estimate_is_the_same_picture_and_any_name_and_size_can_be_drawn():
-    assert draw_overlay(GREY, an_estimate(), scale_g=None) == draw_overlay(GREY, an_estimate(), scale_g=None)
-    assert picture(an_estimate("é 牧草 " * 40 + ".jpg"), scale_g=None).width == 900
+    assert draw_overlay(GREY, an_estimate(), scale_g_per_m2=None) == draw_overlay(
+        GREY, an_estimate(), scale_g_per_m2=None
+    )
+    assert picture(an_estimate("é 牧草 " * 40 + ".jpg"), scale_g_per_m2=None).width == 900
     for size in ((1, 1, 3), (3, 700, 3), (2000, 10, 3)):
-        assert draw_overlay(np.zeros(size, np.uint8), an_estimate(), scale_g=np.zeros(5))
+        assert draw_overlay(np.zeros(size, np.uint8), an_estimate(), scale_g_per_m2=np.zeros(5))
 
 
 def test_maps_of_one_name_in_two_folders_do_not_meet():

@@ -68,7 +68,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
     def __repr__(self) -> str:
         about = self.about
-        score = "no score" if about.score is None else f"out-of-fold weighted R2 {about.score.weighted_r2:.3f}"
+        known = about.score is not None and about.score.weighted_r2 is not None
+        score = f"out-of-fold weighted R2 {about.score.weighted_r2:.3f}" if known and about.score else "no score"
         return f"<HerbageModel recipe {about.recipe.name} on {about.backbone.name}, {score}>"
 
     @property

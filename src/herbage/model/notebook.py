@@ -26,6 +26,8 @@ from herbage.recipe import load_recipe
 from herbage.targets import TARGETS
 
 FOLDS = 5
+MODULES = 32
+"""More than the seed's network can hold, its containers included."""
 
 
 class _Inert:
@@ -176,7 +178,9 @@ def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
     """
     layers: list[_Inert] = []
     waiting: list[object] = [loaded]
-    while waiting and len(layers) < 8:
+    for _ in range(MODULES):  # bounded, since a hostile module may hold itself
+        if not waiting:
+            break
         module = waiting.pop(0)
         children = vars(module).get("_modules") if isinstance(module, (_Mlp, _Sequential)) else None
         if isinstance(children, dict):
@@ -185,6 +189,8 @@ def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
             layers.append(module)
         else:
             raise CheckpointRefused(f"{path} holds a {type(module).__name__} where a layer was expected.")
+    if waiting:
+        raise CheckpointRefused(f"{path} nests more than {MODULES} modules; expected Linear, LeakyReLU, Linear.")
     kinds = [type(layer) for layer in layers]
     if kinds not in ([_Linear, _LeakyReLU, _Linear], [_Linear, _LeakyReLU, _Linear, _ReLU]):
         names = ", ".join(kind.__name__.strip("_") for kind in kinds) or "no layers"

@@ -30,17 +30,17 @@ def draw_overlay(
     pixels: UInt8[np.ndarray, "height width 3"],
     estimate: Estimate,
     *,
-    scale_g: Float[np.ndarray, "5"] | None,
+    scale_g_per_m2: Float[np.ndarray, "5"] | None,
     target: int = TOTAL,
 ) -> bytes:
     """A PNG of the photo, the photo under its map in g/m2, the colour scale, and the total.
 
-    `scale_g` is the top of the scale by target, in g a quadrat as the estimate's; None takes this map's own 99th
-    percentile. The map is smoothed for display only.
+    `scale_g_per_m2` is the top of the scale by target; None takes this map's own 99th percentile. The map is smoothed
+    for display only.
     """
     assert estimate.map is not None
     density = g_per_m2(estimate.map[target], estimate.quadrat_area_m2)
-    top = np.percentile(density, 99) if scale_g is None else g_per_m2(scale_g, estimate.quadrat_area_m2)[target]
+    top = np.percentile(density, 99) if scale_g_per_m2 is None else scale_g_per_m2[target]
     top = max(float(top), 1e-6)
 
     photo = Image.fromarray(pixels)

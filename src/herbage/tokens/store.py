@@ -117,7 +117,7 @@ class TokenStore:
             )
         if record.get("crc32") != _crc32(tokens) or tuple(tokens.shape) != self.shape or tokens.dtype != self.dtype:
             raise TokensCorrupt(
-                f"{path} was changed after it was written (its checksum differs); extract does it again."
+                f"{path} was changed after it was written (checksum, shape or type differ); extract does it again."
             )
         return tokens
 
