@@ -1,8 +1,12 @@
+import http.server
 import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -10,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
+from herbage.backbones.views import look, upright
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
+from herbage.recipe import load_recipe
 
 
 def images(count=2, side=56):
@@ -41,6 +47,79 @@ def test_register_tokens_are_dropped(tmp_path):
     _, patches = open_backbone(tmp_path, precision="fp32")(images())
     with torch.no_grad():
         torch.testing.assert_close(patches, plain(images()).last_hidden_state[:, 5:])
+
+
+def test_dinov3_has_patches_of_16_and_the_same_grid(tmp_path):
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
+
+    torch.manual_seed(0)
+    config = DINOv3ViTConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48, num_register_tokens=4
+    )
+    plain = DINOv3ViTModel(config).eval()
+    plain.save_pretrained(tmp_path)
+    backbone = open_backbone(tmp_path, precision="fp32")
+    recipe = load_recipe("field").model_copy(update={"grid": 5})
+    shown = look(np.full((40, 90, 3), 128, np.uint8), recipe, backbone.patch_px)
+    assert (backbone.patch_px, shown.shape[-1]) == (16, 80)
+    shown = torch.randn(shown.shape, generator=torch.Generator().manual_seed(0))
+    class_vectors, patches = backbone(shown)
+    with torch.no_grad():
+        expected = plain(shown).last_hidden_state
+    torch.testing.assert_close(class_vectors, expected[:, 0])
+    torch.testing.assert_close(patches, expected[:, 5:])
+    assert upright(class_vectors, patches, recipe).shape == (recipe.views, 5 * 10, 24)
+
+
+def test_the_encoder_is_taken_out_of_a_depth_anything_model(tmp_path):
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    encoder = Dinov2Config(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=70, patch_size=14,
+        out_indices=[1, 2, 3, 4], reshape_hidden_states=False, layerscale_value=0.7,
+    )  # fmt: skip
+    config = DepthAnythingConfig(
+        backbone_config=encoder, neck_hidden_sizes=[8] * 4, reassemble_hidden_size=24, fusion_hidden_size=8,
+        head_hidden_size=4,
+    )  # fmt: skip
+    whole = DepthAnythingForDepthEstimation(config).eval()
+    whole.save_pretrained(tmp_path / "depth")
+    plain = Dinov2Model(encoder).eval()
+    plain.load_state_dict(whole.backbone.state_dict())
+    plain.save_pretrained(tmp_path / "plain")
+    taken, own = (open_backbone(tmp_path / name, precision="fp32") for name in ("depth", "plain"))
+    for ours, theirs in zip(taken(images()), own(images()), strict=True):
+        assert torch.equal(ours, theirs)
+    assert (taken.digest, taken.width) == (own.digest, 24)
+
+
+def test_gated_weights_say_what_to_accept_and_where():
+    class Gate(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(403)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    code = (
+        "from herbage.backbones.backbone import open_backbone; from herbage.errors import WeightsMissing\n"
+        "try: open_backbone('facebook/dinov3-vits16-pretrain-lvd1689m')\nexcept WeightsMissing as e: print(e)"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        here = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "NO_PROXY": "127.0.0.1"}
+        run = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **here}, capture_output=True, text=True, check=True
+        )
+        hub.shutdown()
+    assert "sign in at https://huggingface.co/facebook/dinov3-vits16-pretrain-lvd1689m" in run.stdout
+    assert "accept their licence" in run.stdout
 
 
 def test_the_digest_is_the_weights_and_not_the_file(tiny_dinov2, tmp_path):

@@ -1,4 +1,4 @@
-"""DINOv2 as transformers loads it, with or without registers, from the hub or from a folder."""
+"""DINOv2 and DINOv3 as transformers loads them, from the hub or from a folder, or out of a Depth Anything model."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,11 +14,13 @@ from herbage.backbones.engine import Device, Precision, resolve_engine
 from herbage.errors import BackboneInvalid, WeightsMissing
 from herbage.hub import hub_is_out_of_reach
 
-MODEL_TYPES = ("dinov2", "dinov2_with_registers")
+MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit")
+DEPTH_ANYTHING = "depth_anything"
+"""A model whose encoder is one of MODEL_TYPES, its weights below `backbone.`."""
 
 
 class Dinov2Backbone:
-    """A frozen DINOv2. Its vectors are those after the final layer norm; register tokens are dropped."""
+    """A frozen DINOv2 or DINOv3. Its vectors are those after the final layer norm; register tokens are dropped."""
 
     def __init__(self, name: str, *, device: Device = "auto", precision: Precision = "auto") -> None:
         import transformers
@@ -55,6 +57,7 @@ def weights_digest(model: torch.nn.Module) -> str:
 
 
 def _load(name: str) -> Any:
+    from huggingface_hub.errors import GatedRepoError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
@@ -70,15 +73,24 @@ def _load(name: str) -> Any:
     local = folder.is_dir() or hub_is_out_of_reach()
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=local)
+        inside = {}
+        if config.model_type == DEPTH_ANYTHING:
+            config, inside = config.backbone_config, {"key_mapping": {r"^backbone\.": ""}}
         if config.model_type not in MODEL_TYPES:
             raise BackboneInvalid(
-                f"--backbone {name} is a {config.model_type!r} model; expected one of {', '.join(MODEL_TYPES)}."
+                f"--backbone {name} is a {config.model_type!r} model; "
+                f"expected one of {', '.join(MODEL_TYPES)}, {DEPTH_ANYTHING}."
             )
         with _hushed():
             model, report = AutoModel.from_pretrained(
-                source, config=config, dtype="auto", output_loading_info=True, local_files_only=local
+                source, config=config, dtype="auto", output_loading_info=True, local_files_only=local, **inside
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error.__cause__, GatedRepoError):
+            raise WeightsMissing(
+                f"The weights of {name} are gated: sign in at https://huggingface.co/{name} and accept their licence "
+                f"there, then run `hf auth login` here (or set HF_TOKEN) and try again."
+            ) from error
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise WeightsMissing(f"The weights of {name} cannot be had: {reason} {_how_to_get(name)}") from error
     if report["missing_keys"]:
