@@ -102,7 +102,7 @@ def test_gated_weights_say_what_to_accept_and_where():
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass
