@@ -10,7 +10,16 @@ def test_the_shipped_recipes_are_what_the_mission_says():
     seed, field = load_recipe("seed"), load_recipe("field")
     assert (seed.backbone, seed.crops, seed.grid, seed.views) == ("facebook/dinov2-giant", "whole", 16, 6)
     assert (seed.blur_sigma, seed.heads, seed.patch.hidden, seed.balance) == (1.1, "patch", 128, False)
+    assert (seed.average_views, seed.heterogeneity) == (False, False)
     assert (field.backbone, field.crops, field.grid, field.balance) == ("facebook/dinov2-giant", "halves", 37, True)
+    assert field.views <= 6, "prediction may cost at most six times one look at both halves"
+
+
+def test_heterogeneity_needs_patches(tmp_path):
+    file = tmp_path / "x.toml"
+    file.write_text(GOOD + 'keep="class"\nheterogeneity=true\n')
+    with pytest.raises(RecipeInvalid, match=r'heterogeneity.*goes with keep = "patch"'):
+        load_recipe(file)
 
 
 def test_a_file_is_a_recipe_named_after_it(tmp_path):

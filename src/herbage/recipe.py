@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from herbage.errors import RecipeInvalid
 
@@ -35,6 +35,8 @@ class RidgeSettings(_Settings):
         (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False
     )
     """Penalties to choose from, by grouped cross-validation inside the training folds."""
+    heterogeneity_weight: float = Field(1.0, gt=0)
+    """How much the heterogeneity numbers count together, the backbone's numbers together counting 1."""
 
 
 class Recipe(_Settings):
@@ -42,8 +44,10 @@ class Recipe(_Settings):
 
     `crops`: `whole` squashes the photo to one square, `halves` to a left and a right one. `grid`: patches a side, so
     an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip, vertical
-    flip, both, turned 90, turned 270). `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none.
-    `keep`: patch vectors, or the class vector. `balance`: deliver weights that obey the sums (`herbage.targets`).
+    flip, both, turned 90, turned 270). `average_views` keeps the mean of a patch's vectors over the views, instead of
+    each. `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none. `keep`: patch vectors, or the
+    class vector. `heterogeneity` sets beside each patch vector how far the patch's texture is from its crop's mean
+    (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
     `fold_seed` shuffles groups into folds; training's own seed is not part of a recipe.
     """
 
@@ -52,8 +56,10 @@ class Recipe(_Settings):
     crops: Literal["whole", "halves"]
     grid: int = Field(ge=1, le=128)
     views: int = Field(ge=1, le=6)
+    average_views: bool = False
     blur_sigma: float = Field(0.0, ge=0, le=100)
     keep: Literal["patch", "class"] = "patch"
+    heterogeneity: bool = False
     heads: Literal["patch", "ridge"]
     patch: PatchSettings = PatchSettings()
     ridge: RidgeSettings = RidgeSettings()
@@ -66,6 +72,12 @@ class Recipe(_Settings):
         if 0 < sigma < 0.1:
             raise ValueError("a sigma below 0.1 pixels blurs nothing; give 0 for no blur")
         return sigma
+
+    @model_validator(mode="after")
+    def _has_patches(self) -> "Recipe":
+        if self.heterogeneity and self.keep != "patch":
+            raise ValueError('heterogeneity stands beside patch vectors; it goes with keep = "patch"')
+        return self
 
 
 def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
@@ -101,7 +113,10 @@ def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        faults = [
+            f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" if e["loc"] else f"  {e['msg']}"
+            for e in error.errors()
+        ]
         raise RecipeInvalid(f"{where} has {len(faults)} fault(s):\n" + "\n".join(faults)) from error
 
 

@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
-from herbage.backbones.views import look, upright
+from herbage.backbones.views import look
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe
+from herbage.tokens.kept import kept_tokens, tokens_shape
 
 
 def images(count=2, side=56):
@@ -68,7 +69,7 @@ def test_dinov3_has_patches_of_16_and_the_same_grid(tmp_path):
         expected = plain(shown).last_hidden_state
     torch.testing.assert_close(class_vectors, expected[:, 0])
     torch.testing.assert_close(patches, expected[:, 5:])
-    assert upright(class_vectors, patches, recipe).shape == (recipe.views, 5 * 10, 24)
+    assert kept_tokens(shown, class_vectors, patches, recipe).shape == tokens_shape(recipe, 24)
 
 
 def test_the_encoder_is_taken_out_of_a_depth_anything_model(tmp_path):

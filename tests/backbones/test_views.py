@@ -5,16 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from herbage.backbones.views import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    VIEWS,
-    blur,
-    grid_shape,
-    images_per_photo,
-    look,
-    upright,
-)
+from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, VIEWS, blur, grid_shape, images_per_photo, look
 from herbage.recipe import load_recipe
 
 SEED, FIELD = load_recipe("seed"), load_recipe("field")
@@ -81,12 +72,12 @@ def test_look_is_the_notebooks_transform_one_view_at_a_time():
 def test_halves_are_the_left_and_the_right_half_at_518():
     pixels = np.zeros((100, 201, 3), np.uint8)
     pixels[:, 100:] = 255
-    left, right = look(pixels, FIELD, 14)
+    left, right = look(pixels, FIELD, 14)[:2]
     assert left.shape == (3, 518, 518)
     assert (left < 0).all()
     assert (right > 0).all()
     assert grid_shape(FIELD) == (37, 74)
-    assert images_per_photo(FIELD) == 2
+    assert images_per_photo(FIELD) == 2 * FIELD.views
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
@@ -94,28 +85,3 @@ def test_halves_are_the_left_and_the_right_half_at_518():
 def test_the_smallest_photo_can_be_looked_at(size, recipe):
     images = look(np.full((*size, 3), 90, np.uint8), recipe, 14)
     assert images.isfinite().all()
-
-
-@pytest.mark.parametrize("recipe", [
-    SEED.model_copy(update={"grid": 4}), FIELD.model_copy(update={"grid": 4, "views": 6}),
-], ids=["whole", "halves"])  # fmt: skip
-def test_upright_puts_every_view_on_the_same_place(recipe):
-    """A backbone that says each patch's mean colour gives the same tokens in all views once they are upright."""
-    rows, columns = grid_shape(recipe)
-    colours = np.random.default_rng(2).integers(0, 255, (rows, columns, 3), np.uint8)
-    pixels = np.kron(colours, np.ones((14, 14, 1), np.uint8))
-    images = look(pixels, recipe.model_copy(update={"blur_sigma": 0.0}), 14)
-    patches = images.unfold(2, 14, 14).unfold(3, 14, 14).mean((-2, -1)).flatten(2).transpose(1, 2)
-    tokens = upright(patches.mean(1), patches, recipe)
-    assert tokens.shape == (6, rows * columns, 3)
-    for view in tokens:
-        torch.testing.assert_close(view, tokens[0], atol=1e-5, rtol=0)
-    expected = (torch.from_numpy(colours).float() / 255 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
-    torch.testing.assert_close(tokens[0].reshape(rows, columns, 3), expected, atol=1e-5, rtol=0)
-
-
-def test_keeping_the_class_vector_gives_one_a_crop():
-    recipe = FIELD.model_copy(update={"keep": "class", "grid": 2, "views": 3})
-    vectors = torch.arange(6.0).reshape(6, 1)
-    tokens = upright(vectors, torch.zeros(6, 4, 1), recipe)
-    assert tokens[..., 0].tolist() == [[0, 1], [2, 3], [4, 5]]

@@ -58,3 +58,15 @@ def test_constant_targets_and_constant_numbers_do_no_harm():
     heads = RidgeHeads.fit(tokens, grams, FOLDS, GROUPS, RidgeSettings())
     assert heads.coefficient.isfinite().all()
     torch.testing.assert_close(heads.grams(tokens[0])[1], torch.zeros(4, 2), atol=1e-5, rtol=0)
+
+
+def test_the_numbers_beside_count_as_the_settings_say():
+    """Scaled by hand and fitted by scikit-learn: 3 numbers that together weigh half of the other 5."""
+    settings = RidgeSettings(alphas=(7.0,), heterogeneity_weight=0.5)
+    heads = RidgeHeads.fit(TOKENS, GRAMS, FOLDS, GROUPS, settings, beside=3)
+    share = np.array([1.0] * 5 + [np.sqrt(0.5 * 5 / 3)] * 3)
+    for fold in range(4):
+        scaler = StandardScaler().fit(MEANS[fold != FOLDS])
+        model = Ridge(alpha=7.0).fit(scaler.transform(MEANS[fold != FOLDS]) * share, GRAMS[fold != FOLDS])
+        ours = np.stack([heads.grams(t)[:, fold].mean(-1).numpy() for t in TOKENS])
+        np.testing.assert_allclose(ours, model.predict(scaler.transform(MEANS) * share), rtol=1e-4)

@@ -58,32 +58,36 @@ class TextureBackbone:
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
         """Class vectors and patch vectors, float32."""
-        rgb = images * torch.tensor(IMAGENET_STD)[:, None, None] + torch.tensor(IMAGENET_MEAN)[:, None, None]
-        colours = _colours(rgb.clamp(0, 1))
-        bright, excess_green, yellow = (
-            colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness")
-        )
-        green = excess_green > 0.08
-        shares = torch.stack([green, (bright > 0.45) & (yellow > 0.04) & ~green, bright < 0.2, bright > 0.7], 1).float()
-        mean = F.avg_pool2d(colours, PATCH_PX)
-        spread = (F.avg_pool2d(colours**2, PATCH_PX) - mean**2).clamp(min=0).sqrt()
-        contrasts = [F.avg_pool2d((bright - _local_mean(bright, step)).abs()[:, None], PATCH_PX) for step in (1, 2, 4)]
-        edges = [_edges(bright, step) for step in (1, 2)]
-        wide = F.avg_pool2d(F.pad(mean[:, [4, 3]], [2] * 4, mode="replicate"), 5, stride=1)
-        maps = torch.cat(
-            [
-                mean,
-                spread,
-                F.avg_pool2d(shares, PATCH_PX),
-                *contrasts,
-                *(e for e, _ in edges),
-                *(c for _, c in edges),
-                wide,
-            ],
-            dim=1,
-        )
-        patches = maps.flatten(2).transpose(1, 2).contiguous()
+        patches = texture_numbers(images, PATCH_PX)
         return patches.mean(1), patches
+
+
+@torch.inference_mode()
+def heterogeneity(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch number"]:
+    """How far each patch's texture numbers are from their mean over the image, in the order of NAMES.
+
+    Their means over the patches are mean absolute deviations: how uneven the sward is. A backbone's vectors, made to
+    be the same under any light, tell little of it.
+    """
+    numbers = texture_numbers(images, patch_px)
+    return (numbers - numbers.mean(1, keepdim=True)).abs()
+
+
+def texture_numbers(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch number"]:
+    """The numbers of TextureBackbone, in the order of NAMES, for patches of any side."""
+    rgb = images * torch.tensor(IMAGENET_STD)[:, None, None] + torch.tensor(IMAGENET_MEAN)[:, None, None]
+    colours = _colours(rgb.clamp(0, 1))
+    bright, excess_green, yellow = (colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness"))
+    green = excess_green > 0.08
+    shares = torch.stack([green, (bright > 0.45) & (yellow > 0.04) & ~green, bright < 0.2, bright > 0.7], 1).float()
+    mean = F.avg_pool2d(colours, patch_px)
+    spread = (F.avg_pool2d(colours**2, patch_px) - mean**2).clamp(min=0).sqrt()
+    contrasts = [F.avg_pool2d((bright - _local_mean(bright, step)).abs()[:, None], patch_px) for step in (1, 2, 4)]
+    edges = [_edges(bright, step, patch_px) for step in (1, 2)]
+    wide = F.avg_pool2d(F.pad(mean[:, [4, 3]], [2] * 4, mode="replicate"), 5, stride=1)
+    shares = F.avg_pool2d(shares, patch_px)
+    maps = torch.cat([mean, spread, shares, *contrasts, *(e for e, _ in edges), *(c for _, c in edges), wide], dim=1)
+    return maps.flatten(2).transpose(1, 2).contiguous()
 
 
 def _colours(rgb: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image colour row column"]:
@@ -101,7 +105,7 @@ def _local_mean(bright: Float[Tensor, "image row column"], step: int) -> Float[T
 
 
 def _edges(
-    bright: Float[Tensor, "image row column"], step: int
+    bright: Float[Tensor, "image row column"], step: int, patch_px: int
 ) -> tuple[Float[Tensor, "image orientation row2 column2"], Float[Tensor, "image 1 row2 column2"]]:
     """Gradient energy along each orientation, and the coherence of the structure tensor, a patch."""
     padded = F.pad(bright[:, None], [step] * 4, mode="replicate")[:, 0]
@@ -109,7 +113,7 @@ def _edges(
     across = (padded[:, step:-step, 2 * step :] - padded[:, step:-step, : -2 * step]) / 2
     angles = torch.arange(ORIENTATIONS) * torch.pi / ORIENTATIONS
     along = across[:, None] * angles.cos()[:, None, None] + down[:, None] * angles.sin()[:, None, None]
-    energy = F.avg_pool2d(along.abs(), PATCH_PX)
-    xx, yy, xy = (F.avg_pool2d(p[:, None], PATCH_PX) for p in (across**2, down**2, across * down))
+    energy = F.avg_pool2d(along.abs(), patch_px)
+    xx, yy, xy = (F.avg_pool2d(p[:, None], patch_px) for p in (across**2, down**2, across * down))
     coherence = ((xx - yy) ** 2 + 4 * xy**2).sqrt() / (xx + yy).clamp(min=1e-6)
     return energy, coherence

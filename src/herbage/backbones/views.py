@@ -62,12 +62,6 @@ def images_per_photo(recipe: Recipe) -> int:
     return recipe.views * CROPS[recipe.crops]
 
 
-def vectors_per_view(recipe: Recipe) -> int:
-    """How many vectors are kept of each view: all patches, or the class vector of each crop."""
-    rows, columns = grid_shape(recipe)
-    return rows * columns if recipe.keep == "patch" else CROPS[recipe.crops]
-
-
 def look(
     pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
 ) -> Float[Tensor, "image 3 side side"]:
@@ -103,22 +97,3 @@ def blur(images: Float[Tensor, "image channel row column"], sigma: float) -> Flo
     padded = F.pad(images, [BLUR_TAPS // 2] * 4, mode="reflect")
     across = F.conv2d(padded, taps.expand(channels, 1, 1, -1), groups=channels)
     return F.conv2d(across, taps[:, None].expand(channels, 1, -1, 1), groups=channels)
-
-
-def upright(
-    class_vectors: Float[Tensor, "image width"], patches: Float[Tensor, "image patch width"], recipe: Recipe
-) -> Float[Tensor, "view kept width"]:
-    """The tokens that the recipe keeps of one photo: patch (row, column) is the same place in every view.
-
-    With `keep = "patch"` the crops' grids are undone one by one and joined from left to right; with `keep = "class"`
-    there is one vector a crop.
-    """
-    count, width = CROPS[recipe.crops], patches.shape[-1]
-    if recipe.keep == "class":
-        return class_vectors.reshape(recipe.views, count, width)
-    grids = patches.reshape(recipe.views, count, recipe.grid, recipe.grid, width)
-    undone = [
-        torch.cat([view.undo(grid) for grid in crops], dim=1)
-        for view, crops in zip(VIEWS[: recipe.views], grids, strict=True)
-    ]
-    return torch.stack(undone).reshape(recipe.views, -1, width)

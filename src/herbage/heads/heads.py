@@ -13,6 +13,7 @@ from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS
+from herbage.tokens.kept import numbers_beside
 
 
 @runtime_checkable
@@ -43,7 +44,7 @@ def fit_heads(
     """Fit the heads that the recipe names; raises TrainingFailed."""
     if recipe.heads == "patch":
         return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed)
-    return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge)
+    return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe))
 
 
 def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int) -> Heads:

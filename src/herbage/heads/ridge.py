@@ -46,21 +46,25 @@ class RidgeHeads:
         folds: Int[np.ndarray, " photo"],
         groups: Int[np.ndarray, " photo"],
         settings: RidgeSettings,
+        beside: int = 0,
     ) -> "RidgeHeads":
         """Ridge on mean tokens standardised by the training photos; head (t, f) never sees a photo of fold f.
 
         The penalty is one a fold, the one with the least score-weighted squared error in a grouped cross-validation
-        inside the training folds. Tokens are read one photo at a time.
+        inside the training folds. The last `beside` numbers of a vector are not the backbone's: they are scaled so that
+        together they count as the settings say. Tokens are read one photo at a time.
         """
         means = np.stack([t.double().mean((0, 1)).numpy() for t in tokens])
-        count = int(folds.max()) + 1
-        coefficient = np.empty((grams.shape[1], count, means.shape[1]))
+        count, width = int(folds.max()) + 1, means.shape[1]
+        share = np.ones(width)
+        share[width - beside :] = np.sqrt(settings.heterogeneity_weight * (width - beside) / max(beside, 1))
+        coefficient = np.empty((grams.shape[1], count, width))
         intercept = np.empty((grams.shape[1], count))
         for fold in range(count):
             train = np.flatnonzero(folds != fold)
             centre, spread = means[train].mean(0), means[train].std(0)
             # A number that never varies says nothing; it is left at 0 instead of being blown up.
-            inverse = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+            inverse = np.divide(share, spread, out=np.zeros_like(spread), where=spread > 1e-6)
             standard = (means[train] - centre) * inverse
             alpha = choose_alpha(standard, grams[train], groups[train], settings.alphas)
             ridge = Ridge(alpha=alpha).fit(standard, grams[train])

@@ -17,8 +17,10 @@ def write_card(about: ModelConfig) -> str:
         "Estimates clover, dead, green, total and green dry matter (g a quadrat) in a top-view photo of pasture.",
         "",
         f"- Backbone: `{about.backbone.name}`, frozen, weights sha256 `{about.backbone.digest}`",
-        f"- Seen: crops `{recipe.crops}`, {recipe.grid} patches a side, {recipe.views} view(s), "
-        f"blur sigma {recipe.blur_sigma}",
+        f"- Seen: crops `{recipe.crops}`, {recipe.grid} patches a side, {recipe.views} view(s)"
+        + (" averaged" if recipe.average_views else "")
+        + f", blur sigma {recipe.blur_sigma}"
+        + (", beside each vector the texture's heterogeneity" if recipe.heterogeneity else ""),
         f"- Heads: `{recipe.heads}`, {about.folds} folds; "
         + ("weights balanced so that they add up" if recipe.balance else "five weights that need not add up"),
         f"- Origin: {about.source}",

@@ -33,6 +33,7 @@ from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile, find_photos
 from herbage.recipe import Recipe
 from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS
 from herbage.tokens.extraction import Extracted, stream_tokens
+from herbage.tokens.kept import tokens_shape
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")
@@ -263,8 +264,9 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         about = read_config(folder / "config.json")
         tensors = _read_tensors(folder / "model.safetensors")
         own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
-        heads = open_heads(about.recipe, own, folds=about.folds, width=about.backbone.width)
-        knowledge = Knowledge.from_tensors(tensors, about.backbone.width) if about.training else None
+        _, _, width = tokens_shape(about.recipe, about.backbone.width)
+        heads = open_heads(about.recipe, own, folds=about.folds, width=width)
+        knowledge = Knowledge.from_tensors(tensors, width) if about.training else None
         oof, report = folder / "oof.csv", folder / "report.html"
         return cls(
             about,

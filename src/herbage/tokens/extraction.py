@@ -1,6 +1,7 @@
 """Which photos are missing from a store, and filling them in: decoding overlaps the backbone, memory stays flat."""
 
 import logging
+import math
 import shutil
 import time
 from collections import deque
@@ -14,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import images_per_photo, look, upright, vectors_per_view
+from herbage.backbones.views import images_per_photo, look
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
+from herbage.tokens.kept import kept_tokens, tokens_shape
 from herbage.tokens.store import DTYPES, TokenStore
 
 log = logging.getLogger("herbage")
@@ -117,7 +119,7 @@ def is_stored(file: PhotoFile, store: TokenStore) -> bool:
 
 def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
     """Bytes of one photo's tokens."""
-    return recipe.views * vectors_per_view(recipe) * backbone.width * DTYPES[backbone.engine.tokens].itemsize
+    return math.prod(tokens_shape(recipe, backbone.width)) * DTYPES[backbone.engine.tokens].itemsize
 
 
 def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
@@ -164,15 +166,14 @@ def _load(item: Extracted, store: TokenStore) -> bool:
 
 def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, recipe: Recipe, per_batch: int) -> None:
     """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
-    images = [images for _, images in pending if images is not None]
-    padding = [torch.zeros_like(images[0])] * (per_batch - len(images))
-    class_vectors, patches = backbone(torch.cat([*images, *padding]))
+    shown = [(item, images) for item, images in pending if images is not None]
+    padding = [torch.zeros_like(shown[0][1])] * (per_batch - len(shown))
+    class_vectors, patches = backbone(torch.cat([*(images for _, images in shown), *padding]))
     each = images_per_photo(recipe)
-    missing = (item for item, images in pending if images is not None)
-    for number, item in enumerate(missing):
+    for number, (item, images) in enumerate(shown):
         span = slice(number * each, (number + 1) * each)
         # In the type that a store would keep, so that a store changes no result.
-        item.tokens = upright(class_vectors[span], patches[span], recipe).to(DTYPES[backbone.engine.tokens])
+        item.tokens = kept_tokens(images, class_vectors[span], patches[span], recipe).to(DTYPES[backbone.engine.tokens])
         if not item.tokens.isfinite().all():
             raise TokensCorrupt(
                 f"The backbone gave tokens of {item.file.name} that are not finite in {backbone.engine.tokens}; "

@@ -21,11 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from herbage.backbones import texture
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import NORMALISATION, vectors_per_view
+from herbage.backbones.views import NORMALISATION
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_whole
 from herbage.recipe import Recipe
+from herbage.tokens.kept import tokens_shape
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
@@ -41,6 +43,8 @@ class TokensIdentity:
     blur_sigma: float
     keep: str
     dtype: str
+    average_views: bool = False
+    heterogeneity: str = "none"
     normalisation: str = NORMALISATION
     layer: str = "last, after the final norm"
     positions: str = "bicubic, as transformers"
@@ -56,6 +60,8 @@ class TokensIdentity:
             blur_sigma=recipe.blur_sigma,
             keep=recipe.keep,
             dtype=backbone.engine.tokens,
+            average_views=recipe.average_views,
+            heterogeneity=texture.VERSION if recipe.heterogeneity else "none",
         )
 
     @property
@@ -75,7 +81,7 @@ class TokenStore:
         self.identity = TokensIdentity.of(backbone, recipe)
         self.engine = backbone.engine
         self.folder = self.root / self.identity.digest
-        self.shape = (recipe.views, vectors_per_view(recipe), backbone.width)
+        self.shape = tokens_shape(recipe, backbone.width)
         self.dtype = DTYPES[self.identity.dtype]
         self.index = PhotoIndex(self.root / "index.sqlite")
 
