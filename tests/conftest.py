@@ -37,6 +37,39 @@ def tiny_dinov2(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_dinov3(tmp_path_factory):
+    """A folder with a random DINOv3 ViT: patches of 16 pixels, 4 registers, width 24."""
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
+
+    torch.manual_seed(0)
+    config = DINOv3ViTConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48, num_register_tokens=4
+    )
+    folder = tmp_path_factory.mktemp("dinov3")
+    DINOv3ViTModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_depth_anything(tmp_path_factory):
+    """A folder with a random Depth Anything model, whose encoder is a DINOv2 of width 24."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    torch.manual_seed(0)
+    encoder = Dinov2Config(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=70, patch_size=14,
+        out_indices=[1, 2, 3, 4], reshape_hidden_states=False, layerscale_value=0.7,
+    )  # fmt: skip
+    config = DepthAnythingConfig(
+        backbone_config=encoder, neck_hidden_sizes=[8] * 4, reassemble_hidden_size=24, fusion_hidden_size=8,
+        head_hidden_size=4,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("depth_anything")
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    return folder
+
+
 def draw_photo(rng: np.random.Generator, green: float, size=(120, 60)) -> Image.Image:
     """A soil-brown picture with a share of green pixels in blocks."""
     pixels = np.tile(np.array([110, 85, 60], np.uint8), (size[1], size[0], 1))

@@ -50,46 +50,30 @@ def test_register_tokens_are_dropped(tmp_path):
         torch.testing.assert_close(patches, plain(images()).last_hidden_state[:, 5:])
 
 
-def test_dinov3_has_patches_of_16_and_the_same_grid(tmp_path):
-    from transformers import DINOv3ViTConfig, DINOv3ViTModel
+def test_dinov3_has_patches_of_16_and_the_same_grid(tiny_dinov3):
+    from transformers import DINOv3ViTModel
 
-    torch.manual_seed(0)
-    config = DINOv3ViTConfig(
-        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48, num_register_tokens=4
-    )
-    plain = DINOv3ViTModel(config).eval()
-    plain.save_pretrained(tmp_path)
-    backbone = open_backbone(tmp_path, precision="fp32")
+    backbone = open_backbone(tiny_dinov3, precision="fp32")
     recipe = load_recipe("field").model_copy(update={"grid": 5})
     shown = look(np.full((40, 90, 3), 128, np.uint8), recipe, backbone.patch_px)
     assert (backbone.patch_px, shown.shape[-1]) == (16, 80)
     shown = torch.randn(shown.shape, generator=torch.Generator().manual_seed(0))
     class_vectors, patches = backbone(shown)
     with torch.no_grad():
-        expected = plain(shown).last_hidden_state
+        expected = DINOv3ViTModel.from_pretrained(tiny_dinov3).eval()(shown).last_hidden_state
     torch.testing.assert_close(class_vectors, expected[:, 0])
     torch.testing.assert_close(patches, expected[:, 5:])
     assert kept_tokens(shown, class_vectors, patches, recipe).shape == tokens_shape(recipe, 24)
 
 
-def test_the_encoder_is_taken_out_of_a_depth_anything_model(tmp_path):
-    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, Dinov2Model
+def test_the_encoder_is_taken_out_of_a_depth_anything_model(tiny_depth_anything, tmp_path):
+    from transformers import DepthAnythingForDepthEstimation, Dinov2Model
 
-    torch.manual_seed(0)
-    encoder = Dinov2Config(
-        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=70, patch_size=14,
-        out_indices=[1, 2, 3, 4], reshape_hidden_states=False, layerscale_value=0.7,
-    )  # fmt: skip
-    config = DepthAnythingConfig(
-        backbone_config=encoder, neck_hidden_sizes=[8] * 4, reassemble_hidden_size=24, fusion_hidden_size=8,
-        head_hidden_size=4,
-    )  # fmt: skip
-    whole = DepthAnythingForDepthEstimation(config).eval()
-    whole.save_pretrained(tmp_path / "depth")
-    plain = Dinov2Model(encoder).eval()
+    whole = DepthAnythingForDepthEstimation.from_pretrained(tiny_depth_anything)
+    plain = Dinov2Model(whole.config.backbone_config)
     plain.load_state_dict(whole.backbone.state_dict())
-    plain.save_pretrained(tmp_path / "plain")
-    taken, own = (open_backbone(tmp_path / name, precision="fp32") for name in ("depth", "plain"))
+    plain.save_pretrained(tmp_path)
+    taken, own = (open_backbone(folder, precision="fp32") for folder in (tiny_depth_anything, tmp_path))
     for ours, theirs in zip(taken(images()), own(images()), strict=True):
         assert torch.equal(ours, theirs)
     assert (taken.digest, taken.width) == (own.digest, 24)

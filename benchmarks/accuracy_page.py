@@ -1,0 +1,88 @@
+"""docs/accuracy.md and its picture, from what accuracy.py, learning_curve.py and cost.py wrote below WORK.
+
+python benchmarks/accuracy_page.py --work WORK
+"""
+
+import argparse
+import json
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+import matplotlib
+import numpy as np
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+from herbage.backbones.texture import NAMES
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+
+
+def draw_curve(curves: dict[str, dict[str, list[float]]], place: Path) -> None:
+    """Mean score and the spread of draws by number of weighed photos."""
+    plt.rcParams["svg.hashsalt"] = "herbage"
+    figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    for (name, scores), colour in zip(curves.items(), ("#0072b2", "#999999"), strict=True):
+        photos = [int(count) for count in scores]
+        mean = np.array([np.mean(values) for values in scores.values()])
+        spread = np.array([np.std(values) for values in scores.values()])
+        axes.plot(photos, mean, "o-", color=colour, label=name)
+        axes.fill_between(photos, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+    axes.set(xlabel="weighed photos to train on", ylabel="weighted R2, grouped folds", xticks=photos, ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(place, metadata={"Date": None})
+
+
+def verdict(gain: list[float]) -> str:
+    """What an interval allows to be said of SAM."""
+    _, low, high = gain
+    if low > 0:
+        return "The interval lies above 0: here SAM helps."
+    return (
+        "The interval lies below 0: here SAM harms."
+        if high < 0
+        else "The interval holds 0: here SAM makes no difference."
+    )
+
+
+def main() -> None:
+    """Write the page and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    work = parser.parse_args().work
+    ladder, curves, cost = (json.loads((work / f"{name}.json").read_text()) for name in ("accuracy", "curve", "cost"))
+    rungs = {rung["name"]: rung for rung in ladder["rungs"]}
+    parts = [(part, list(of)) for part, of in groupby(ladder["rungs"], key=lambda rung: rung["part"])]
+    curve_rows = [
+        (count, *((np.mean(scores[count]), np.std(scores[count])) for scores in curves.values()))
+        for count in next(iter(curves.values()))
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "score": lambda value: f"{value:.3f}",
+        "gain": lambda three: f"{three[0]:+.3f} ({three[1]:+.3f} to {three[2]:+.3f})",
+    }
+    page = environment.get_template("accuracy.md.j2").render(
+        ladder=ladder,
+        rungs=rungs,
+        parts=parts,
+        curve_rows=curve_rows,
+        curves=list(curves),
+        cost=cost,
+        heterogeneity_count=len(NAMES),
+        sam_verdict=verdict(ladder["sam"]),
+    )
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "accuracy.md").write_text(page + "\n")
+    draw_curve(curves, DOCS / "learning_curve.svg")
+    print(f"{DOCS / 'accuracy.md'}, {DOCS / 'learning_curve.svg'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What the field recipe costs beside plain ridge on halves: seconds a photo to estimate, and seconds to train.
+
+    HERBAGE_REAL=DIR python benchmarks/cost.py --work WORK
+
+Both models estimate the same photos in turn, so the ratio holds on a machine that others use too. Training runs from a
+filled store. Writes WORK/cost.json.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from accuracy import FIELD_RECIPE, PLAIN
+
+from herbage import steps
+from herbage.model.model import HerbageModel
+from herbage.photos.photo import find_photos
+from herbage.recipe import Recipe
+
+PHOTOS = 4
+ROUNDS = 3
+BAR_RATIO, BAR_TRAIN_S = 6.0, 300.0
+
+
+def trained(real: Path, work: Path, recipe: Recipe) -> tuple[HerbageModel, float]:
+    """A model, and the seconds that training it took from a filled store."""
+    how = {"photos": real, "recipe": recipe, "backbone": real / "vits14", "store": work / "tokens"}
+    steps.train(real / "train.csv", **how)
+    started = time.monotonic()
+    model = steps.train(real / "train.csv", **how)
+    return model, time.monotonic() - started
+
+
+def main() -> None:
+    """Measure, print and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    asked = parser.parse_args()
+    if "HERBAGE_REAL" not in os.environ:
+        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
+    real = Path(os.environ["HERBAGE_REAL"])
+    models, train_s = {}, {}
+    for name, recipe in (("ridge", PLAIN), ("field", FIELD_RECIPE)):
+        models[name], train_s[name] = trained(real, asked.work, recipe)
+    files = find_photos(real / "train")[:PHOTOS]
+    backbone = models["field"].open_backbone(real / "vits14")
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, model in models.items():
+            started = time.monotonic()
+            for _ in model.estimates(files, backbone):
+                pass
+            seconds[name].append((time.monotonic() - started) / PHOTOS)
+    photo_s = {name: float(np.median(each)) for name, each in seconds.items()}
+    ratio = photo_s["field"] / photo_s["ridge"]
+    print(f"estimate a photo: ridge on halves {photo_s['ridge']:.2f} s, field {photo_s['field']:.2f} s")
+    print(f"field / ridge {ratio:.2f} (bar: at most {BAR_RATIO:g}): {'met' if ratio <= BAR_RATIO else 'MISSED'}")
+    for name, value in train_s.items():
+        print(f"train {name} from a filled store: {value:.1f} s (bar: under {BAR_TRAIN_S:g} s)")
+    machine = f"{len(os.sched_getaffinity(0))} cores, {backbone.engine.device} in {backbone.engine.precision}"
+    record = {"machine": machine, "photo_s": photo_s, "ratio": ratio, "train_s": train_s}
+    (asked.work / "cost.json").write_text(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
