@@ -22,6 +22,13 @@ def test_heterogeneity_needs_patches(tmp_path):
         load_recipe(file)
 
 
+def test_tiles_need_the_class_vector(tmp_path):
+    file = tmp_path / "x.toml"
+    file.write_text(GOOD.replace('"whole"', '"tiles"'))
+    with pytest.raises(RecipeInvalid, match=r'crops = "tiles" goes with keep = "class"'):
+        load_recipe(file)
+
+
 def test_a_file_is_a_recipe_named_after_it(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(GOOD + "[patch]\nepochs=3\n")

@@ -42,18 +42,20 @@ class RidgeSettings(_Settings):
 class Recipe(_Settings):
     """Everything that changes a result. Two equal recipes give equal results on one machine.
 
-    `crops`: `whole` squashes the photo to one square, `halves` to a left and a right one. `grid`: patches a side, so
-    an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip, vertical
-    flip, both, turned 90, turned 270). `average_views` keeps the mean of a patch's vectors over the views, instead of
-    each. `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none. `keep`: patch vectors, or the
-    class vector. `heterogeneity` sets beside each patch vector how far the patch's texture is from its crop's mean
-    (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
+    `crops`: `whole` squashes the photo to one square, `halves` to a left and a right one, `tiles` cuts each half into
+    4 x 4 and 2 x 2 (`herbage.backbones.tiles`; `tiles`: from the native half, or as published). `grid`: patches a
+    side, so an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip,
+    vertical flip, both, turned 90, turned 270). `average_views` keeps the mean of a patch's vectors over the views,
+    instead of each. `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none. `keep`: patch
+    vectors, or the class vector. `heterogeneity` sets beside each patch vector how far the patch's texture is from its
+    crop's mean (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
     `fold_seed` shuffles groups into folds; training's own seed is not part of a recipe.
     """
 
     name: str
     backbone: str
-    crops: Literal["whole", "halves"]
+    crops: Literal["whole", "halves", "tiles"]
+    tiles: Literal["native", "published"] = "native"
     grid: int = Field(ge=1, le=128)
     views: int = Field(ge=1, le=6)
     average_views: bool = False
@@ -75,6 +77,8 @@ class Recipe(_Settings):
 
     @model_validator(mode="after")
     def _has_patches(self) -> "Recipe":
+        if self.crops == "tiles" and self.keep != "class":
+            raise ValueError('tiles overlap, so their patches make no grid; crops = "tiles" goes with keep = "class"')
         if self.heterogeneity and self.keep != "patch":
             raise ValueError('heterogeneity stands beside patch vectors; it goes with keep = "patch"')
         return self

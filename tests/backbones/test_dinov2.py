@@ -17,7 +17,7 @@ from herbage.backbones.engine import cpu_has_bf16, resolve_engine
 from herbage.backbones.views import look
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe
-from herbage.tokens.kept import kept_tokens, tokens_shape
+from herbage.tokens.kept import Seen, kept_tokens, tokens_shape
 
 
 def images(count=2, side=56):
@@ -63,7 +63,7 @@ def test_dinov3_has_patches_of_16_and_the_same_grid(tiny_dinov3):
         expected = DINOv3ViTModel.from_pretrained(tiny_dinov3).eval()(shown).last_hidden_state
     torch.testing.assert_close(class_vectors, expected[:, 0])
     torch.testing.assert_close(patches, expected[:, 5:])
-    assert kept_tokens(shown, class_vectors, patches, recipe).shape == tokens_shape(recipe, 24)
+    assert kept_tokens([Seen(shown, class_vectors, patches)], recipe).shape == tokens_shape(recipe, 24)
 
 
 def test_the_encoder_is_taken_out_of_a_depth_anything_model(tiny_depth_anything, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from herbage.backbones.texture import NAMES, TextureBackbone
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, grid_shape, look
 from herbage.recipe import load_recipe
-from herbage.tokens.kept import kept_tokens, numbers_beside, tokens_shape
+from herbage.tokens.kept import Seen, kept_tokens, numbers_beside, tokens_shape
 
 SEED = load_recipe("seed")
 PLAIN = load_recipe("field").model_copy(update={"grid": 4, "views": 6, "average_views": False, "heterogeneity": False})
@@ -30,7 +30,7 @@ def test_every_view_is_put_on_the_same_place(recipe):
     colours, pixels = photo(recipe)
     images = look(pixels, recipe.model_copy(update={"blur_sigma": 0.0}), 14)
     patches = mean_colours(images)
-    tokens = kept_tokens(images, patches.mean(1), patches, recipe)
+    tokens = kept_tokens([Seen(images, patches.mean(1), patches)], recipe)
     assert tokens.shape == tokens_shape(recipe, 3) == (6, rows * columns, 3)
     for view in tokens:
         torch.testing.assert_close(view, tokens[0], atol=1e-5, rtol=0)
@@ -41,10 +41,10 @@ def test_every_view_is_put_on_the_same_place(recipe):
 def test_keeping_the_class_vector_gives_one_a_crop():
     recipe = PLAIN.model_copy(update={"keep": "class", "grid": 2, "views": 3})
     vectors = torch.arange(6.0).reshape(6, 1)
-    tokens = kept_tokens(torch.zeros(6, 3, 28, 28), vectors, torch.zeros(6, 4, 1), recipe)
+    tokens = kept_tokens([Seen(torch.zeros(6, 3, 28, 28), vectors, torch.zeros(6, 4, 1))], recipe)
     assert tokens[..., 0].tolist() == [[0, 1], [2, 3], [4, 5]]
     averaged = recipe.model_copy(update={"average_views": True})
-    tokens = kept_tokens(torch.zeros(6, 3, 28, 28), vectors, torch.zeros(6, 4, 1), averaged)
+    tokens = kept_tokens([Seen(torch.zeros(6, 3, 28, 28), vectors, torch.zeros(6, 4, 1))], averaged)
     assert tokens[..., 0].tolist() == [[2, 3]]
 
 
@@ -52,9 +52,9 @@ def test_averaged_views_are_the_mean_of_the_upright_ones():
     each, averaged = PLAIN, PLAIN.model_copy(update={"average_views": True})
     images = look(photo(each)[1], each, 14)
     vectors = torch.rand(12, 16, 5, generator=torch.Generator().manual_seed(0))
-    tokens = kept_tokens(images, vectors[:, 0], vectors, averaged)
+    tokens = kept_tokens([Seen(images, vectors[:, 0], vectors)], averaged)
     assert tokens.shape == tokens_shape(averaged, 5) == (1, 4 * 8, 5)
-    torch.testing.assert_close(tokens[0], kept_tokens(images, vectors[:, 0], vectors, each).mean(0))
+    torch.testing.assert_close(tokens[0], kept_tokens([Seen(images, vectors[:, 0], vectors)], each).mean(0))
 
 
 @pytest.mark.parametrize("average", [False, True])
@@ -65,7 +65,7 @@ def test_heterogeneity_stands_beside_each_vector_at_its_own_place(average, patch
     pixels = rng.integers(0, 255, (4 * patch_px, 8 * patch_px, 3), np.uint8)
     images = look(pixels, recipe, patch_px)
     vectors = torch.zeros(12, 16, 2)
-    tokens = kept_tokens(images, vectors[:, 0], vectors, recipe)
+    tokens = kept_tokens([Seen(images, vectors[:, 0], vectors)], recipe)
     assert tokens.shape == tokens_shape(recipe, 2)
     assert math.prod(tokens.shape) == (1 if average else 6) * 32 * (2 + numbers_beside(recipe))
     if patch_px == 14:
@@ -80,7 +80,7 @@ def test_an_even_photo_has_no_heterogeneity_and_contrast_has():
 
     def beside(pixels):
         vectors = torch.zeros(12, 64, 2)
-        numbers = kept_tokens(look(pixels, recipe, 14), vectors[:, 0], vectors, recipe)[0, :, 2:].mean(0)
+        numbers = kept_tokens([Seen(look(pixels, recipe, 14), vectors[:, 0], vectors)], recipe)[0, :, 2:].mean(0)
         return dict(zip(NAMES, numbers, strict=True))
 
     flat = np.full((112, 224, 3), 120, np.uint8)

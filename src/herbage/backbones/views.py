@@ -48,8 +48,8 @@ VIEWS = (
 )
 """In the notebook's order; a recipe with `views = n` takes the first n."""
 
-CROPS = {"whole": 1, "halves": 2}
-"""How many squares side by side each kind of crop makes."""
+CROPS = {"whole": 1, "halves": 2, "tiles": 40}
+"""How many images each kind of crop makes of a view; those of `whole` and `halves` stand side by side."""
 
 
 def grid_shape(recipe: Recipe) -> tuple[int, int]:
@@ -82,10 +82,14 @@ def look(
             for crop in crops
         ]
     )
-    squares = (squares - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
-    if recipe.blur_sigma:
-        squares = blur(squares, recipe.blur_sigma)
+    squares = prepared(squares, recipe)
     return torch.cat([view.look(squares) for view in VIEWS[: recipe.views]])
+
+
+def prepared(images: Float[Tensor, "image 3 row column"], recipe: Recipe) -> Float[Tensor, "image 3 row column"]:
+    """Pixels from 0 to 1, normalised by ImageNet's mean and standard deviation, then blurred if the recipe says so."""
+    images = (images - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
+    return blur(images, recipe.blur_sigma) if recipe.blur_sigma else images
 
 
 def blur(images: Float[Tensor, "image channel row column"], sigma: float) -> Float[Tensor, "image channel row column"]:

@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import images_per_photo, look
+from herbage.backbones.views import images_per_photo
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
-from herbage.tokens.kept import kept_tokens, tokens_shape
+from herbage.tokens.kept import Seen, kept_tokens, shown_images, tokens_shape
 from herbage.tokens.store import DTYPES, TokenStore
 
 log = logging.getLogger("herbage")
@@ -62,9 +62,9 @@ def stream_tokens(
     digests: list[tuple[PhotoFile, str]] = []
     pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
     try:
-        ahead: deque[Future[tuple[Extracted, Tensor | None]]] = deque()
+        ahead: deque[Future[tuple[Extracted, list[Tensor] | None]]] = deque()
         waiting = iter(files)
-        pending: list[tuple[Extracted, Tensor | None]] = []
+        pending: list[tuple[Extracted, list[Tensor] | None]] = []
         while True:
             for file in islice(waiting, LOOK_AHEAD + per_batch - len(ahead)):
                 ahead.append(pool.submit(_prepare, file, backbone, recipe, store, open_photos))
@@ -135,7 +135,7 @@ def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
 
 def _prepare(
     file: PhotoFile, backbone: Backbone, recipe: Recipe, store: TokenStore | None, open_photos: bool
-) -> tuple[Extracted, Tensor | None]:
+) -> tuple[Extracted, list[Tensor] | None]:
     """A photo's tokens where the store has them, else the images to show the backbone."""
     item = Extracted(file)
     try:
@@ -147,7 +147,7 @@ def _prepare(
         item.sha256 = item.photo.sha256
         if store is not None and _load(item, store):
             return item, None
-        return item, look(item.photo.pixels(), recipe, backbone.patch_px)
+        return item, shown_images(item.photo.pixels(), recipe, backbone.patch_px)
     except PhotoUnreadable as failure:
         item.failure = failure
         return item, None
@@ -164,16 +164,22 @@ def _load(item: Extracted, store: TokenStore) -> bool:
     return item.from_store
 
 
-def _run(pending: list[tuple[Extracted, Tensor | None]], backbone: Backbone, recipe: Recipe, per_batch: int) -> None:
+def _run(
+    pending: list[tuple[Extracted, list[Tensor] | None]], backbone: Backbone, recipe: Recipe, per_batch: int
+) -> None:
     """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
     shown = [(item, images) for item, images in pending if images is not None]
-    padding = [torch.zeros_like(shown[0][1])] * (per_batch - len(shown))
-    class_vectors, patches = backbone(torch.cat([*(images for _, images in shown), *padding]))
-    each = images_per_photo(recipe)
-    for number, (item, images) in enumerate(shown):
-        span = slice(number * each, (number + 1) * each)
+    seen: list[list[Seen]] = [[] for _ in shown]
+    for size in range(len(shown[0][1])):
+        images = [images[size] for _, images in shown]
+        padding = [torch.zeros_like(images[0])] * (per_batch - len(shown))
+        class_vectors, patches = backbone(torch.cat([*images, *padding]))
+        for number, own in enumerate(images):
+            span = slice(number * len(own), (number + 1) * len(own))
+            seen[number].append(Seen(own, class_vectors[span], patches[span]))
+    for (item, _), of in zip(shown, seen, strict=True):
         # In the type that a store would keep, so that a store changes no result.
-        item.tokens = kept_tokens(images, class_vectors[span], patches[span], recipe).to(DTYPES[backbone.engine.tokens])
+        item.tokens = kept_tokens(of, recipe).to(DTYPES[backbone.engine.tokens])
         if not item.tokens.isfinite().all():
             raise TokensCorrupt(
                 f"The backbone gave tokens of {item.file.name} that are not finite in {backbone.engine.tokens}; "

@@ -1,13 +1,16 @@
 """What a recipe keeps of a photo's vectors: upright tokens, patch (row, column) the same place in every view."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from herbage.backbones import texture
-from herbage.backbones.views import CROPS, VIEWS, grid_shape
+from herbage.backbones.tiles import look_at_tiles, tile_tokens
+from herbage.backbones.views import CROPS, VIEWS, grid_shape, look
 from herbage.recipe import Recipe
 
 
@@ -26,17 +29,32 @@ def numbers_beside(recipe: Recipe) -> int:
     return len(texture.NAMES) if recipe.heterogeneity else 0
 
 
-def kept_tokens(
-    images: Float[Tensor, "image 3 side side"],
-    class_vectors: Float[Tensor, "image width"],
-    patches: Float[Tensor, "image patch width"],
-    recipe: Recipe,
-) -> Float[Tensor, "view kept kept_width"]:
+class Seen(NamedTuple):
+    """Images of one size, and what the backbone said of them."""
+
+    images: Float[Tensor, "image 3 side side"]
+    class_vectors: Float[Tensor, "image width"]
+    patches: Float[Tensor, "image patch width"]
+
+
+def shown_images(
+    pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
+) -> list[Float[Tensor, "image 3 side side"]]:
+    """All images of one photo, those of one size together."""
+    return look_at_tiles(pixels, recipe, patch_px) if recipe.crops == "tiles" else [look(pixels, recipe, patch_px)]
+
+
+def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kept kept_width"]:
     """The tokens that the recipe keeps of one photo: patch (row, column) is the same place in every view.
 
     With `keep = "patch"` the crops' grids are undone one by one and joined from left to right; with `keep = "class"`
-    there is one vector a crop.
+    there is one vector a crop, those of tiles in the view's own order.
     """
+    if recipe.crops == "tiles":
+        small, big = (of.class_vectors for of in seen)
+        tokens = tile_tokens(small, big, recipe)
+        return tokens.mean(0, keepdim=True) if recipe.average_views else tokens
+    ((images, class_vectors, patches),) = seen
     count, width = CROPS[recipe.crops], patches.shape[-1]
     if recipe.keep == "class":
         tokens = class_vectors.reshape(recipe.views, count, width)

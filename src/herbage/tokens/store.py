@@ -54,7 +54,7 @@ class TokensIdentity:
         """The identity of the tokens that this backbone and recipe give."""
         return cls(
             weights=backbone.digest,
-            crops=recipe.crops,
+            crops=f"{recipe.tiles} tiles" if recipe.crops == "tiles" else recipe.crops,
             grid=recipe.grid,
             views=recipe.views,
             blur_sigma=recipe.blur_sigma,
