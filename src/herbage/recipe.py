@@ -39,6 +39,31 @@ class RidgeSettings(_Settings):
     """How much the heterogeneity numbers count together, the backbone's numbers together counting 1."""
 
 
+class CrossPvtSettings(_Settings):
+    """The network on tiles and its training (`heads = "crosspvt"`)."""
+
+    inner_width: int | None = Field(None, ge=1)
+    """Numbers a tile in the first two stages; None keeps the backbone's, another is reached by one linear layer."""
+    widths: tuple[int, int, int] = Field((384, 512, 640), strict=False)
+    """Numbers a token in the three stages of the mixer; multiples of 8."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    epochs: int = Field(60, ge=1)
+    batch_photos: int = Field(12, ge=2)
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    auxiliary_weight: float = Field(0.4, ge=0)
+    ranking_weight: float = Field(0.2, ge=0)
+    difference_weight: float = Field(0.1, ge=0)
+    rho: float = Field(0.0, ge=0)
+    """Radius of SAM's neighbourhood; 0 is plain AdamW."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of the mean of the weights that comes out of training; 0 for the last weights."""
+    as_published: bool = False
+    """Keep the original's defects: padding travels on as a token of the mixer, the auxiliary loss does not reach the
+    trunk, class vectors are not standardised, and losses are in grams."""
+
+
 class Recipe(_Settings):
     """Everything that changes a result. Two equal recipes give equal results on one machine.
 
@@ -62,9 +87,10 @@ class Recipe(_Settings):
     blur_sigma: float = Field(0.0, ge=0, le=100)
     keep: Literal["patch", "class"] = "patch"
     heterogeneity: bool = False
-    heads: Literal["patch", "ridge"]
+    heads: Literal["patch", "ridge", "crosspvt"]
     patch: PatchSettings = PatchSettings()
     ridge: RidgeSettings = RidgeSettings()
+    crosspvt: CrossPvtSettings = CrossPvtSettings()
     balance: bool
     fold_seed: int = Field(0, ge=0, lt=2**32)
 
@@ -76,9 +102,11 @@ class Recipe(_Settings):
         return sigma
 
     @model_validator(mode="after")
-    def _has_patches(self) -> "Recipe":
+    def _fits_together(self) -> "Recipe":
         if self.crops == "tiles" and self.keep != "class":
             raise ValueError('tiles overlap, so their patches make no grid; crops = "tiles" goes with keep = "class"')
+        if self.heads == "crosspvt" and self.crops != "tiles":
+            raise ValueError('heads = "crosspvt" reads tiles; it goes with crops = "tiles"')
         if self.heterogeneity and self.keep != "patch":
             raise ValueError('heterogeneity stands beside patch vectors; it goes with keep = "patch"')
         return self

@@ -1,6 +1,6 @@
 """The Heads protocol: fitted on tokens, grams and folds; from tokens to grams, and to a map where there is one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from herbage.errors import ModelInvalid
+from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
 from herbage.recipe import Recipe
@@ -44,25 +45,35 @@ def fit_heads(
     """Fit the heads that the recipe names; raises TrainingFailed."""
     if recipe.heads == "patch":
         return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed)
+    if recipe.heads == "crosspvt":
+        return CrossPvtHeads.fit(tokens, grams, folds, recipe.crosspvt, seed)
     return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe))
 
 
 def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int) -> Heads:
     """The heads of a model file; raises ModelInvalid where a tensor is missing, one too many, or of another shape."""
-    kind: type[PatchHeads] | type[RidgeHeads] = PatchHeads if recipe.heads == "patch" else RidgeHeads
     bank, hidden = (len(TARGETS), folds), recipe.patch.hidden
-    shapes: dict[str, tuple[int, ...]] = {
-        "patch": {"w1": (*bank, width, hidden), "b1": (*bank, hidden), "w2": (*bank, hidden), "b2": bank},
-        "ridge": {"coefficient": (*bank, width), "intercept": bank},
-    }[recipe.heads]
+    shapes: dict[str, tuple[int, ...]]
+    if recipe.heads == "patch":
+        shapes = {"w1": (*bank, width, hidden), "b1": (*bank, hidden), "w2": (*bank, hidden), "b2": bank}
+    elif recipe.heads == "ridge":
+        shapes = {"coefficient": (*bank, width), "intercept": bank}
+    else:
+        shapes = CrossPvtHeads.shapes(folds, width, recipe.crosspvt)
     if set(tensors) != set(shapes):
         raise ModelInvalid(
-            f"The model's {recipe.heads} heads need the tensors {', '.join(sorted(shapes))}; "
-            f"the file has {', '.join(sorted(tensors)) or 'none'}."
+            f"The model's {recipe.heads} heads need the tensors {_listed(shapes)}; the file has {_listed(tensors)}."
         )
     for name, shape in shapes.items():
         check_tensor(tensors[name], f"heads.{name}", shape)
-    return kind(**tensors)
+    if recipe.heads == "crosspvt":
+        return CrossPvtHeads.opened(tensors, folds, width, recipe.crosspvt)
+    return PatchHeads(**tensors) if recipe.heads == "patch" else RidgeHeads(**tensors)
+
+
+def _listed(names: Iterable[str]) -> str:
+    first = sorted(names)
+    return (", ".join(first[:6]) + (f" and {len(first) - 6} more" if len(first) > 6 else "")) or "none"
 
 
 def check_tensor(

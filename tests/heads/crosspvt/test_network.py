@@ -7,6 +7,7 @@ from herbage.heads.crosspvt.fusion import CrossScaleFusion
 from herbage.heads.crosspvt.mixer import MobileVitBlock, PyramidMixer, Widths, smallest_grid
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.retokenizer import Retokenizer
+from herbage.recipe import CrossPvtSettings
 from tests.heads.crosspvt import plain
 
 WIDTH = 24
@@ -32,7 +33,7 @@ def same(ours, plainly):
 
 
 def test_parameters_are_those_of_the_specification():
-    network = CrossPvt(768)
+    network = CrossPvt(768, CrossPvtSettings())
     parts = {"retokenizer": 9.45, "fusion": 28.36, "mixer": 13.60, "heads": 1.72}
     millions = {name: sum(p.numel() for p in getattr(network, name).parameters()) / 1e6 for name in parts}
     assert {name: round(count, 2) for name, count in millions.items()} == parts
@@ -84,7 +85,10 @@ def test_the_mixer_goes_through_its_three_stages(keep_padding):
 
 @pytest.mark.parametrize("as_published", [True, False])
 def test_the_whole_network_does_as_it_is_specified(as_published):
-    module, tiles = made(CrossPvt, WIDTH, NARROW, as_published=as_published), tokens(2, 40, WIDTH)
+    module, tiles = (
+        made(CrossPvt, WIDTH, CrossPvtSettings(widths=NARROW, as_published=as_published)),
+        tokens(2, 40, WIDTH),
+    )
     outputs = module(tiles)
     for ours, expected in zip(
         outputs, plain.whole(plain.Weights(module), tiles[1].double().numpy(), as_published), strict=True
@@ -96,7 +100,7 @@ def test_the_whole_network_does_as_it_is_specified(as_published):
 
 def test_the_auxiliary_loss_reaches_the_trunk_unless_as_published():
     for as_published in (True, False):
-        module = made(CrossPvt, WIDTH, NARROW, as_published=as_published)
+        module = made(CrossPvt, WIDTH, CrossPvtSettings(widths=NARROW, as_published=as_published))
         module(tokens(2, 40, WIDTH)).auxiliary.sum().backward()
         reached = module.retokenizer.blocks[0].norm1.weight.grad is not None
         assert reached is not as_published

@@ -10,18 +10,18 @@ from herbage.heads.crosspvt.blocks import DROPOUT
 from herbage.heads.crosspvt.fusion import CrossScaleFusion
 from herbage.heads.crosspvt.mixer import PyramidMixer, Widths
 from herbage.heads.crosspvt.retokenizer import Retokenizer
+from herbage.recipe import CrossPvtSettings
 from herbage.targets import COMPONENTS, TARGETS
 
-SMALL_TILES, BIG_TILES = 16, 4
-TILES = 2 * (SMALL_TILES + BIG_TILES)
-"""Left half: 4 x 4 small tiles, 2 x 2 big tiles; then the right half."""
+SMALL_TILES = 16
+"""Of a half, 4 x 4; its 2 x 2 big tiles follow."""
 
 HIDDEN = 448
 
 
 class Outputs(NamedTuple):
-    """`components`: clover, dead, green, at least 0. `auxiliary`: all five targets from the middle of the network, at
-    least 0. `rank`: a number that is to order photos by weight.
+    """`components`: clover, dead, green in grams. `auxiliary`: all five targets in grams, from the network's middle.
+    `rank`: a number that is to order photos by total weight.
     """
 
     components: Float[Tensor, "photo 3"]
@@ -32,16 +32,26 @@ class Outputs(NamedTuple):
 class CrossPvt(nn.Module):
     """Both halves through the same parts, each gated by the other, then one head a component.
 
-    `as_published` keeps the original's defects in the network: padding that travels on as a token, and an auxiliary
-    head whose loss never reaches the parts before it.
+    The scales of vectors and grams are buffers: 0 and 1 as published, else learnt from the training photos, so that the
+    network works in units near 1. `as_published` keeps the original's other defects in the network too: padding that
+    travels on as a token, and an auxiliary head whose loss never reaches the parts before it.
     """
 
-    def __init__(self, width: int, widths: Widths = Widths(), *, as_published: bool = False) -> None:  # noqa: B008
+    centre: Float[Tensor, " width"]
+    inverse_spread: Float[Tensor, " width"]
+    scale_g: Float[Tensor, "5"]
+
+    def __init__(self, width: int, settings: CrossPvtSettings) -> None:
         super().__init__()
-        self.as_published = as_published
-        self.retokenizer = Retokenizer(width)
-        self.fusion = CrossScaleFusion(width)
-        self.mixer = PyramidMixer(width, widths, keep_padding=as_published)
+        self.as_published = settings.as_published
+        widths, inner = Widths(*settings.widths), settings.inner_width or width
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("inverse_spread", torch.ones(width))
+        self.register_buffer("scale_g", torch.ones(len(TARGETS)))
+        self.enter = nn.Identity() if settings.inner_width is None else nn.Linear(width, inner)
+        self.retokenizer = Retokenizer(inner)
+        self.fusion = CrossScaleFusion(inner)
+        self.mixer = PyramidMixer(inner, widths, keep_padding=settings.as_published)
         self.gate_left, self.gate_right = (nn.Linear(widths.third, widths.third) for _ in range(2))
         self.heads = nn.ModuleList(
             nn.Sequential(
@@ -53,9 +63,24 @@ class CrossPvt(nn.Module):
             nn.LayerNorm(widths.second), nn.Linear(widths.second, len(TARGETS)), nn.Softplus()
         )
         self.rank = nn.Sequential(nn.LayerNorm(2 * widths.third), nn.Linear(2 * widths.third, 1))
+        for part in self.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = settings.dropout
+            elif isinstance(part, nn.MultiheadAttention):
+                part.dropout = settings.dropout
+
+    def learn_scales(self, tokens: Float[Tensor, "photo view 40 width"], grams: Float[Tensor, "photo 5"]) -> None:
+        """Standardise vectors by these photos, and give each target the unit of its mean."""
+        vectors = tokens.double().flatten(0, 2)
+        centre, spread = vectors.mean(0), vectors.std(0, correction=0)
+        self.centre.copy_(centre)
+        # A number that never varies says nothing; it is left at 0 instead of being blown up.
+        self.inverse_spread.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+        self.scale_g.copy_(grams.mean(0).clamp(min=0.1))
 
     def forward(self, tiles: Float[Tensor, "photo 40 width"]) -> Outputs:
-        """Grams in whatever scale it was trained in."""
+        """Everything that training looks at; estimating takes the components alone."""
+        tiles = self.enter((tiles - self.centre) * self.inverse_spread)
         left, right = tiles.chunk(2, dim=1)
         (left, left_tokens), (right, right_tokens) = self._half(left), self._half(right)
         gated_left = left * torch.sigmoid(self.gate_left(right))
@@ -63,8 +88,8 @@ class CrossPvt(nn.Module):
         merged = torch.cat([gated_left, gated_right], dim=1)
         middle = torch.cat([left_tokens, right_tokens], dim=1).mean(1)
         return Outputs(
-            torch.cat([head(merged) for head in self.heads], dim=1),
-            self.auxiliary(middle.detach() if self.as_published else middle),
+            torch.cat([head(merged) for head in self.heads], dim=1) * self.scale_g[list(COMPONENTS)],
+            self.auxiliary(middle.detach() if self.as_published else middle) * self.scale_g,
             self.rank(merged)[:, 0],
         )
 

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+
+from herbage.errors import TrainingFailed
+from herbage.heads.crosspvt.heads import CrossPvtHeads
+from herbage.heads.crosspvt.network import CrossPvt
+from herbage.heads.crosspvt.training import loss, train_network
+from herbage.recipe import CrossPvtSettings
+from herbage.targets import SCORE_WEIGHTS, SUMS
+
+SMALL = CrossPvtSettings(widths=(16, 24, 32), epochs=30, batch_photos=6, learning_rate=3e-3, dropout=0.0)
+PHOTOS = 12
+
+
+def photos(seed=0):
+    """Tiles whose first numbers say how much stands there."""
+    rng = np.random.default_rng(seed)
+    components = rng.uniform(2, 30, (PHOTOS, 3))
+    tokens = rng.normal(0, 0.1, (PHOTOS, 3, 40, 12))
+    tokens[..., :3] += components[:, None, None, :] / 10
+    return torch.from_numpy(tokens).half(), torch.from_numpy(components @ SUMS.T).float()
+
+
+def squared_error(network, tokens, grams):
+    with torch.no_grad():
+        return float(((network(tokens[:, 0].float()).components @ torch.tensor(SUMS).float().T - grams) ** 2).mean())
+
+
+@pytest.mark.parametrize("change", [{}, {"rho": 0.05}, {"ema": 0.8}, {"inner_width": 24}], ids=str)
+def test_it_learns_what_tiles_say(change):
+    tokens, grams = photos()
+    network = train_network(tokens, grams, SMALL.model_copy(update=change), seed=0)
+    assert not network.training
+    assert squared_error(network, tokens, grams) < 0.6 * float(grams.var(0).mean())
+
+
+def test_the_same_seed_gives_the_same_bytes_and_leaves_the_global_one_alone():
+    tokens, grams = photos()
+    settings = SMALL.model_copy(update={"epochs": 2})
+    torch.manual_seed(5)
+    once = train_network(tokens, grams, settings, seed=1).state_dict()
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+    twice, other = (train_network(tokens, grams, settings, seed=s).state_dict() for s in (1, 2))
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+    assert not all(torch.equal(once[name], other[name]) for name in once)
+
+
+def test_a_folds_network_never_sees_its_photos():
+    tokens, grams = photos()
+    folds = np.arange(PHOTOS) % 2
+    settings = SMALL.model_copy(update={"epochs": 2})
+    before = CrossPvtHeads.fit(list(tokens), grams.double().numpy(), folds, settings, 0).tensors()
+    tokens, changed = tokens.clone(), grams.clone()
+    tokens[0], changed[0] = 9.0, 500.0
+    after = CrossPvtHeads.fit(list(tokens), changed.double().numpy(), folds, settings, 0).tensors()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("fold0.")} <= same
+    assert not {name for name in before if name.startswith("fold1.")} <= same
+
+
+def test_grams_add_up_and_come_back_from_tensors():
+    tokens, grams = photos()
+    settings = SMALL.model_copy(update={"epochs": 1})
+    heads = CrossPvtHeads.fit(list(tokens), grams.double().numpy(), np.arange(PHOTOS) % 3, settings, 0)
+    estimated = heads.grams(tokens[0])
+    assert estimated.shape == (5, 3, 3)
+    torch.testing.assert_close(estimated, torch.einsum("tc,cfv->tfv", torch.tensor(SUMS).float(), estimated[:3]))
+    assert heads.density(tokens[0]) is None
+    tensors = heads.tensors()
+    assert {name: tuple(t.shape) for name, t in tensors.items()} == CrossPvtHeads.shapes(3, 12, settings)
+    assert torch.equal(CrossPvtHeads.opened(tensors, 3, 12, settings).grams(tokens[0]), estimated)
+
+
+def test_the_loss_is_the_sum_of_its_parts():
+    tokens, grams = photos()
+    alone = {"auxiliary_weight": 0.0, "ranking_weight": 0.0, "difference_weight": 0.0}
+    settings = SMALL.model_copy(update={**alone, "as_published": True})
+    network = CrossPvt(12, settings).eval()
+    outputs = network(tokens[:, 0].float())
+    estimated = outputs.components.detach().double().numpy() @ SUMS.T
+    expected = ((estimated - grams.numpy()) ** 2 @ SCORE_WEIGHTS).mean()
+    assert loss(network, outputs, grams, settings).item() == pytest.approx(expected, rel=1e-5)
+    auxiliary = ((outputs.auxiliary - grams) ** 2).mean().item()
+    both = settings.model_copy(update={"auxiliary_weight": 0.4})
+    assert loss(network, outputs, grams, both).item() == pytest.approx(expected + 0.4 * auxiliary, rel=1e-5)
+    ordered = outputs._replace(rank=grams[:, 3] * 10)
+    ranked = settings.model_copy(update={"ranking_weight": 1.0})
+    assert loss(network, ordered, grams, ranked).item() == pytest.approx(expected, rel=1e-2)
+    upside_down = outputs._replace(rank=-grams[:, 3])
+    assert loss(network, upside_down, grams, ranked).item() > expected + 1
+
+
+def test_a_loss_that_is_not_finite_says_what_to_do():
+    tokens, grams = photos()
+    with pytest.raises(TrainingFailed, match="lower learning_rate"):
+        train_network(tokens, grams, SMALL.model_copy(update={"learning_rate": 1e30}), seed=0)
