@@ -20,7 +20,9 @@ from typing import Any
 import ideas
 import numpy as np
 from real_photos import ASSIGNMENTS, Bench, Estimate, Rung
+from sklearn.linear_model import Ridge
 
+from herbage.backbones.texture import NAMES
 from herbage.judging.floors import TEXTURE_RECIPE
 from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe, load_recipe
@@ -116,6 +118,14 @@ class Ladder:
         self.recipe(FIELD, part, FIELD_RECIPE)
         texture = changed(TEXTURE_RECIPE, crops="halves", grid=37)
         means = self.bench.means
+        spreads = np.array([name.startswith("spread") for name in NAMES])
+        for name, some in (("the spreads alone", spreads), ("all but the spreads", ~spreads)):
+            self.kernel(
+                f"4 views + heterogeneity of {name}", part,
+                lambda some=some: ideas.linear(
+                    (means(FIELD_RECIPE)[:, : -len(NAMES)], 1.0), (means(FIELD_RECIPE)[:, -len(NAMES) :][:, some], 1.0)
+                ),
+            )  # fmt: skip
         self.kernel(
             "4 views + the texture itself", part,
             lambda: ideas.linear((means(FOUR_VIEWS), 1.0), (means(texture, "texture"), 1.0)),
@@ -129,7 +139,8 @@ class Ladder:
         """Priors, links and helpers for few photos."""
         photos = self.photos
         vectors = cache(lambda: self.bench.means(FIELD_RECIPE))
-        blocks = cache(lambda: ideas.linear((vectors()[:, :-37], 1.0), (vectors()[:, -37:], 1.0)))
+        count = len(NAMES)
+        blocks = cache(lambda: ideas.linear((vectors()[:, :-count], 1.0), (vectors()[:, -count:], 1.0)))
         self.kernel("the same by a kernel (check)", part, blocks)
         self.kernel("square roots of grams", part, blocks, link=(np.sqrt, lambda y: np.maximum(y, 0) ** 2))
         self.kernel("logarithms of 10 + grams", part, blocks, link=(lambda y: np.log(y + 10), _from_log))
@@ -180,6 +191,20 @@ class Ladder:
             ("ridge on halves, 4 views", "ridge on halves, layer 11 of 12"),
         ):
             self.add("mean of: " + " and ".join(names), part, self.bench.by_average(self.rungs, *names))
+
+
+def sensors_read_off(bench: Bench) -> dict[str, float]:
+    """R2 of log height and NDVI estimated out of fold from the field's vectors, the mean over assignments."""
+    known = np.stack([np.log(bench.photos.sensors[:, 0]), bench.photos.sensors[:, 1]], 1)
+    vectors, errors = ideas.standard(bench.means(FIELD_RECIPE)), []
+    for folds in bench.folds:
+        guessed = np.empty_like(known)
+        for number in range(folds.count):
+            own = folds.fold == number
+            guessed[own] = Ridge(alpha=100.0).fit(vectors[~own], known[~own]).predict(vectors[own])
+        errors.append(((guessed - known) ** 2).sum(0))
+    r2 = 1 - np.mean(errors, axis=0) / ((known - known.mean(0)) ** 2).sum(0)
+    return dict(zip(("log height", "NDVI"), r2.tolist(), strict=True))
 
 
 def _products(sensors: np.ndarray) -> np.ndarray:
@@ -233,6 +258,7 @@ def main() -> None:
         "assignments": len(ASSIGNMENTS),
         "seeds": len(SEEDS),
         "rungs": lines,
+        "sensors": sensors_read_off(bench),
         "sam": bench.paired(bench.all_of(rungs["seed without SAM (rho 0)"]), seed),
     }
     (asked.work / "accuracy.json").write_text(json.dumps(record, indent=1))

@@ -20,7 +20,7 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
 from herbage.files import refuse_existing, run_record, write_whole
-from herbage.judging.compare import Difference, estimated, paired_difference, weighed
+from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
 from herbage.judging.folds import Folds, make_folds
 from herbage.judging.out_of_fold import fit_out_of_fold, oof_table
@@ -224,6 +224,15 @@ class Scored:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Scores:
+    """Each model's score; of two models the difference (second less first), of several what their average scores."""
+
+    models: list[Scored]
+    difference: Difference | None = None
+    average: ScoreRecord | None = None
+
+
 def score(
     models: Sequence[str | Path],
     *,
@@ -233,8 +242,8 @@ def score(
     device: Device = "auto",
     precision: Precision = "auto",
     track: Track = silent,
-) -> tuple[list[Scored], Difference | None]:
-    """Each model's out-of-fold score, or its score on a new weighed table; of two, the paired difference too."""
+) -> Scores:
+    """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too."""
     opened = [HerbageModel.from_pretrained(path) for path in models]
     if table is None and photos is not None:
         raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")
@@ -256,7 +265,14 @@ def score(
         judged.append(oof)
         record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
         scored.append(Scored(str(name), record, model.about.floors if table is None else {}, failed))
-    return scored, paired_difference(*judged) if len(judged) == 2 else None
+    if len(judged) == 1:
+        return Scores(scored)
+    average = plain_average(judged)
+    return Scores(
+        scored,
+        paired_difference(*judged) if len(judged) == 2 else None,
+        ScoreRecord.of(score_estimates(weighed(average), estimated(average))),
+    )
 
 
 @dataclass

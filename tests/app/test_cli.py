@@ -76,6 +76,9 @@ def test_score_prints_a_table_or_json(trained, weighed_photos, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["models"][0]["weighted_r2"] > 0.5
     assert said["difference"]["value"] == 0
+    assert said["average"]["weighted_r2"] == pytest.approx(said["models"][0]["weighted_r2"])
+    assert run(["score", *[str(trained / "model")] * 3, "--quiet"]) == 0
+    assert "The plain average of the 3 models' estimates" in capsys.readouterr().out
     table = ["--table", str(weighed_photos / "wide.csv"), "--photos", str(weighed_photos)]
     assert run(["score", str(trained / "model"), *table, "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["models"][0]["weighted_r2"] > said["models"][0]["weighted_r2"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from herbage.errors import TableInvalid
-from herbage.judging.compare import paired_difference
+from herbage.judging.compare import estimated, paired_difference, plain_average
 from herbage.judging.floors import score_floors
 from herbage.judging.folds import make_folds
 from herbage.judging.scoring import score_estimates, weighted_r2
@@ -83,6 +83,13 @@ def test_other_photos_or_folds_cannot_be_compared():
         paired_difference(oof(GUESS), oof(GUESS).iloc[:-1])
     with pytest.raises(TableInvalid, match="different weighed grams"):
         paired_difference(oof(GUESS), oof(GUESS).assign(Dry_Total_g=1.0))
+
+
+def test_the_plain_average_is_photo_by_photo_whatever_the_order_of_rows():
+    shifted = oof(GUESS + 6).sample(frac=1, random_state=0)
+    np.testing.assert_allclose(estimated(plain_average([oof(GUESS), shifted, oof(GUESS)])), GUESS + 2)
+    with pytest.raises(TableInvalid, match="1 photos are in one"):
+        plain_average([oof(GUESS), oof(GUESS).iloc[:-1]])
 
 
 def test_floors_stand_on_the_same_folds():

@@ -198,7 +198,9 @@ def score(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """The out-of-fold score of a model, or its score on a new weighed table; of two models also their difference.
+    """The out-of-fold score of a model, or its score on a new weighed table.
+
+    Of two models also the paired difference; of two or more also what the plain average of their estimates scores.
 
     For example:
         herbage score model/
@@ -217,7 +219,8 @@ def score(
     from herbage import steps
 
     listen(quiet)
-    scored, difference = steps.score(models, table=table, photos=photos, track=tracker(quiet), **engine.options())
+    scores = steps.score(models, table=table, photos=photos, track=tracker(quiet), **engine.options())
+    scored, difference, average = scores.models, scores.difference, scores.average
     if as_json:
         plain: dict[str, Any] = {
             "models": [
@@ -231,6 +234,8 @@ def score(
         }
         if difference is not None:
             plain["difference"] = difference._asdict()
+        if average is not None:
+            plain["average"] = average.model_dump(mode="json")
         print(json.dumps(plain, indent=2))
     else:
         for one in scored:
@@ -241,6 +246,8 @@ def score(
                 f"{scored[1].name} less {scored[0].name}: {difference.value:+.3f} weighted R2, "
                 f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
             )
+        if average is not None:
+            print(f"The plain average of the {len(scored)} models' estimates: {average.weighted_r2:.3f} weighted R2")
     return failures({name: why for one in scored for name, why in one.failed.items()}, to_stdout=not as_json)
 
 

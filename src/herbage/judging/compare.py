@@ -1,5 +1,6 @@
-"""Two models on the same out-of-fold photos: the paired difference of their scores, with its interval."""
+"""Models on the same out-of-fold photos: the paired difference of two scores with its interval, and their average."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,24 @@ def weighed(oof: pd.DataFrame) -> Float[np.ndarray, "photo 5"]:
 
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame) -> Difference:
     """How much better B scores than A; raises TableInvalid where the tables or folds are not the same."""
+    b = _in_order_of(a, b)
+    truth, of_a, of_b = weighed(a), estimated(a), estimated(b)
+    _, group = np.unique(a["group"].astype(str), return_inverse=True)
+    draws = [_difference(truth[rows], of_a[rows], of_b[rows]) for rows in _resample(group)]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return Difference(_difference(truth, of_a, of_b), float(low), float(high))
+
+
+def plain_average(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The out-of-fold table of the mean of several models' estimates; raises TableInvalid as `paired_difference`."""
+    first = tables[0].copy()
+    columns = [f"{target}_estimated" for target in TARGETS]
+    first[columns] = np.mean([estimated(_in_order_of(first, table)) for table in tables], axis=0)
+    return first
+
+
+def _in_order_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """Table B with its rows in A's order; raises TableInvalid where its photos, folds, groups or grams are others."""
     if set(a["image_path"]) != set(b["image_path"]):
         apart = len(set(a["image_path"]) ^ set(b["image_path"]))
         raise TableInvalid(f"The two models cannot be compared: {apart} photos are in one out-of-fold table only.")
@@ -42,11 +61,7 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame) -> Difference:
             raise TableInvalid(f"The two models cannot be compared: {differ} photos differ in their {column}.")
     if not np.allclose(weighed(a), weighed(b)):
         raise TableInvalid("The two models cannot be compared: they were trained on different weighed grams.")
-    truth, of_a, of_b = weighed(a), estimated(a), estimated(b)
-    _, group = np.unique(a["group"].astype(str), return_inverse=True)
-    draws = [_difference(truth[rows], of_a[rows], of_b[rows]) for rows in _resample(group)]
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return Difference(_difference(truth, of_a, of_b), float(low), float(high))
+    return b
 
 
 def _difference(
