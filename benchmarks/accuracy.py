@@ -59,13 +59,13 @@ class Ladder:
         self.heads_on_patches("Other heads on four views' patches, no heterogeneity")
         self.averages("Averages of estimates")
 
-    def add(self, name: str, part: str, estimate: Estimate, seeds: Sequence[int] = (0,)) -> None:
-        """A rung by any estimate."""
-        self.rungs[name] = Rung(name, part, estimate, seeds)
+    def add(self, name: str, part: str, estimate: Estimate, seeds: Sequence[int] = (0,), of: str = "") -> None:
+        """A rung by any estimate; `of` is all that its name does not say of it."""
+        self.rungs[name] = Rung(name, part, estimate, seeds, of)
 
     def recipe(self, name: str, part: str, of: Recipe, backbone: str = "vits14", seeds: Sequence[int] = (0,)) -> None:
         """A rung that the library itself trains."""
-        self.add(name, part, self.bench.by_recipe(of, backbone), seeds)
+        self.add(name, part, self.bench.by_recipe(of, backbone), seeds, of=of.model_dump_json())
 
     def kernel(self, name: str, part: str, of: Callable[[], np.ndarray], **how: Any) -> None:
         """A rung by ridge on a kernel."""
@@ -111,7 +111,9 @@ class Ladder:
         # Beside the texture's own numbers, which count next to nothing here.
         alone = changed(FIELD_RECIPE, views=1, heterogeneity_weight=1e3)
         self.recipe("heterogeneity alone, no backbone", part, alone, "texture")
-        self.recipe("1 view + heterogeneity", part, changed(FIELD_RECIPE, views=1))
+        one = changed(FIELD_RECIPE, views=1)
+        self.recipe("1 view + heterogeneity", part, one)
+        self.recipe("1 view + heterogeneity, even exposure", part, one, "vits14 even")
         for weight in (0.25, 0.5, 2.0):
             weighted = changed(FIELD_RECIPE, heterogeneity_weight=weight)
             self.recipe(f"4 views + heterogeneity, weight {weight:g}", part, weighted)
@@ -139,8 +141,8 @@ class Ladder:
         """Priors, links and helpers for few photos."""
         photos = self.photos
         vectors = cache(lambda: self.bench.means(FIELD_RECIPE))
-        count = len(NAMES)
-        blocks = cache(lambda: ideas.linear((vectors()[:, :-count], 1.0), (vectors()[:, -count:], 1.0)))
+        split = len(NAMES)
+        blocks = cache(lambda: ideas.linear((vectors()[:, :-split], 1.0), (vectors()[:, -split:], 1.0)))
         self.kernel("the same by a kernel (check)", part, blocks)
         self.kernel("square roots of grams", part, blocks, link=(np.sqrt, lambda y: np.maximum(y, 0) ** 2))
         self.kernel("logarithms of 10 + grams", part, blocks, link=(lambda y: np.log(y + 10), _from_log))

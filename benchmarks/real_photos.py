@@ -41,6 +41,7 @@ class Rung:
     part: str
     estimate: Estimate
     seeds: Sequence[int] = (0,)
+    of: str = ""
 
 
 class Bench:
@@ -88,8 +89,10 @@ class Bench:
         shutil.rmtree(short, ignore_errors=True)
         shutil.copytree(folder, short)
         config = json.loads((short / "config.json").read_text())
-        config |= {"num_hidden_layers": layers, "out_indices": [layers], "out_features": [f"stage{layers}"]}
-        config["stage_names"] = config["stage_names"][: layers + 1]
+        encoder = config.get("backbone_config", config)
+        stages = ["stem", *(f"stage{number}" for number in range(1, layers + 1))]
+        encoder |= {"num_hidden_layers": layers, "stage_names": stages}
+        encoder |= {"out_indices": [layers], "out_features": stages[-1:]}
         (short / "config.json").write_text(json.dumps(config))
         return open_backbone(short)
 
@@ -143,9 +146,11 @@ class Bench:
         return estimate
 
     def kept(self, rung: Rung, assignment: int, seed: int) -> np.ndarray:
-        """A rung's estimates, made once and kept on disk."""
+        """A rung's estimates, made once and kept by name and recipe; after other changes take another WORK."""
         seed = seed if seed in rung.seeds else 0
-        place = self.work / "oof" / f"{re.sub(r'[^a-z0-9.]+', '-', rung.name.lower())} {assignment} {seed}.npy"
+        slug = re.sub(r"[^a-z0-9.]+", "-", rung.name.lower())
+        digest = hashlib.sha256(rung.of.encode()).hexdigest()[:8]
+        place = self.work / "oof" / f"{slug} {digest} {assignment} {seed}.npy"
         if not place.is_file():
             started = time.monotonic()
             made = rung.estimate(assignment, seed)

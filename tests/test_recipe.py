@@ -15,17 +15,22 @@ def test_the_shipped_recipes_are_what_the_mission_says():
     assert field.views <= 6, "prediction may cost at most six times one look at both halves"
 
 
-def test_heterogeneity_needs_patches(tmp_path):
-    file = tmp_path / "x.toml"
-    file.write_text(GOOD + 'keep="class"\nheterogeneity=true\n')
-    with pytest.raises(RecipeInvalid, match=r'heterogeneity.*goes with keep = "patch"'):
-        load_recipe(file)
+TILES = GOOD.replace('"whole"', '"tiles"') + 'keep="class"\n'
 
 
-def test_tiles_need_the_class_vector(tmp_path):
+@pytest.mark.parametrize(("text", "said"), [
+    (GOOD + 'keep="class"\nheterogeneity=true\n', r'heterogeneity.*goes with keep = "patch"'),
+    (GOOD.replace('"whole"', '"tiles"'), r'crops = "tiles" goes with keep = "class"'),
+    (TILES.replace("grid=16", "grid=1"), "tiles need a grid of at least 2"),
+    (TILES + "average_views=true\n", "average_views goes with other crops"),
+    (GOOD.replace('"ridge"', '"crosspvt"'), r'goes with crops = "tiles"'),
+    (TILES + "[crosspvt]\ninner_width=100\n", "crosspvt.inner_width.*multiple of 6"),
+    (TILES + "[crosspvt]\nwidths=[8, 16, 30]\n", "crosspvt.widths.2.*multiple of 8"),
+])  # fmt: skip
+def test_what_does_not_go_together_is_refused(tmp_path, text, said):
     file = tmp_path / "x.toml"
-    file.write_text(GOOD.replace('"whole"', '"tiles"'))
-    with pytest.raises(RecipeInvalid, match=r'crops = "tiles" goes with keep = "class"'):
+    file.write_text(text)
+    with pytest.raises(RecipeInvalid, match=said):
         load_recipe(file)
 
 

@@ -39,12 +39,16 @@ class RidgeSettings(_Settings):
     """How much the heterogeneity numbers count together, the backbone's numbers together counting 1."""
 
 
+Width = Annotated[int, Field(ge=8, multiple_of=8)]
+"""What eight attention heads can share."""
+
+
 class CrossPvtSettings(_Settings):
     """The network on tiles and its training (`heads = "crosspvt"`)."""
 
-    inner_width: int | None = Field(None, ge=1)
+    inner_width: int | None = Field(None, ge=6, multiple_of=6)
     """Numbers a tile in the first two stages; None keeps the backbone's, another is reached by one linear layer."""
-    widths: tuple[int, int, int] = Field((384, 512, 640), strict=False)
+    widths: tuple[Width, Width, Width] = Field((384, 512, 640), strict=False)
     """Numbers a token in the three stages of the mixer; multiples of 8."""
     dropout: float = Field(0.1, ge=0, lt=1)
     epochs: int = Field(60, ge=1)
@@ -105,6 +109,10 @@ class Recipe(_Settings):
     def _fits_together(self) -> "Recipe":
         if self.crops == "tiles" and self.keep != "class":
             raise ValueError('tiles overlap, so their patches make no grid; crops = "tiles" goes with keep = "class"')
+        if self.crops == "tiles" and self.grid < 2:
+            raise ValueError("tiles need a grid of at least 2: a small tile is seen at half as many patches a side")
+        if self.crops == "tiles" and self.average_views:
+            raise ValueError("the views of tiles stand each in its own order; average_views goes with other crops")
         if self.heads == "crosspvt" and self.crops != "tiles":
             raise ValueError('heads = "crosspvt" reads tiles; it goes with crops = "tiles"')
         if self.heterogeneity and self.keep != "patch":

@@ -5,6 +5,7 @@ a step: they are in its result, each with its reason. The file is long since eve
 """
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
 from herbage.files import refuse_existing, run_record, write_whole
+from herbage.heads.heads import refuse_width
 from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
 from herbage.judging.folds import Folds, make_folds
@@ -144,6 +146,7 @@ def train(
     split = make_folds(weighed_table.frame, weighed_table.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
 
+    refuse_width(recipe, opened.width)
     tokens, digests, aspects, dropped = _gather(weighed_table.files, opened, recipe, store, track)
     if dropped:
         log.warning("%d of %d photos cannot be read and are left out.", len(dropped), len(weighed_table.files))
@@ -155,7 +158,9 @@ def train(
     log.info(
         "Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(rows), folds, len(split.group_names)
     )
-    heads, delivered = fit_out_of_fold(recipe, tokens, judged.grams, split, digests, seed)
+    heads, delivered = fit_out_of_fold(
+        recipe, tokens, judged.grams, split, digests, seed, None if model is None else _unfinished(model)
+    )
     score = score_estimates(judged.grams, delivered)
     log.info("Out-of-fold weighted R2 %.3f", score.weighted_r2)
     log.info("For the floors, texture on the same photos:")
@@ -192,6 +197,7 @@ def train(
             "train", started, seed=seed, table="a table in memory" if isinstance(table, pd.DataFrame) else str(table)
         )
         trained.write(model, run, overwrite=overwrite)
+        shutil.rmtree(_unfinished(model), ignore_errors=True)
     return trained
 
 
@@ -398,6 +404,11 @@ def submit(
         grams |= dict.fromkeys(failed, mean)
     write_whole(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
     return failed
+
+
+def _unfinished(model: Path) -> Path:
+    """Where a training that is cut off keeps what is finished."""
+    return model.parent / f".{model.name}.unfinished"
 
 
 def _gather(

@@ -147,13 +147,26 @@ def broken_model(models, tmp_path, change):
     return tmp_path / "m"
 
 
+def test_a_model_of_format_1_opens_and_is_written_as_the_newest(models, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(models / "ridge", old)
+    config = json.loads((old / "config.json").read_text())
+    for key in ("average_views", "heterogeneity", "tiles", "crosspvt"):
+        del config["recipe"][key]
+    del config["recipe"]["ridge"]["heterogeneity_weight"]
+    (old / "config.json").write_text(json.dumps({**config, "format": 1}))
+    model = HerbageModel.from_pretrained(old)
+    assert model.recipe == HerbageModel.from_pretrained(models / "ridge").recipe
+    assert model.about.format == 2
+
+
 def rewrite(folder, tensors, config):
     save_file(tensors, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda f, t, c: rewrite(f, t, {**c, "format": 2, "herbage": "9.9"}), "format 2, written by herbage 9.9.*Upgrade"),
+    (lambda f, t, c: rewrite(f, t, {**c, "format": 3, "herbage": "9.9"}), "format 3, written by herbage 9.9.*Upgrade"),
     (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "heads.intercept"}, c), "need the tensors coefficient, intercept"),
     (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "domain.centre"}, c), "lacks the tensor 'domain.centre'"),
     (lambda f, t, c: rewrite(f, {**t, "heads.intercept": t["heads.intercept"] * torch.nan}, c), "not finite"),

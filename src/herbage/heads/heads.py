@@ -1,6 +1,7 @@
 """The Heads protocol: fitted on tokens, grams and folds; from tokens to grams, and to a map where there is one."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from herbage.errors import ModelInvalid
+from herbage.errors import ModelInvalid, RecipeInvalid
+from herbage.heads.crosspvt.blocks import ATTENTION_HEADS
 from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
@@ -41,13 +43,26 @@ def fit_heads(
     folds: Int[np.ndarray, " photo"],
     groups: Int[np.ndarray, " photo"],
     seed: int,
+    unfinished: Path | None = None,
 ) -> Heads:
-    """Fit the heads that the recipe names; raises TrainingFailed."""
+    """Fit the heads that the recipe names; raises TrainingFailed.
+
+    `unfinished` is a folder where heads whose training is long keep what is finished.
+    """
     if recipe.heads == "patch":
         return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed)
     if recipe.heads == "crosspvt":
-        return CrossPvtHeads.fit(tokens, grams, folds, recipe.crosspvt, seed)
+        return CrossPvtHeads.fit(tokens, grams, folds, recipe.crosspvt, seed, unfinished)
     return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe))
+
+
+def refuse_width(recipe: Recipe, width: int) -> None:
+    """Raise RecipeInvalid where the recipe's heads cannot read a backbone's vectors of this width."""
+    if recipe.heads == "crosspvt" and recipe.crosspvt.inner_width is None and width % ATTENTION_HEADS:
+        raise RecipeInvalid(
+            f"The backbone's vectors have {width} numbers, which {ATTENTION_HEADS} attention heads cannot share; "
+            f"set inner_width below [crosspvt] in the recipe, such as 384."
+        )
 
 
 def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int) -> Heads:

@@ -28,10 +28,14 @@ def fit_out_of_fold(
     folds: Folds,
     digests: Sequence[str],
     seed: int,
+    unfinished: Path | None = None,
 ) -> tuple[Heads, Float[np.ndarray, "photo 5"]]:
-    """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained."""
+    """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained.
+
+    `unfinished` as in `fit_heads`.
+    """
     refuse_leak(folds, digests)
-    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed)
+    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished)
     raw = np.stack(
         [heads.grams(t)[:, fold].mean(-1).double().numpy() for t, fold in zip(tokens, folds.fold.tolist(), strict=True)]
     )

@@ -11,8 +11,11 @@ from herbage.errors import ModelInvalid
 from herbage.judging.scoring import Score
 from herbage.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a folder written by this version could not be read rightly by an older one."""
+
+FORMATS_READ = (1, 2)
+"""Format 1 knew no averaged views, heterogeneity and tiles; their defaults are what it meant."""
 
 
 class _Record(BaseModel):
@@ -100,13 +103,13 @@ def read_config(path: Path) -> ModelConfig:
         raise ModelInvalid(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict) or "format" not in values:
         raise ModelInvalid(f"{path} is no herbage model's config: it has no `format`.")
-    if values["format"] != FORMAT:
+    if values["format"] not in FORMATS_READ:
         raise ModelInvalid(
             f"{path} has model format {values['format']}, written by herbage {values.get('herbage', 'unknown')}; "
-            f"this herbage reads format {FORMAT}. Upgrade herbage (pip install -U herbage)."
+            f"this herbage reads formats up to {FORMAT}. Upgrade herbage (pip install -U herbage)."
         )
     try:
-        return ModelConfig.model_validate_json(path.read_text("utf-8"))
+        return ModelConfig.model_validate_json(path.read_text("utf-8")).model_copy(update={"format": FORMAT})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ModelInvalid(f"{path} is damaged: {faults}.") from error

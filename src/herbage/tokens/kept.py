@@ -52,8 +52,7 @@ def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kep
     """
     if recipe.crops == "tiles":
         small, big = (of.class_vectors for of in seen)
-        tokens = tile_tokens(small, big, recipe)
-        return tokens.mean(0, keepdim=True) if recipe.average_views else tokens
+        return tile_tokens(small, big, recipe)
     ((images, class_vectors, patches),) = seen
     count, width = CROPS[recipe.crops], patches.shape[-1]
     if recipe.keep == "class":
@@ -65,7 +64,7 @@ def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kep
     if recipe.average_views:
         tokens = tokens.mean(0, keepdim=True)
     if recipe.heterogeneity:
-        # Unlike vectors, numbers are the same in every look: the first view, which is as is, speaks for all.
+        # Of the first view, which is as is: a flip would do no more than swap the names of slanting edges.
         beside = texture.heterogeneity(images[:count], images.shape[-1] // recipe.grid)
         joined = _join(list(beside.reshape(count, recipe.grid, recipe.grid, -1)))
         tokens = torch.cat([tokens, joined.expand(len(tokens), -1, -1)], dim=-1)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from herbage.errors import TrainingFailed
+import herbage
+from herbage import steps
+from herbage.errors import RecipeInvalid, TrainingFailed
 from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.training import loss, train_network
@@ -74,6 +76,41 @@ def test_grams_add_up_and_come_back_from_tensors():
     assert torch.equal(CrossPvtHeads.opened(tensors, 3, 12, settings).grams(tokens[0]), estimated)
 
 
+def test_a_killed_training_goes_on_with_the_next_fold(tmp_path, monkeypatch):
+    tokens, grams = photos()
+    settings, folds = SMALL.model_copy(update={"epochs": 1}), np.arange(PHOTOS) % 3
+    how = (list(tokens), grams.double().numpy(), folds, settings, 0)
+    expected = CrossPvtHeads.fit(*how).tensors()
+    trained = []
+
+    def counted(*given):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(given)
+        return train_network(*given)
+
+    monkeypatch.setattr("herbage.heads.crosspvt.heads.train_network", counted)
+    with pytest.raises(KeyboardInterrupt):
+        CrossPvtHeads.fit(*how, tmp_path / "unfinished")
+    trained.clear()
+    resumed = CrossPvtHeads.fit(*how, tmp_path / "unfinished").tensors()
+    assert len(trained) == 1
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+    trained.clear()
+    other = (list(tokens), grams.double().numpy() + 1, folds, settings, 0)
+    with pytest.raises(KeyboardInterrupt):
+        CrossPvtHeads.fit(*other, tmp_path / "unfinished")
+    assert len(trained) == 2, "what was trained on other grams is not used"
+
+    for file in (tmp_path / "unfinished").iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    trained.clear()
+    with pytest.raises(KeyboardInterrupt):
+        CrossPvtHeads.fit(*how, tmp_path / "unfinished")
+    assert len(trained) == 2, "a file cut short is trained anew"
+
+
 def test_the_loss_is_the_sum_of_its_parts():
     tokens, grams = photos()
     alone = {"auxiliary_weight": 0.0, "ranking_weight": 0.0, "difference_weight": 0.0}
@@ -97,3 +134,40 @@ def test_a_loss_that_is_not_finite_says_what_to_do():
     tokens, grams = photos()
     with pytest.raises(TrainingFailed, match="lower learning_rate"):
         train_network(tokens, grams, SMALL.model_copy(update={"learning_rate": 1e30}), seed=0)
+
+
+RECIPE = """
+backbone = "texture"
+crops = "tiles"
+grid = 2
+views = 3
+keep = "class"
+heads = "crosspvt"
+balance = true
+[crosspvt]
+inner_width = 12
+widths = [8, 8, 8]
+epochs = 2
+"""
+
+
+def test_it_goes_through_the_same_steps_as_every_recipe(weighed_photos, tmp_path):
+    recipe = tmp_path / "tiles.toml"
+    recipe.write_text(RECIPE)
+    how = {"photos": weighed_photos, "store": tmp_path / "tokens", "recipe": recipe}
+    made = steps.train(weighed_photos / "wide.csv", model=tmp_path / "m", **how)
+    assert made.about.score.photos == 24
+    assert not (tmp_path / ".m.unfinished").exists()
+    model = herbage.HerbageModel.from_pretrained(tmp_path / "m")
+    estimate = model.estimate(weighed_photos / "train/ID3.png")
+    assert estimate.map is None
+    np.testing.assert_allclose(estimate.grams, SUMS @ estimate.grams[:3], atol=1e-9)
+    np.testing.assert_allclose(estimate.grams, made.estimate(weighed_photos / "train/ID3.png").grams)
+
+
+def test_a_width_that_heads_cannot_share_is_said_before_anything_is_extracted(weighed_photos, tmp_path):
+    recipe = tmp_path / "tiles.toml"
+    recipe.write_text(RECIPE.replace("inner_width = 12", ""))
+    with pytest.raises(RecipeInvalid, match=r"37 numbers, which 6 attention heads cannot share; set inner_width"):
+        steps.train(weighed_photos / "wide.csv", photos=weighed_photos, store=tmp_path / "tokens", recipe=recipe)
+    assert not (tmp_path / "tokens").exists()

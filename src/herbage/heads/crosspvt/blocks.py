@@ -7,6 +7,9 @@ from torch.nn import functional as F
 
 DROPOUT = 0.1
 
+ATTENTION_HEADS = 6
+"""Of the first two stages, whose width follows the backbone's."""
+
 
 class FeedForward(nn.Sequential):
     """Linear width to ratio x width, GELU, dropout, Linear back."""
@@ -50,8 +53,9 @@ class AttentionBlock(nn.Module):
 class SpatialReductionBlock(nn.Module):
     """A PVT block: as an attention block, but keys and values are the tokens' grid reduced by a strided convolution.
 
-    In this network the grid is 2 x 3 and the reduction 2, so there is one key, the softmax over it is always 1, and the
-    attention adds the same vector to every token. Published so, and kept. PVT: Wang et al. 2021, arXiv:2102.12122.
+    In this network the grid is 2 x 3 and the reduction 2, so there is one key (the third column is not even in it), the
+    softmax over it is always 1, and the attention adds the same vector to every token. Published so, and kept.
+    PVT: Wang et al. 2021, arXiv:2102.12122.
     """
 
     def __init__(self, width: int, heads: int, reduction: int, ratio: int) -> None:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from herbage.heads.crosspvt.blocks import Attention, AttentionBlock
+from herbage.heads.crosspvt.blocks import ATTENTION_HEADS, Attention, AttentionBlock
 
 LAYERS = 2
 
@@ -17,8 +17,11 @@ class FusionLayer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.small_block, self.big_block = (AttentionBlock(width, heads=6, ratio=2) for _ in range(2))
-        self.small_asks, self.big_asks = Attention(width, heads=6), Attention(width, heads=6)
+        self.small_block, self.big_block = (AttentionBlock(width, heads=ATTENTION_HEADS, ratio=2) for _ in range(2))
+        self.small_asks, self.big_asks = (
+            Attention(width, heads=ATTENTION_HEADS),
+            Attention(width, heads=ATTENTION_HEADS),
+        )
 
     def forward(
         self,

@@ -1,16 +1,24 @@
 """CrossPVT as heads: a network a fold, each having seen no photo of its fold."""
 
+import logging
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
+from herbage.files import write_whole
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.training import train_network
 from herbage.recipe import CrossPvtSettings
 from herbage.targets import SUMS
+
+log = logging.getLogger("herbage")
 
 
 class CrossPvtHeads:
@@ -64,12 +72,46 @@ class CrossPvtHeads:
         folds: Int[np.ndarray, " photo"],
         settings: CrossPvtSettings,
         seed: int,
+        unfinished: Path | None = None,
     ) -> "CrossPvtHeads":
-        """Train a network a fold, on the photos of the others alone; raises TrainingFailed."""
-        networks = []
-        for fold in range(int(folds.max()) + 1):
+        """Train a network a fold, on the photos of the others alone; raises TrainingFailed.
+
+        Each finished network is kept below `unfinished`, under a name that says what it was trained on, so that a
+        training that was killed goes on with the next fold.
+        """
+        networks, count = [], int(folds.max()) + 1
+        for fold in range(count):
             train = np.flatnonzero(folds != fold)
             seen = torch.stack([tokens[row] for row in train.tolist()])
             goal = torch.from_numpy(grams[train]).float()
-            networks.append(train_network(seen, goal, settings, seed + fold))
+            own_seed = int.from_bytes(sha256(f"{seed} {fold}".encode()).digest()[:4])
+            kept = None if unfinished is None else unfinished / f"{_name(seen, goal, settings, own_seed)}.safetensors"
+            network = _finished(kept, tokens[0].shape[-1], settings)
+            if network is None:
+                log.info("Training the network of fold %d of %d", fold + 1, count)
+                network = train_network(seen, goal, settings, own_seed)
+                if kept is not None:
+                    write_whole(kept, save(network.state_dict()))
+            else:
+                log.info("The network of fold %d of %d was trained before", fold + 1, count)
+            networks.append(network)
         return cls(networks)
+
+
+def _name(seen: Tensor, goal: Tensor, settings: CrossPvtSettings, seed: int) -> str:
+    digest = sha256(f"{torch.__version__} {settings.model_dump_json()} {seed} {tuple(seen.shape)}".encode())
+    for tensor in (seen, goal):
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()[:32]
+
+
+def _finished(kept: Path | None, width: int, settings: CrossPvtSettings) -> CrossPvt | None:
+    """A network trained before, unless there is none or its file is not whole."""
+    if kept is None or not kept.is_file():
+        return None
+    network = CrossPvt(width, settings)
+    try:
+        network.load_state_dict(load(kept.read_bytes()))
+    except (SafetensorError, RuntimeError):
+        return None
+    return network.eval().requires_grad_(False)

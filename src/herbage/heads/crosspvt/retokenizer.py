@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from herbage.heads.crosspvt.blocks import AttentionBlock
+from herbage.heads.crosspvt.blocks import ATTENTION_HEADS, AttentionBlock
 
 SIDE, SIDE_AFTER = 4, 2
 
@@ -14,7 +14,7 @@ class Retokenizer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(AttentionBlock(width, heads=6, ratio=2) for _ in range(2)))
+        self.blocks = nn.Sequential(*(AttentionBlock(width, heads=ATTENTION_HEADS, ratio=2) for _ in range(2)))
 
     def forward(self, tiles: Float[Tensor, "photo 16 width"]) -> Float[Tensor, "photo 4 width"]:
         """Tokens of the quarters, row by row."""

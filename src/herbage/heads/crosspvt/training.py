@@ -29,7 +29,8 @@ def train_network(
 
     AdamW with a cosine schedule to 0, gradients clipped. Where the settings say so, SAM takes each gradient at the edge
     of a neighbourhood (`herbage.heads.sam` is the same for banks), and the mean of the weights over the last steps
-    (EMA) is what comes out.
+    (EMA) is what comes out. Unlike the original the backbone is not trained, so its second phase at a lower rate is
+    not there, and the cached views are the only augmentation.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -44,6 +45,7 @@ def train_network(
         batches = math.ceil(photos / settings.batch_photos)
         steps = settings.epochs * batches
         network.train()
+        taken = 0
         for epoch in range(settings.epochs):
             view = torch.randint(views, (photos,))
             for number, rows in enumerate(torch.randperm(photos).tensor_split(batches)):
@@ -57,8 +59,10 @@ def train_network(
                         f"The loss of CrossPVT is not finite after {done:.0%} of training; lower learning_rate "
                         f"(now {settings.learning_rate}) in the recipe."
                     )
+                taken += 1
                 if average is not None:
-                    _follow(average, network, settings.ema)
+                    # Short at first, so that the start, which is random, is soon forgotten.
+                    _follow(average, network, min(settings.ema, taken / (10 + taken)))
     return (average or network).eval().requires_grad_(False)
 
 
@@ -95,12 +99,14 @@ def _step(
     network: CrossPvt, optimiser: torch.optim.Optimizer, loss_now: Callable[[], Tensor], settings: CrossPvtSettings
 ) -> float:
     parameters = list(network.parameters())
+    drawn = torch.get_rng_state()
     value = loss_now()
     gradients = torch.autograd.grad(value, parameters)
     if settings.rho:
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         climbs = [gradient * (settings.rho / (norm + 1e-12)) for gradient in gradients]
         _move(parameters, climbs, 1)
+        torch.set_rng_state(drawn)  # the same dropout and the same pairs: the same loss at another place
         gradients = torch.autograd.grad(loss_now(), parameters)
         _move(parameters, climbs, -1)
     for parameter, gradient in zip(parameters, gradients, strict=True):
