@@ -26,6 +26,8 @@ log = logging.getLogger("herbage")
 
 DECODERS = 2
 LOOK_AHEAD = 4
+IMAGES_AT_ONCE = 8
+"""What a backbone sees in one call at least, so that the many tiles of a photo need no more memory than its halves."""
 
 
 @dataclass
@@ -173,7 +175,8 @@ def _run(
     for size in range(len(shown[0][1])):
         images = [images[size] for _, images in shown]
         padding = [torch.zeros_like(images[0])] * (per_batch - len(shown))
-        class_vectors, patches = backbone(torch.cat([*images, *padding]))
+        parts = torch.split(torch.cat([*images, *padding]), max(IMAGES_AT_ONCE, backbone.batch_images))
+        class_vectors, patches = (torch.cat(of) for of in zip(*map(backbone, parts), strict=True))
         for number, own in enumerate(images):
             span = slice(number * len(own), (number + 1) * len(own))
             seen[number].append(Seen(own, class_vectors[span], patches[span]))
