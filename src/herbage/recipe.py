@@ -76,8 +76,8 @@ class Recipe(_Settings):
     side, so an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip,
     vertical flip, both, turned 90, turned 270). `average_views` keeps the mean of a patch's vectors over the views,
     instead of each. `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none. `keep`: patch
-    vectors, or the class vector. `heterogeneity` sets beside each patch vector how far the patch's texture is from its
-    crop's mean (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
+    vectors, or the class vector. `heterogeneity` sets beside each patch vector how uneven the photo's colour and
+    texture are (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
     `fold_seed` shuffles groups into folds; training's own seed is not part of a recipe.
     """
 

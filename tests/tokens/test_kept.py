@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -59,20 +57,20 @@ def test_averaged_views_are_the_mean_of_the_upright_ones():
 
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("patch_px", [14, 16])
-def test_heterogeneity_stands_beside_each_vector_at_its_own_place(average, patch_px):
+def test_heterogeneity_stands_beside_every_vector(average, patch_px):
     recipe = PLAIN.model_copy(update={"average_views": average, "heterogeneity": True})
-    rng = np.random.default_rng(4)
-    pixels = rng.integers(0, 255, (4 * patch_px, 8 * patch_px, 3), np.uint8)
+    pixels = np.random.default_rng(4).integers(0, 255, (4 * patch_px, 8 * patch_px, 3), np.uint8)
     images = look(pixels, recipe, patch_px)
-    vectors = torch.zeros(12, 16, 2)
+    vectors = torch.rand(12, 16, 2, generator=torch.Generator().manual_seed(0))
     tokens = kept_tokens([Seen(images, vectors[:, 0], vectors)], recipe)
-    assert tokens.shape == tokens_shape(recipe, 2)
-    assert math.prod(tokens.shape) == (1 if average else 6) * 32 * (2 + numbers_beside(recipe))
+    assert tokens.shape == tokens_shape(recipe, 2) == (1 if average else 6, 32, 2 + numbers_beside(recipe))
+    plain = recipe.model_copy(update={"heterogeneity": False})
+    assert torch.equal(tokens[..., :2], kept_tokens([Seen(images, vectors[:, 0], vectors)], plain))
     if patch_px == 14:
-        numbers = TextureBackbone()(images[:2])[1].reshape(2, 4, 4, len(NAMES))
-        apart = (numbers - numbers.mean((1, 2), keepdim=True)).abs()
-        for view in tokens:
-            torch.testing.assert_close(view[:, 2:].reshape(4, 8, -1), torch.cat([apart[0], apart[1]], dim=1))
+        numbers = TextureBackbone()(images[:2])[1]
+        apart = [[(numbers[c, p] - numbers[c].mean(0)).abs() for p in range(16)] for c in range(2)]
+        expected = torch.stack([one for crop in apart for one in crop]).mean(0)
+        torch.testing.assert_close(tokens[..., 2:], expected.expand(*tokens.shape[:2], -1))
 
 
 def test_an_even_photo_has_no_heterogeneity_and_contrast_has():
@@ -80,7 +78,7 @@ def test_an_even_photo_has_no_heterogeneity_and_contrast_has():
 
     def beside(pixels):
         vectors = torch.zeros(12, 64, 2)
-        numbers = kept_tokens([Seen(look(pixels, recipe, 14), vectors[:, 0], vectors)], recipe)[0, :, 2:].mean(0)
+        numbers = kept_tokens([Seen(look(pixels, recipe, 14), vectors[:, 0], vectors)], recipe)[0, 0, 2:]
         return dict(zip(NAMES, numbers, strict=True))
 
     flat = np.full((112, 224, 3), 120, np.uint8)

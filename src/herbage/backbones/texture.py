@@ -15,6 +15,7 @@ from herbage.backbones.engine import Precision, resolve_engine
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 
 VERSION = "texture 1"
+HETEROGENEITY = f"mean absolute deviations of {VERSION}"
 PATCH_PX = 14
 ORIENTATIONS = 4
 
@@ -63,14 +64,13 @@ class TextureBackbone:
 
 
 @torch.inference_mode()
-def heterogeneity(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch number"]:
-    """How far each patch's texture numbers are from their mean over the image, in the order of NAMES.
+def heterogeneity(crops: Float[Tensor, "crop 3 side side"], patch_px: int) -> Float[Tensor, " number"]:
+    """How uneven a photo is: the mean over its patches of how far each is from its crop's mean, in the order of NAMES.
 
-    Their means over the patches are mean absolute deviations: how uneven the sward is. A backbone's vectors, made to
-    be the same under any light, tell little of it.
+    A backbone's vectors, made to be the same under any light, tell little of it.
     """
-    numbers = texture_numbers(images, patch_px)
-    return (numbers - numbers.mean(1, keepdim=True)).abs()
+    numbers = texture_numbers(crops, patch_px)
+    return (numbers - numbers.mean(1, keepdim=True)).abs().mean((0, 1))
 
 
 def texture_numbers(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch number"]:

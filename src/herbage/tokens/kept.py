@@ -64,10 +64,9 @@ def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kep
     if recipe.average_views:
         tokens = tokens.mean(0, keepdim=True)
     if recipe.heterogeneity:
-        # Of the first view, which is as is: a flip would do no more than swap the names of slanting edges.
+        # It is the photo's, not a patch's: the same beside every vector, so a map spreads what it says evenly.
         beside = texture.heterogeneity(images[:count], images.shape[-1] // recipe.grid)
-        joined = _join(list(beside.reshape(count, recipe.grid, recipe.grid, -1)))
-        tokens = torch.cat([tokens, joined.expand(len(tokens), -1, -1)], dim=-1)
+        tokens = torch.cat([tokens, beside.expand(*tokens.shape[:2], -1)], dim=-1)
     return tokens
 
 

@@ -61,7 +61,7 @@ class TokensIdentity:
             keep=recipe.keep,
             dtype=backbone.engine.tokens,
             average_views=recipe.average_views,
-            heterogeneity=texture.VERSION if recipe.heterogeneity else "none",
+            heterogeneity=texture.HETEROGENEITY if recipe.heterogeneity else "none",
         )
 
     @property
