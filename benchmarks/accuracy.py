@@ -9,17 +9,14 @@ estimates are kept below WORK, so the script goes on where it was stopped. It pr
 WORK/accuracy.json, from which benchmarks/accuracy_page.py makes docs/accuracy.md.
 """
 
-import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import ideas
 import numpy as np
-from real_photos import ASSIGNMENTS, Bench, Estimate, Rung
+from real_photos import ASSIGNMENTS, Bench, Estimate, Rung, command_line, real_folder
 from sklearn.linear_model import Ridge
 
 from herbage.backbones.texture import NAMES
@@ -220,13 +217,10 @@ def _from_log(fitted: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Run what is not there yet, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = command_line(__doc__)
     parser.add_argument("--only", nargs="*", help="names of rungs; all without it")
     asked = parser.parse_args()
-    if "HERBAGE_REAL" not in os.environ:
-        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
-    bench = Bench(Path(os.environ["HERBAGE_REAL"]), asked.work)
+    bench = Bench(real_folder(parser), asked.work)
     rungs = Ladder(bench).rungs
     if unknown := set(asked.only or ()) - set(rungs):
         parser.error(f"no such rung: {', '.join(sorted(unknown))}; there are {', '.join(rungs)}")

@@ -3,7 +3,6 @@
 python benchmarks/accuracy_page.py --work WORK
 """
 
-import argparse
 import json
 from collections.abc import Callable
 from itertools import groupby
@@ -16,6 +15,7 @@ import numpy as np
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from real_photos import command_line
 
 from herbage.backbones.texture import NAMES
 
@@ -66,9 +66,7 @@ def spread_of(rungs: dict[str, Any], which: Callable[[Any], bool]) -> tuple[floa
 
 def main() -> None:
     """Write the page and the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    work = parser.parse_args().work
+    work = command_line(__doc__).parse_args().work
     ladder, curves, cost = (json.loads((work / f"{name}.json").read_text()) for name in ("accuracy", "curve", "cost"))
     rungs = {rung["name"]: rung for rung in ladder["rungs"]}
     parts = [(part, list(of)) for part, of in groupby(ladder["rungs"], key=lambda rung: rung["part"])]

@@ -6,7 +6,6 @@ Both models estimate the same photos in turn, so the ratio holds on a machine th
 filled store. Writes WORK/cost.json.
 """
 
-import argparse
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import FIELD_RECIPE, PLAIN
+from real_photos import command_line, real_folder
 
 from herbage import steps
 from herbage.model.model import HerbageModel
@@ -36,12 +36,9 @@ def trained(real: Path, work: Path, recipe: Recipe) -> tuple[HerbageModel, float
 
 def main() -> None:
     """Measure, print and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = command_line(__doc__)
     asked = parser.parse_args()
-    if "HERBAGE_REAL" not in os.environ:
-        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
-    real = Path(os.environ["HERBAGE_REAL"])
+    real = real_folder(parser)
     models, train_s = {}, {}
     one_view = FIELD_RECIPE.model_copy(update={"views": 1})
     for name, recipe in (("ridge", PLAIN), ("field", FIELD_RECIPE), ("field, 1 view", one_view)):

@@ -6,14 +6,11 @@ Each fold of each assignment is judged by heads trained on so many photos drawn 
 WORK/curve.json, from which benchmarks/accuracy_page.py draws the picture.
 """
 
-import argparse
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 from accuracy import FIELD, PLAIN, REFERENCE
-from real_photos import ASSIGNMENTS, Bench
+from real_photos import ASSIGNMENTS, Bench, command_line, real_folder
 
 from herbage.heads.heads import fit_heads
 from herbage.judging.out_of_fold import deliver
@@ -50,12 +47,9 @@ def learning_curve(bench: Bench, recipe: Recipe) -> dict[int, list[float]]:
 
 def main() -> None:
     """Print both curves and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = command_line(__doc__)
     asked = parser.parse_args()
-    if "HERBAGE_REAL" not in os.environ:
-        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
-    bench = Bench(Path(os.environ["HERBAGE_REAL"]), asked.work)
+    bench = Bench(real_folder(parser), asked.work)
     curves = {name: learning_curve(bench, of) for name, of in ((FIELD, load_recipe("field")), (REFERENCE, PLAIN))}
     for name, scores in curves.items():
         for count, values in scores.items():

@@ -1,7 +1,9 @@
 """The real photos with their tokens and folds, and the out-of-fold estimates made so far, kept on disk."""
 
+import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -185,6 +187,20 @@ class Bench:
         every = np.arange(len(group))
         differences = [mean_score(b, rows) - mean_score(a, rows) for rows in drawn]
         return [mean_score(b, every) - mean_score(a, every), *np.quantile(differences, [0.025, 0.975]).tolist()]
+
+
+def command_line(doc: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark on real photos has."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    return parser
+
+
+def real_folder(parser: argparse.ArgumentParser) -> Path:
+    """HERBAGE_REAL, or the parser's error."""
+    if "HERBAGE_REAL" not in os.environ:
+        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
+    return Path(os.environ["HERBAGE_REAL"])
 
 
 class EvenExposure:

@@ -18,10 +18,7 @@ class FusionLayer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.small_block, self.big_block = (AttentionBlock(width, heads=ATTENTION_HEADS, ratio=2) for _ in range(2))
-        self.small_asks, self.big_asks = (
-            Attention(width, heads=ATTENTION_HEADS),
-            Attention(width, heads=ATTENTION_HEADS),
-        )
+        self.small_asks, self.big_asks = (Attention(width, heads=ATTENTION_HEADS) for _ in range(2))
 
     def forward(
         self,

@@ -56,12 +56,9 @@ class CrossPvtHeads:
         """The heads out of a model file's tensors, whose names and shapes are those of `shapes`."""
         networks = []
         for fold in range(folds):
-            with torch.device("meta"):
-                network = CrossPvt(width, settings)
             prefix = f"fold{fold}."
             own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            network.load_state_dict(own, assign=True)
-            networks.append(network.eval().requires_grad_(False))
+            networks.append(_rebuilt(own, width, settings))
         return cls(networks)
 
     @classmethod
@@ -109,9 +106,15 @@ def _finished(kept: Path | None, width: int, settings: CrossPvtSettings) -> Cros
     """A network trained before, unless there is none or its file is not whole."""
     if kept is None or not kept.is_file():
         return None
-    network = CrossPvt(width, settings)
     try:
-        network.load_state_dict(load(kept.read_bytes()))
+        return _rebuilt(load(kept.read_bytes()), width, settings)
     except (SafetensorError, RuntimeError):
         return None
+
+
+def _rebuilt(tensors: dict[str, Tensor], width: int, settings: CrossPvtSettings) -> CrossPvt:
+    """The network with these weights, without drawing others first; raises RuntimeError where they do not fit."""
+    with torch.device("meta"):
+        network = CrossPvt(width, settings)
+    network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False)

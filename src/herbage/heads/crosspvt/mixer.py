@@ -20,9 +20,9 @@ KERNEL = 5
 class Widths(NamedTuple):
     """Numbers a token in the three stages."""
 
-    first: int = 384
-    second: int = 512
-    third: int = 640
+    first: int
+    second: int
+    third: int
 
 
 class MobileVitBlock(nn.Module):
