@@ -16,12 +16,11 @@ from typing import Any
 
 import ideas
 import numpy as np
-from real_photos import ASSIGNMENTS, Bench, Estimate, Rung, command_line, real_folder
+from real_photos import Bench, Estimate, Rung, changed, command_line, real_folder, what_counts
 from sklearn.linear_model import Ridge
 
 from herbage.backbones.texture import NAMES
 from herbage.judging.floors import TEXTURE_RECIPE
-from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe, load_recipe
 
 SEEDS = range(3)
@@ -32,14 +31,6 @@ PLAIN = FIELD_RECIPE.model_copy(
     update={"name": "plain ridge on halves", "views": 1, "average_views": False, "heterogeneity": False}
 )
 FOUR_VIEWS = PLAIN.model_copy(update={"views": 4})
-
-
-def changed(recipe: Recipe, **update: Any) -> Recipe:
-    """The recipe with other values; `rho` and `heterogeneity_weight` reach into the heads' settings."""
-    for part, name in (("patch", "rho"), ("ridge", "heterogeneity_weight")):
-        if name in update:
-            update[part] = getattr(recipe, part).model_copy(update={name: update.pop(name)})
-    return recipe.model_copy(update=update)
 
 
 class Ladder:
@@ -62,7 +53,7 @@ class Ladder:
 
     def recipe(self, name: str, part: str, of: Recipe, backbone: str = "vits14", seeds: Sequence[int] = (0,)) -> None:
         """A rung that the library itself trains."""
-        self.add(name, part, self.bench.by_recipe(of, backbone), seeds, of=of.model_dump_json())
+        self.add(name, part, self.bench.by_recipe(of, backbone), seeds, of=what_counts(of))
 
     def kernel(self, name: str, part: str, of: Callable[[], np.ndarray], **how: Any) -> None:
         """A rung by ridge on a kernel."""
@@ -229,31 +220,10 @@ def main() -> None:
             bench.all_of(rungs[name])
         return
     reference, seed = bench.all_of(rungs[REFERENCE]), bench.all_of(rungs[SEED_RECIPE])
-    lines = []
-    for rung in rungs.values():
-        estimates = bench.all_of(rung)
-        by_assignment = [float(np.mean([weighted_r2(bench.grams, one) for one in row])) for row in estimates]
-        line = {
-            "part": rung.part,
-            "name": rung.name,
-            "seeds": len(rung.seeds),
-            "score": float(np.mean(by_assignment)),
-            "spread": float(np.std(by_assignment)),
-            "less_ridge": bench.paired(reference, estimates),
-            "less_seed": bench.paired(seed, estimates),
-        }
-        lines.append(line)
-        print(
-            f"{line['score']:.3f} sd {line['spread']:.3f}  less ridge {line['less_ridge'][0]:+.3f} "
-            f"({line['less_ridge'][1]:+.3f} to {line['less_ridge'][2]:+.3f})  {rung.name}",
-            flush=True,
-        )
     record = {
-        "photos": len(bench.grams),
-        "groups": len(set(bench.photos.group.tolist())),
-        "assignments": len(ASSIGNMENTS),
+        **bench.facts(),
         "seeds": len(SEEDS),
-        "rungs": lines,
+        "rungs": [bench.line(rung, {"ridge": reference, "seed": seed}) for rung in rungs.values()],
         "sensors": sensors_read_off(bench),
         "sam": bench.paired(bench.all_of(rungs["seed without SAM (rho 0)"]), seed),
     }

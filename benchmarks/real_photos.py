@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, get_args
 
 import ideas
 import numpy as np
@@ -30,6 +31,7 @@ from herbage.tokens.store import TokenStore
 ASSIGNMENTS = range(5)
 DRAWS = 2000
 CROP_GRID = 37
+HEADS = get_args(Recipe.model_fields["heads"].annotation)
 
 Estimate = Callable[[int, int], np.ndarray]
 """From an assignment of photos to folds and a seed to out-of-fold grams."""
@@ -171,6 +173,25 @@ class Bench:
 
     # Judging
 
+    def facts(self) -> dict[str, int]:
+        """How many photos, groups and assignments."""
+        groups = len(set(self.photos.group.tolist()))
+        return {"photos": len(self.grams), "groups": groups, "assignments": len(ASSIGNMENTS)}
+
+    def line(self, rung: Rung, references: dict[str, np.ndarray]) -> dict[str, Any]:
+        """A rung's score, its spread over assignments, and its gain over each reference; printed too."""
+        estimates = self.all_of(rung)
+        by_assignment = [float(np.mean([weighted_r2(self.grams, one) for one in row])) for row in estimates]
+        gains = {f"less_{name}": self.paired(reference, estimates) for name, reference in references.items()}
+        mean, spread = float(np.mean(by_assignment)), float(np.std(by_assignment))
+        said = "".join(
+            f"  {name.replace('_', ' ')} {gain:+.3f} ({low:+.3f} to {high:+.3f})"
+            for name, (gain, low, high) in gains.items()
+        )
+        print(f"{mean:.3f} sd {spread:.3f}{said}  {rung.name}", flush=True)
+        about = {"part": rung.part, "name": rung.name, "seeds": len(rung.seeds)}
+        return {**about, "score": mean, "spread": spread, **gains}
+
     def paired(self, a: np.ndarray, b: np.ndarray) -> list[float]:
         """Mean over assignments and seeds of the score of b less that of a, and its 95 % interval over groups."""
         group = self.photos.group
@@ -187,6 +208,19 @@ class Bench:
         every = np.arange(len(group))
         differences = [mean_score(b, rows) - mean_score(a, rows) for rows in drawn]
         return [mean_score(b, every) - mean_score(a, every), *np.quantile(differences, [0.025, 0.975]).tolist()]
+
+
+def what_counts(recipe: Recipe) -> str:
+    """All of a recipe that changes its estimates: not its name, and no settings of other heads."""
+    return recipe.model_dump_json(exclude={"name", *HEADS} - {recipe.heads})
+
+
+def changed(recipe: Recipe, **update: Any) -> Recipe:
+    """The recipe with other values, of its own or of its heads' settings."""
+    kind = update.get("heads", recipe.heads)
+    settings = getattr(recipe, kind)
+    own = {name: update.pop(name) for name in list(update) if name in type(settings).model_fields}
+    return recipe.model_copy(update={**update, kind: settings.model_copy(update=own)})
 
 
 def command_line(doc: str | None) -> argparse.ArgumentParser:

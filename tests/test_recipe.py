@@ -15,6 +15,20 @@ def test_the_shipped_recipes_are_what_the_mission_says():
     assert field.views <= 6, "prediction may cost at most six times one look at both halves"
 
 
+def test_crosspvt_sees_native_tiles_and_can_bring_back_the_originals_defects_one_by_one(tmp_path):
+    shipped = load_recipe("crosspvt")
+    assert (shipped.backbone, shipped.crops, shipped.tiles) == ("facebook/dinov2-base", "tiles", "native")
+    assert (shipped.grid, shipped.views, shipped.keep, shipped.balance) == (36, 3, "class", True)
+    assert shipped.crosspvt.defects == frozenset()
+    file = tmp_path / "original.toml"
+    for value, defects in (("true", {"padding", "detached", "raw_vectors", "raw_grams"}), ('["padding"]', {"padding"})):
+        file.write_text(TILES.replace('"ridge"', '"crosspvt"') + f"[crosspvt]\nas_published={value}\n")
+        assert load_recipe(file).crosspvt.defects == defects
+    file.write_text(TILES + '[crosspvt]\nas_published=["leaky_folds"]\n')
+    with pytest.raises(RecipeInvalid, match="leaky_folds"):
+        load_recipe(file)
+
+
 TILES = GOOD.replace('"whole"', '"tiles"') + 'keep="class"\n'
 
 
@@ -60,5 +74,5 @@ def test_what_is_no_recipe_is_refused(tmp_path, text):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(RecipeInvalid, match=r"field, seed.*got 'sead'"):
+    with pytest.raises(RecipeInvalid, match=r"crosspvt, field, seed.*got 'sead'"):
         load_recipe("sead")

@@ -3,7 +3,7 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -43,8 +43,24 @@ Width = Annotated[int, Field(ge=8, multiple_of=8)]
 """What eight attention heads can share."""
 
 
+Defect = Literal["padding", "detached", "raw_vectors", "raw_grams"]
+"""Of the original CrossPVT; `CrossPvtSettings.as_published` says what each is."""
+
+
 class CrossPvtSettings(_Settings):
-    """The network on tiles and its training (`heads = "crosspvt"`)."""
+    """The network on tiles and its training (`heads = "crosspvt"`).
+
+    `as_published` brings back what the original does and this does not: all of it by `true`, or some by a list of
+
+    - `padding`: the zeros that fill the mixer's second grid travel on as a token, into its mean and its maximum;
+    - `detached`: the auxiliary loss stops at its own head instead of reaching the parts before it;
+    - `raw_vectors`: class vectors come as the backbone gives them, not standardised by the training photos;
+    - `raw_grams`: outputs and losses are in grams, not in units of the training photos' means.
+
+    Never brought back: image-level folds, picking the epoch by the judging fold, losses that are zero by construction.
+    The original also trains the backbone from its sixth epoch, and clips gradients before it unscales them from half
+    precision; here the backbone is frozen and gradients are in float32.
+    """
 
     inner_width: int | None = Field(None, ge=6, multiple_of=6)
     """Numbers a tile in the first two stages; None keeps the backbone's, another is reached by one linear layer."""
@@ -63,9 +79,14 @@ class CrossPvtSettings(_Settings):
     """Radius of SAM's neighbourhood; 0 is plain AdamW."""
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay of the mean of the weights that comes out of training; 0 for the last weights."""
-    as_published: bool = False
-    """Keep the original's defects: padding travels on as a token of the mixer, the auxiliary loss does not reach the
-    trunk, class vectors are not standardised, and losses are in grams."""
+    as_published: bool | Annotated[tuple[Defect, ...], Field(strict=False)] = False
+
+    @property
+    def defects(self) -> frozenset[Defect]:
+        """Those of the original that are brought back."""
+        if isinstance(self.as_published, bool):
+            return frozenset(get_args(Defect) if self.as_published else ())
+        return frozenset(self.as_published)
 
 
 class Recipe(_Settings):

@@ -328,6 +328,8 @@ def predict(
         )  # fmt: skip
     # By area, so that the colours mean the same whatever quadrat these photos show.
     scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, opened_model.quadrat_area_m2)
+    if maps and opened_model.recipe.keep != "patch":
+        log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
     report = PredictionsReport(opened_model.about, level)
     done = Prediction()
     placed: list[Estimate] = []
@@ -353,8 +355,6 @@ def predict(
                     drawn.add(map_name(estimate.photo))
                     write_whole(out / "maps" / map_name(estimate.photo), overlay)
             report.add(estimate, overlay)
-    if maps and opened_model.recipe.keep != "patch":
-        log.warning("Heads of kind %s have no patch map, so --maps wrote none.", opened_model.recipe.heads)
     for stale in (out / "maps").glob("*.png"):
         if stale.name not in drawn:
             stale.unlink()

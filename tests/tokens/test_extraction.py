@@ -18,6 +18,7 @@ from herbage.tokens.extraction import is_stored, stream_tokens, take_shard, toke
 from herbage.tokens.store import TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 4})
+TILES = load_recipe("crosspvt").model_copy(update={"grid": 2})
 
 
 class Counting:
@@ -35,10 +36,10 @@ class Counting:
         return self.inner(images)
 
 
-def extract(files, store_root, **options):
+def extract(files, store_root, recipe=RECIPE, **options):
     backbone = Counting(**options)
-    store = TokenStore(store_root, backbone, RECIPE)
-    return list(stream_tokens(files, backbone, RECIPE, store)), backbone, store
+    store = TokenStore(store_root, backbone, recipe)
+    return list(stream_tokens(files, backbone, recipe, store)), backbone, store
 
 
 def test_run_again_it_does_only_what_is_missing(weighed_photos, tmp_path):
@@ -59,6 +60,24 @@ def test_batches_have_one_shape_and_change_nothing(weighed_photos, tmp_path, bat
     together, backbone, _ = extract(files, tmp_path / "many", batch_images=batch_images)
     assert len(set(backbone.shapes)) == 1
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("tiles", ["native", "published"])
+def test_tiles_are_kept_resumed_shared_and_mended_like_everything_else(weighed_photos, tmp_path, tiles):
+    files, recipe = find_photos(weighed_photos / "train")[:6], TILES.model_copy(update={"tiles": tiles})
+    whole, _, store = extract(files, tmp_path / "whole", recipe)
+    assert {tuple(item.tokens.shape) for item in whole} == {(3, 40, 37)}
+    for shard in ("1/2", "2/2"):
+        extract(take_shard(files, shard), tmp_path / "shared", recipe, batch_images=250)
+    damaged = store.path(whole[2].sha256)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    for place, calls in (("shared", 0), ("whole", 1)):
+        again, backbone, _ = extract(files, tmp_path / place, recipe)
+        assert [item.from_store for item in again].count(False) == calls
+        assert bool(backbone.shapes) == bool(calls)
+        assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(whole, again, strict=True))
+    other = TokenStore(tmp_path / "whole", backbone, recipe.model_copy(update={"tiles": "native", "grid": 3}))
+    assert other.path(whole[0].sha256) != store.path(whole[0].sha256)
 
 
 def test_damaged_tokens_are_mended(weighed_photos, tmp_path, caplog):

@@ -102,7 +102,7 @@ def extract(
     store
         The folder that keeps the tokens.
     recipe
-        seed, field, or a TOML file.
+        seed, field, crosspvt, or a TOML file.
     shard
         i/n: only every n-th photo, so that n processes or machines share the work. Counting i from 0 or 1 both work.
     status
@@ -152,7 +152,7 @@ def train(
     model
         The model folder to write.
     recipe
-        seed, field, or a TOML file.
+        seed, field, crosspvt, or a TOML file.
     store
         The folder that keeps the tokens; by default tokens/ beside the model.
     folds

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-import herbage
-from herbage import steps
-from herbage.errors import RecipeInvalid, TrainingFailed
+from herbage.errors import TrainingFailed
 from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.training import loss, train_network
@@ -35,6 +33,17 @@ def test_it_learns_what_tiles_say(change):
     network = train_network(tokens, grams, SMALL.model_copy(update=change), seed=0)
     assert not network.training
     assert squared_error(network, tokens, grams) < 0.6 * float(grams.var(0).mean())
+
+
+@pytest.mark.parametrize(("defects", "centred", "scaled"), [
+    (False, True, True), (True, False, False), (("raw_vectors",), False, True), (("raw_grams",), True, False),
+])  # fmt: skip
+def test_scales_are_learnt_from_the_training_photos_unless_raw(defects, centred, scaled):
+    tokens, grams = photos()
+    network = train_network(tokens, grams, SMALL.model_copy(update={"epochs": 1, "as_published": defects}), seed=0)
+    centre = tokens.double().mean((0, 1, 2)).float() if centred else torch.zeros(12)
+    torch.testing.assert_close(network.centre, centre)
+    torch.testing.assert_close(network.scale_g, grams.mean(0) if scaled else torch.ones(5))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_leaves_the_global_one_alone():
@@ -134,40 +143,3 @@ def test_a_loss_that_is_not_finite_says_what_to_do():
     tokens, grams = photos()
     with pytest.raises(TrainingFailed, match="lower learning_rate"):
         train_network(tokens, grams, SMALL.model_copy(update={"learning_rate": 1e30}), seed=0)
-
-
-RECIPE = """
-backbone = "texture"
-crops = "tiles"
-grid = 2
-views = 3
-keep = "class"
-heads = "crosspvt"
-balance = true
-[crosspvt]
-inner_width = 12
-widths = [8, 8, 8]
-epochs = 2
-"""
-
-
-def test_it_goes_through_the_same_steps_as_every_recipe(weighed_photos, tmp_path):
-    recipe = tmp_path / "tiles.toml"
-    recipe.write_text(RECIPE)
-    how = {"photos": weighed_photos, "store": tmp_path / "tokens", "recipe": recipe}
-    made = steps.train(weighed_photos / "wide.csv", model=tmp_path / "m", **how)
-    assert made.about.score.photos == 24
-    assert not (tmp_path / ".m.unfinished").exists()
-    model = herbage.HerbageModel.from_pretrained(tmp_path / "m")
-    estimate = model.estimate(weighed_photos / "train/ID3.png")
-    assert estimate.map is None
-    np.testing.assert_allclose(estimate.grams, SUMS @ estimate.grams[:3], atol=1e-9)
-    np.testing.assert_allclose(estimate.grams, made.estimate(weighed_photos / "train/ID3.png").grams)
-
-
-def test_a_width_that_heads_cannot_share_is_said_before_anything_is_extracted(weighed_photos, tmp_path):
-    recipe = tmp_path / "tiles.toml"
-    recipe.write_text(RECIPE.replace("inner_width = 12", ""))
-    with pytest.raises(RecipeInvalid, match=r"37 numbers, which 6 attention heads cannot share; set inner_width"):
-        steps.train(weighed_photos / "wide.csv", photos=weighed_photos, store=tmp_path / "tokens", recipe=recipe)
-    assert not (tmp_path / "tokens").exists()

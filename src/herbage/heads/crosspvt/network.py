@@ -32,9 +32,8 @@ class Outputs(NamedTuple):
 class CrossPvt(nn.Module):
     """Both halves through the same parts, each gated by the other, then one head a component.
 
-    The scales of vectors and grams are buffers: 0 and 1 as published, else learnt from the training photos, so that the
-    network works in units near 1. `as_published` keeps the original's other defects in the network too: padding that
-    travels on as a token, and an auxiliary head whose loss never reaches the parts before it.
+    The scales of vectors and grams are buffers, learnt from the training photos so that the network works in units near
+    1. The settings' `as_published` brings the original's defects back one by one.
     """
 
     centre: Float[Tensor, " width"]
@@ -43,7 +42,7 @@ class CrossPvt(nn.Module):
 
     def __init__(self, width: int, settings: CrossPvtSettings) -> None:
         super().__init__()
-        self.as_published = settings.as_published
+        self.defects = settings.defects
         widths, inner = Widths(*settings.widths), settings.inner_width or width
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("inverse_spread", torch.ones(width))
@@ -51,7 +50,7 @@ class CrossPvt(nn.Module):
         self.enter = nn.Identity() if settings.inner_width is None else nn.Linear(width, inner)
         self.retokenizer = Retokenizer(inner)
         self.fusion = CrossScaleFusion(inner)
-        self.mixer = PyramidMixer(inner, widths, keep_padding=settings.as_published)
+        self.mixer = PyramidMixer(inner, widths, keep_padding="padding" in settings.defects)
         self.gate_left, self.gate_right = (nn.Linear(widths.third, widths.third) for _ in range(2))
         self.heads = nn.ModuleList(
             nn.Sequential(
@@ -71,12 +70,14 @@ class CrossPvt(nn.Module):
 
     def learn_scales(self, tokens: Float[Tensor, "photo view 40 width"], grams: Float[Tensor, "photo 5"]) -> None:
         """Standardise vectors by these photos, and give each target the unit of its mean."""
-        vectors = tokens.double().flatten(0, 2)
-        centre, spread = vectors.mean(0), vectors.std(0, correction=0)
-        self.centre.copy_(centre)
-        # A number that never varies says nothing; it is left at 0 instead of being blown up.
-        self.inverse_spread.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
-        self.scale_g.copy_(grams.mean(0).clamp(min=0.1))
+        if "raw_vectors" not in self.defects:
+            vectors = tokens.double().flatten(0, 2)
+            centre, spread = vectors.mean(0), vectors.std(0, correction=0)
+            self.centre.copy_(centre)
+            # A number that never varies says nothing; it is left at 0 instead of being blown up.
+            self.inverse_spread.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+        if "raw_grams" not in self.defects:
+            self.scale_g.copy_(grams.mean(0).clamp(min=0.1))
 
     def forward(self, tiles: Float[Tensor, "photo 40 width"]) -> Outputs:
         """Everything that training looks at; estimating takes the components alone."""
@@ -89,7 +90,7 @@ class CrossPvt(nn.Module):
         middle = torch.cat([left_tokens, right_tokens], dim=1).mean(1)
         return Outputs(
             torch.cat([head(merged) for head in self.heads], dim=1) * self.scale_g[list(COMPONENTS)],
-            self.auxiliary(middle.detach() if self.as_published else middle) * self.scale_g,
+            self.auxiliary(middle.detach() if "detached" in self.defects else middle) * self.scale_g,
             self.rank(merged)[:, 0],
         )
 

@@ -35,8 +35,7 @@ def train_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CrossPvt(tokens.shape[-1], settings)
-        if not settings.as_published:
-            network.learn_scales(tokens, grams)
+        network.learn_scales(tokens, grams)
         average = copy.deepcopy(network) if settings.ema else None
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -69,10 +68,10 @@ def train_network(
 def loss(network: CrossPvt, outputs: Outputs, grams: Float[Tensor, "photo 5"], settings: CrossPvtSettings) -> Tensor:
     """Score-weighted squared error, plus the auxiliary head's, plus what the rank head says of pairs of photos.
 
-    As published all are in grams; else in units of the mean total, so that a loss is near 1 whatever the quadrat.
+    All in units of the mean total, so that a loss is near 1 whatever the quadrat; with the defect `raw_grams` in grams.
     """
     sums, weights = (torch.from_numpy(a).float() for a in (SUMS, SCORE_WEIGHTS))
-    unit = 1.0 if settings.as_published else network.scale_g[TOTAL]
+    unit = network.scale_g[TOTAL]
     truth = grams / unit
     main = ((outputs.components @ sums.T / unit - truth) ** 2 * weights).sum(1).mean()
     auxiliary = ((outputs.auxiliary / unit - truth) ** 2).mean()
