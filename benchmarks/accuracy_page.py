@@ -9,18 +9,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib
 import numpy as np
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from page import DOCS, write_page
 from real_photos import command_line
 
 from herbage.backbones.texture import NAMES
 
-HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs"
 LINEAR = "Other linear heads on the field's vectors"
 NOISE = 0.02
 
@@ -74,14 +72,8 @@ def main() -> None:
         (count, *((np.mean(scores[count]), np.std(scores[count])) for scores in curves.values()))
         for count in next(iter(curves.values()))
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "score": lambda value: f"{value:.3f}",
-        "gain": lambda three: f"{three[0]:+.3f} ({three[1]:+.3f} to {three[2]:+.3f})",
-    }
-    page = environment.get_template("accuracy.md.j2").render(
+    write_page(
+        "accuracy",
         ladder=ladder,
         rungs=rungs,
         parts=parts,
@@ -95,10 +87,7 @@ def main() -> None:
         linear_range=spread_of(rungs, lambda rung: rung["part"] == LINEAR and "measured" not in rung["name"]),
         average_range=spread_of(rungs, lambda rung: rung["name"].startswith("mean of: field")),
     )
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / "accuracy.md").write_text(page + "\n")
     draw_curve(curves, DOCS / "learning_curve.svg")
-    print(f"{DOCS / 'accuracy.md'}, {DOCS / 'learning_curve.svg'}")
 
 
 if __name__ == "__main__":

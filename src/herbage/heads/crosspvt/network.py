@@ -82,12 +82,13 @@ class CrossPvt(nn.Module):
     def forward(self, tiles: Float[Tensor, "photo 40 width"]) -> Outputs:
         """Everything that training looks at; estimating takes the components alone."""
         tiles = self.enter((tiles - self.centre) * self.inverse_spread)
-        left, right = tiles.chunk(2, dim=1)
-        (left, left_tokens), (right, right_tokens) = self._half(left), self._half(right)
+        # The left halves of all photos, then the right ones: the same weights see both.
+        vectors, tokens = self._half(torch.cat(tiles.chunk(2, dim=1)))
+        left, right = vectors.chunk(2)
         gated_left = left * torch.sigmoid(self.gate_left(right))
         gated_right = right * torch.sigmoid(self.gate_right(left))
         merged = torch.cat([gated_left, gated_right], dim=1)
-        middle = torch.cat([left_tokens, right_tokens], dim=1).mean(1)
+        middle = torch.cat(tokens.chunk(2), dim=1).mean(1)
         return Outputs(
             torch.cat([head(merged) for head in self.heads], dim=1) * self.scale_g[list(COMPONENTS)],
             self.auxiliary(middle.detach() if "detached" in self.defects else middle) * self.scale_g,
@@ -95,8 +96,8 @@ class CrossPvt(nn.Module):
         )
 
     def _half(
-        self, tiles: Float[Tensor, "photo 20 width"]
-    ) -> tuple[Float[Tensor, "photo third"], Float[Tensor, "photo few second"]]:
+        self, tiles: Float[Tensor, "half 20 width"]
+    ) -> tuple[Float[Tensor, "half third"], Float[Tensor, "half few second"]]:
         small = self.retokenizer(tiles[:, :SMALL_TILES])
         vector, tokens = self.mixer(self.fusion(small, tiles[:, SMALL_TILES:]))
         return vector, tokens

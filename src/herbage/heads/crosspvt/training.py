@@ -38,7 +38,7 @@ def train_network(
         network.learn_scales(tokens, grams)
         average = copy.deepcopy(network) if settings.ema else None
         optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         photos, views = tokens.shape[:2]
         batches = math.ceil(photos / settings.batch_photos)
