@@ -9,22 +9,19 @@ estimates are kept below WORK, so the script goes on where it was stopped. It pr
 WORK/accuracy.json, from which benchmarks/accuracy_page.py makes docs/accuracy.md.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import ideas
 import numpy as np
-from real_photos import Bench, Estimate, Rung, changed, command_line, real_folder, what_counts
+from real_photos import SEEDS, Bench, Rungs, asked_for, changed
 from sklearn.linear_model import Ridge
 
 from herbage.backbones.texture import NAMES
 from herbage.judging.floors import TEXTURE_RECIPE
-from herbage.recipe import Recipe, load_recipe
+from herbage.recipe import load_recipe
 
-SEEDS = range(3)
-REFERENCE, SEED_RECIPE, FIELD = "ridge on halves, 1 view", "seed", "field"
+MEAN, REFERENCE, SEED_RECIPE, FIELD = "each target's mean", "ridge on halves, 1 view", "seed", "field"
 
 SEED, FIELD_RECIPE = load_recipe("seed"), load_recipe("field")
 PLAIN = FIELD_RECIPE.model_copy(
@@ -33,12 +30,12 @@ PLAIN = FIELD_RECIPE.model_copy(
 FOUR_VIEWS = PLAIN.model_copy(update={"views": 4})
 
 
-class Ladder:
-    """Every rung by name, part by part, in the order of the page."""
+class Ladder(Rungs):
+    """Every rung, part by part, in the order of the page."""
 
     def __init__(self, bench: Bench) -> None:
-        self.bench, self.photos = bench, bench.photos
-        self.rungs: dict[str, Rung] = {}
+        super().__init__(bench)
+        self.photos = bench.photos
         self.floors("Floors")
         self.seed_and_sam("The seed, and SAM")
         self.what_is_seen("What the backbone sees")
@@ -46,18 +43,6 @@ class Ladder:
         self.linear_heads("Other linear heads on the field's vectors")
         self.heads_on_patches("Other heads on four views' patches, no heterogeneity")
         self.averages("Averages of estimates")
-
-    def add(self, name: str, part: str, estimate: Estimate, seeds: Sequence[int] = (0,), of: str = "") -> None:
-        """A rung by any estimate; `of` is all that its name does not say of it."""
-        self.rungs[name] = Rung(name, part, estimate, seeds, of)
-
-    def recipe(self, name: str, part: str, of: Recipe, backbone: str = "vits14", seeds: Sequence[int] = (0,)) -> None:
-        """A rung that the library itself trains."""
-        self.add(name, part, self.bench.by_recipe(of, backbone), seeds, of=what_counts(of))
-
-    def kernel(self, name: str, part: str, of: Callable[[], np.ndarray], **how: Any) -> None:
-        """A rung by ridge on a kernel."""
-        self.add(name, part, self.bench.by_idea(lambda _: ideas.kernel_ridge(of(), self.photos, **how)))
 
     def floors(self, part: str) -> None:
         """What asks for no backbone."""
@@ -67,7 +52,7 @@ class Ladder:
             fold = self.bench.folds[assignment].fold
             return np.stack([grams[fold != number].mean(0) for number in fold])
 
-        self.add("each target's mean", part, means)
+        self.add(MEAN, part, means)
         self.recipe("texture and ridge", part, TEXTURE_RECIPE, "texture")
         self.kernel("ridge on measured height and NDVI", part, lambda: ideas.linear((self.photos.sensors, 1.0)))
 
@@ -208,27 +193,17 @@ def _from_log(fitted: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Run what is not there yet, print the table, write the JSON."""
-    parser = command_line(__doc__)
-    parser.add_argument("--only", nargs="*", help="names of rungs; all without it")
-    asked = parser.parse_args()
-    bench = Bench(real_folder(parser), asked.work)
-    rungs = Ladder(bench).rungs
-    if unknown := set(asked.only or ()) - set(rungs):
-        parser.error(f"no such rung: {', '.join(sorted(unknown))}; there are {', '.join(rungs)}")
-    if asked.only:
-        for name in asked.only:
-            bench.all_of(rungs[name])
-        return
-    reference, seed = bench.all_of(rungs[REFERENCE]), bench.all_of(rungs[SEED_RECIPE])
+    bench, rungs = asked_for(__doc__, Ladder)
+    seed = bench.all_of(rungs[SEED_RECIPE])
+    references = {"ridge": bench.all_of(rungs[REFERENCE]), "seed": seed}
     record = {
         **bench.facts(),
         "seeds": len(SEEDS),
-        "rungs": [bench.line(rung, {"ridge": reference, "seed": seed}) for rung in rungs.values()],
+        "rungs": [bench.line(rung, references) for rung in rungs.values()],
         "sensors": sensors_read_off(bench),
         "sam": bench.paired(bench.all_of(rungs["seed without SAM (rho 0)"]), seed),
     }
-    (asked.work / "accuracy.json").write_text(json.dumps(record, indent=1))
-    print(f"{asked.work / 'accuracy.json'}")
+    bench.write("accuracy.json", record)
 
 
 if __name__ == "__main__":

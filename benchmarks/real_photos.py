@@ -29,6 +29,7 @@ from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.store import TokenStore
 
 ASSIGNMENTS = range(5)
+SEEDS = range(3)
 DRAWS = 2000
 CROP_GRID = 37
 HEADS = get_args(Recipe.model_fields["heads"].annotation)
@@ -178,6 +179,11 @@ class Bench:
         groups = len(set(self.photos.group.tolist()))
         return {"photos": len(self.grams), "groups": groups, "assignments": len(ASSIGNMENTS)}
 
+    def write(self, name: str, record: dict[str, Any]) -> None:
+        """A record below WORK."""
+        (self.work / name).write_text(json.dumps(record, indent=1))
+        print(self.work / name)
+
     def line(self, rung: Rung, references: dict[str, np.ndarray]) -> dict[str, Any]:
         """A rung's score, its spread over assignments, and its gain over each reference; printed too."""
         estimates = self.all_of(rung)
@@ -215,6 +221,26 @@ def what_counts(recipe: Recipe) -> str:
     return recipe.model_dump_json(exclude={"name", *HEADS} - {recipe.heads})
 
 
+class Rungs:
+    """Rungs by name, in the order they were added."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.rungs: dict[str, Rung] = {}
+
+    def add(self, name: str, part: str, estimate: Estimate, seeds: Sequence[int] = (0,), of: str = "") -> None:
+        """A rung by any estimate; `of` is all that its name does not say of it."""
+        self.rungs[name] = Rung(name, part, estimate, seeds, of)
+
+    def recipe(self, name: str, part: str, of: Recipe, backbone: str = "vits14", seeds: Sequence[int] = (0,)) -> None:
+        """A rung that the library itself trains."""
+        self.add(name, part, self.bench.by_recipe(of, backbone), seeds, of=what_counts(of))
+
+    def kernel(self, name: str, part: str, of: Callable[[], np.ndarray], **how: Any) -> None:
+        """A rung by ridge on a kernel."""
+        self.add(name, part, self.bench.by_idea(lambda _: ideas.kernel_ridge(of(), self.bench.photos, **how)))
+
+
 def changed(recipe: Recipe, **update: Any) -> Recipe:
     """The recipe with other values, of its own or of its heads' settings."""
     kind = update.get("heads", recipe.heads)
@@ -235,6 +261,22 @@ def real_folder(parser: argparse.ArgumentParser) -> Path:
     if "HERBAGE_REAL" not in os.environ:
         parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
     return Path(os.environ["HERBAGE_REAL"])
+
+
+def asked_for(doc: str | None, ladder: Callable[[Bench], Rungs]) -> tuple[Bench, dict[str, Rung]]:
+    """The bench and the rungs that the command line asks for; with --only, it makes those alone and leaves."""
+    parser = command_line(doc)
+    parser.add_argument("--only", nargs="*", help="names of rungs to estimate, and no more; all without it")
+    asked = parser.parse_args()
+    bench = Bench(real_folder(parser), asked.work)
+    rungs = ladder(bench).rungs
+    if unknown := set(asked.only or ()) - set(rungs):
+        parser.error(f"no such rung: {', '.join(sorted(unknown))}; there are {', '.join(rungs)}")
+    if asked.only:
+        for name in asked.only:
+            bench.all_of(rungs[name])
+        parser.exit()
+    return bench, rungs
 
 
 class EvenExposure:

@@ -67,6 +67,8 @@ class CrossPvtSettings(_Settings):
     widths: tuple[Width, Width, Width] = Field((384, 512, 640), strict=False)
     """Numbers a token in the three stages of the mixer; multiples of 8."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    networks: int = Field(1, ge=1, le=100)
+    """Networks a fold, alike but for their random start; their mean is the fold's estimate."""
     epochs: int = Field(60, ge=1)
     batch_photos: int = Field(12, ge=2)
     learning_rate: float = Field(1e-4, gt=0)

@@ -68,18 +68,21 @@ def test_a_folds_network_never_sees_its_photos():
     tokens[0], changed[0] = 9.0, 500.0
     after = CrossPvtHeads.fit(list(tokens), changed.double().numpy(), folds, settings, 0).tensors()
     same = {name for name in before if torch.equal(before[name], after[name])}
-    assert {name for name in before if name.startswith("fold0.")} <= same
+    assert {name for name in before if name.startswith("fold0.network0.")} <= same
     assert not {name for name in before if name.startswith("fold1.")} <= same
 
 
 def test_grams_add_up_and_come_back_from_tensors():
     tokens, grams = photos()
-    settings = SMALL.model_copy(update={"epochs": 1})
+    settings = SMALL.model_copy(update={"epochs": 1, "networks": 2})
     heads = CrossPvtHeads.fit(list(tokens), grams.double().numpy(), np.arange(PHOTOS) % 3, settings, 0)
     estimated = heads.grams(tokens[0])
     assert estimated.shape == (5, 3, 3)
     torch.testing.assert_close(estimated, torch.einsum("tc,cfv->tfv", torch.tensor(SUMS).float(), estimated[:3]))
     assert heads.density(tokens[0]) is None
+    alone = torch.stack([net(tokens[0].float()).components for net in heads.networks[1]])
+    assert not torch.equal(alone[0], alone[1])
+    torch.testing.assert_close(estimated[:3, 1].T, alone.mean(0))
     tensors = heads.tensors()
     assert {name: tuple(t.shape) for name, t in tensors.items()} == CrossPvtHeads.shapes(3, 12, settings)
     assert torch.equal(CrossPvtHeads.opened(tensors, 3, 12, settings).grams(tokens[0]), estimated)

@@ -1,4 +1,4 @@
-"""CrossPVT as heads: a network a fold, each having seen no photo of its fold."""
+"""CrossPVT as heads: a network a fold, or the mean of several, each having seen no photo of its fold."""
 
 import logging
 from collections.abc import Sequence
@@ -22,15 +22,18 @@ log = logging.getLogger("herbage")
 
 
 class CrossPvtHeads:
-    """Five networks on class vectors of tiles. The weights add up by construction, and there is no map."""
+    """Networks on class vectors of tiles, by fold. The weights add up by construction, and there is no map."""
 
-    def __init__(self, networks: Sequence[CrossPvt]) -> None:
-        self.networks = list(networks)
+    def __init__(self, networks: Sequence[Sequence[CrossPvt]]) -> None:
+        self.networks = networks
 
     @torch.inference_mode()
     def grams(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, "target fold view"]:
-        """Grams of one photo, each view by itself."""
-        components = torch.stack([network(tokens.float()).components for network in self.networks])
+        """Grams of one photo, each view by itself, the mean of a fold's networks."""
+        views = tokens.float()
+        components = torch.stack(
+            [torch.stack([network(views).components for network in fold]).mean(0) for fold in self.networks]
+        )
         return (components @ torch.from_numpy(SUMS).float().T).permute(2, 0, 1)
 
     def density(self, tokens: Float[Tensor, "view 40 width"]) -> None:
@@ -39,8 +42,9 @@ class CrossPvtHeads:
     def tensors(self) -> dict[str, Tensor]:
         """What a model file keeps, by fold; `opened` is the way back."""
         return {
-            f"fold{fold}.{name}": tensor
-            for fold, network in enumerate(self.networks)
+            f"{_prefix(fold, number)}{name}": tensor
+            for fold, networks in enumerate(self.networks)
+            for number, network in enumerate(networks)
             for name, tensor in network.state_dict().items()
         }
 
@@ -49,17 +53,18 @@ class CrossPvtHeads:
         """The tensors that a model file must hold."""
         with torch.device("meta"):
             one = CrossPvt(width, settings).state_dict()
-        return {f"fold{fold}.{name}": tuple(t.shape) for fold in range(folds) for name, t in one.items()}
+        prefixes = [_prefix(fold, number) for fold in range(folds) for number in range(settings.networks)]
+        return {f"{prefix}{name}": tuple(t.shape) for prefix in prefixes for name, t in one.items()}
 
     @classmethod
     def opened(cls, tensors: dict[str, Tensor], folds: int, width: int, settings: CrossPvtSettings) -> "CrossPvtHeads":
         """The heads out of a model file's tensors, whose names and shapes are those of `shapes`."""
-        networks = []
-        for fold in range(folds):
-            prefix = f"fold{fold}."
+
+        def one(prefix: str) -> CrossPvt:
             own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            networks.append(_rebuilt(own, width, settings))
-        return cls(networks)
+            return _rebuilt(own, width, settings)
+
+        return cls([[one(_prefix(fold, n)) for n in range(settings.networks)] for fold in range(folds)])
 
     @classmethod
     def fit(
@@ -71,28 +76,34 @@ class CrossPvtHeads:
         seed: int,
         unfinished: Path | None = None,
     ) -> "CrossPvtHeads":
-        """Train a network a fold, on the photos of the others alone; raises TrainingFailed.
+        """Train the networks of each fold, on the photos of the others alone; raises TrainingFailed.
 
         Each finished network is kept below `unfinished`, under a name that says what it was trained on, so that a
-        training that was killed goes on with the next fold.
+        training that was killed goes on with the next one.
         """
-        networks, count = [], int(folds.max()) + 1
-        for fold in range(count):
+
+        def trained(fold: int, number: int) -> CrossPvt:
             train = np.flatnonzero(folds != fold)
             seen = torch.stack([tokens[row] for row in train.tolist()])
             goal = torch.from_numpy(grams[train]).float()
-            own_seed = int.from_bytes(sha256(f"{seed} {fold}".encode()).digest()[:4])
+            own_seed = int.from_bytes(sha256(f"{seed} {fold} {number}".encode()).digest()[:4])
             kept = None if unfinished is None else unfinished / f"{_name(seen, goal, settings, own_seed)}.safetensors"
             network = _finished(kept, tokens[0].shape[-1], settings)
-            if network is None:
-                log.info("Training the network of fold %d of %d", fold + 1, count)
-                network = train_network(seen, goal, settings, own_seed)
-                if kept is not None:
-                    write_whole(kept, save(network.state_dict()))
-            else:
-                log.info("The network of fold %d of %d was trained before", fold + 1, count)
-            networks.append(network)
-        return cls(networks)
+            where = f"{number + 1} of {settings.networks} of fold {fold + 1} of {folds.max() + 1}"
+            if network is not None:
+                log.info("Network %s was trained before", where)
+                return network
+            log.info("Training network %s", where)
+            network = train_network(seen, goal, settings, own_seed)
+            if kept is not None:
+                write_whole(kept, save(network.state_dict()))
+            return network
+
+        return cls([[trained(fold, number) for number in range(settings.networks)] for fold in range(folds.max() + 1)])
+
+
+def _prefix(fold: int, number: int) -> str:
+    return f"fold{fold}.network{number}."
 
 
 def _name(seen: Tensor, goal: Tensor, settings: CrossPvtSettings, seed: int) -> str:
