@@ -72,9 +72,6 @@ class CrossPvtLadder(Rungs):
             f"both side by side, {CROSSPVT.views} views", RIDGE,
             lambda: linear(*((self.vectors(name, CROSSPVT.views), 1.0) for name in (SMALL, BIG))),
         )  # fmt: skip
-        for name in (SMALL, BIG):
-            vectors = partial(self.vectors, name, 1, "published")
-            self.kernel(f"{name} enlarged from 518 as published, 1 view", RIDGE, lambda of=vectors: linear((of(), 1.0)))
 
     def defects(self) -> None:
         """What mending each is worth."""
@@ -101,11 +98,9 @@ class CrossPvtLadder(Rungs):
         }.items():  # fmt: skip
             self.recipe(name, CHOICE, changed(ONE_NETWORK, **update), seeds=SEEDS if name in THRICE else (0,))
 
-    def vectors(self, name: str, views: int, tiles: str = "native") -> np.ndarray:
+    def vectors(self, name: str, views: int) -> np.ndarray:
         """One vector a photo: the mean over views and the tiles of one size."""
-        published = changed(CROSSPVT, views=1, tiles="published", grid=37)
-        recipe = published if tiles == "published" else CROSSPVT
-        tokens = np.stack([t[:views].double().numpy() for t in self.bench.tokens(recipe)[0]])
+        tokens = np.stack([t[:views].double().numpy() for t in self.bench.tokens(CROSSPVT)[0]])
         by_half = tokens.reshape(*tokens.shape[:2], HALVES, -1, tokens.shape[-1])
         few = max(SIDES) ** 2
         return (by_half[..., :few, :] if name == SMALL else by_half[..., few:, :]).mean((1, 2, 3))

@@ -46,6 +46,7 @@ def test_training_leaves_a_model_that_adds_up_and_nothing_unfinished(place, weig
     assert model.about.score.photos == 24
     estimate = model.estimate(weighed_photos / "train/ID3.png")
     assert estimate.map is None
+    assert "--maps" not in (place / "model/README.md").read_text()
     np.testing.assert_allclose(estimate.grams, SUMS @ estimate.grams[:3], atol=1e-9)
     oof = pd.read_csv(place / "model/oof.csv")
     estimated = oof[[f"{target}_estimated" for target in TARGETS]].to_numpy()

@@ -121,6 +121,11 @@ class Recipe(_Settings):
     balance: bool
     fold_seed: int = Field(0, ge=0, lt=2**32)
 
+    @property
+    def has_map(self) -> bool:
+        """Whether grams can be told patch by patch."""
+        return self.keep == "patch"
+
     @field_validator("blur_sigma")
     @classmethod
     def _blurs_or_not(cls, sigma: float) -> float:

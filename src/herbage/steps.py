@@ -328,7 +328,7 @@ def predict(
         )  # fmt: skip
     # By area, so that the colours mean the same whatever quadrat these photos show.
     scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, opened_model.quadrat_area_m2)
-    if maps and opened_model.recipe.keep != "patch":
+    if maps and not opened_model.recipe.has_map:
         log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
     report = PredictionsReport(opened_model.about, level)
     done = Prediction()

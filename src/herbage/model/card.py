@@ -47,7 +47,7 @@ def write_card(about: ModelConfig) -> str:
         "## Use",
         "",
         "```",
-        "herbage predict MODEL PHOTOS --out DIR --maps",
+        "herbage predict MODEL PHOTOS --out DIR" + (" --maps" if recipe.has_map else ""),
         "```",
         "",
         "Valid for photos like those it was trained on: `in_domain` in the table says where a photo is not.",

@@ -225,7 +225,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         Where every patch of a target is at 0, its estimate is spread evenly.
         """
         density = self.heads.density(tokens)
-        if density is None or self.recipe.keep != "patch":
+        if density is None or not self.recipe.has_map:
             return None
         rows, columns = grid_shape(self.recipe)
         raw = density.double().mean((1, 2)).clamp(min=0).reshape(-1, rows, columns).numpy()
