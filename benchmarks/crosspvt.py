@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 from accuracy import FIELD, MEAN, REFERENCE, SEED_RECIPE, Ladder
 from ideas import linear
-from real_photos import SEEDS, Bench, Rungs, asked_for, changed
+from real_photos import SEEDS, Bench, Rung, Rungs, asked_for, changed
 
 from herbage.backbones.tiles import HALVES, SIDES
+from herbage.judging.scoring import weighted_r2
 from herbage.recipe import CrossPvtSettings, Defect, load_recipe
 
 CROSSPVT = load_recipe("crosspvt")
@@ -106,6 +107,12 @@ class CrossPvtLadder(Rungs):
         return (by_half[..., :few, :] if name == SMALL else by_half[..., few:, :]).mean((1, 2, 3))
 
 
+def start_sd(bench: Bench, rung: Rung) -> float:
+    """Standard deviation of the score over seeds of training, the root mean square over assignments."""
+    scores = [[weighted_r2(bench.grams, one) for one in row] for row in bench.all_of(rung)]
+    return float(np.sqrt(np.var(scores, axis=1, ddof=1).mean()))
+
+
 def main() -> None:
     """Run what is not there yet, print the table, write the JSON."""
     bench, rungs = asked_for(__doc__, CrossPvtLadder)
@@ -114,6 +121,7 @@ def main() -> None:
     record = {
         **bench.facts(),
         "seeds": len(SEEDS),
+        "start_sd": {name: start_sd(bench, rungs[name]) for name in (ONE, CROSSPVT.name)},
         "rungs": [bench.line(rung, references) for rung in rungs.values()],
     }
     bench.write("crosspvt.json", record)
