@@ -43,7 +43,7 @@ Width = Annotated[int, Field(ge=8, multiple_of=8)]
 """What eight attention heads can share."""
 
 
-Defect = Literal["padding", "detached", "raw_vectors", "raw_grams"]
+Defect = Literal["padding", "detached", "raw_grams"]
 """Of the original CrossPVT; `CrossPvtSettings.as_published` says what each is."""
 
 
@@ -54,7 +54,6 @@ class CrossPvtSettings(_Settings):
 
     - `padding`: the zeros that fill the mixer's second grid travel on as a token, into its mean and its maximum;
     - `detached`: the auxiliary loss stops at its own head instead of reaching the parts before it;
-    - `raw_vectors`: class vectors come as the backbone gives them, not standardised by the training photos;
     - `raw_grams`: outputs and losses are in grams, not in units of the training photos' means.
 
     Never brought back: image-level folds, picking the epoch by the judging fold, losses that are zero by construction.

@@ -32,20 +32,17 @@ class Outputs(NamedTuple):
 class CrossPvt(nn.Module):
     """Both halves through the same parts, each gated by the other, then one head a component.
 
-    The scales of vectors and grams are buffers, learnt from the training photos so that the network works in units near
-    1. The settings' `as_published` brings the original's defects back one by one.
+    Outputs are in units of the training photos' mean grams, which is kept in a buffer. Class vectors are taken as the
+    backbone gives them: standardising each number by the training photos scores less (docs/crosspvt.md). The settings'
+    `as_published` brings the original's defects back one by one.
     """
 
-    centre: Float[Tensor, " width"]
-    inverse_spread: Float[Tensor, " width"]
     scale_g: Float[Tensor, "5"]
 
     def __init__(self, width: int, settings: CrossPvtSettings) -> None:
         super().__init__()
         self.defects = settings.defects
         widths, inner = Widths(*settings.widths), settings.inner_width or width
-        self.register_buffer("centre", torch.zeros(width))
-        self.register_buffer("inverse_spread", torch.ones(width))
         self.register_buffer("scale_g", torch.ones(len(TARGETS)))
         self.enter = nn.Identity() if settings.inner_width is None else nn.Linear(width, inner)
         self.retokenizer = Retokenizer(inner)
@@ -68,20 +65,14 @@ class CrossPvt(nn.Module):
             elif isinstance(part, nn.MultiheadAttention):
                 part.dropout = settings.dropout
 
-    def learn_scales(self, tokens: Float[Tensor, "photo view 40 width"], grams: Float[Tensor, "photo 5"]) -> None:
-        """Standardise vectors by these photos, and give each target the unit of its mean."""
-        if "raw_vectors" not in self.defects:
-            vectors = tokens.double().flatten(0, 2)
-            centre, spread = vectors.mean(0), vectors.std(0, correction=0)
-            self.centre.copy_(centre)
-            # A number that never varies says nothing; it is left at 0 instead of being blown up.
-            self.inverse_spread.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+    def learn_scale(self, grams: Float[Tensor, "photo 5"]) -> None:
+        """Give each target the unit of its mean among these photos."""
         if "raw_grams" not in self.defects:
             self.scale_g.copy_(grams.mean(0).clamp(min=0.1))
 
     def forward(self, tiles: Float[Tensor, "photo 40 width"]) -> Outputs:
         """Everything that training looks at; estimating takes the components alone."""
-        tiles = self.enter((tiles - self.centre) * self.inverse_spread)
+        tiles = self.enter(tiles)
         # The left halves of all photos, then the right ones: the same weights see both.
         vectors, tokens = self._half(torch.cat(tiles.chunk(2, dim=1)))
         left, right = vectors.chunk(2)

@@ -35,7 +35,7 @@ def train_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CrossPvt(tokens.shape[-1], settings)
-        network.learn_scales(tokens, grams)
+        network.learn_scale(grams)
         average = copy.deepcopy(network) if settings.ema else None
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
