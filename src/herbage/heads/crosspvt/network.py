@@ -33,8 +33,8 @@ class CrossPvt(nn.Module):
     """Both halves through the same parts, each gated by the other, then one head a component.
 
     Outputs are in units of the training photos' mean grams, which is kept in a buffer. Class vectors are taken as the
-    backbone gives them: standardising each number by the training photos scores less (docs/crosspvt.md). The settings'
-    `as_published` brings the original's defects back one by one.
+    backbone gives them: standardising each number by the training photos scores less (benchmarks/crosspvt.py). The
+    settings' `as_published` brings the original's defects back one by one.
     """
 
     scale_g: Float[Tensor, "5"]
