@@ -39,14 +39,6 @@ def draw_curve(curves: dict[str, dict[str, list[float]]], place: Path) -> None:
     figure.savefig(place, metadata={"Date": None})
 
 
-def verdict(gain: list[float]) -> str:
-    """What an interval allows to be said of SAM."""
-    _, low, high = gain
-    if low > 0:
-        return "The interval lies above 0: here SAM helps."
-    return "The interval lies below 0: here SAM harms." if high < 0 else "The interval holds 0: no gain can be shown."
-
-
 def still_rising(rows: list[tuple[Any, ...]]) -> str:
     """Whether the last step of the field's curve still gained."""
     (before, (low, _), *_), (after, (high, _), *_) = rows[-2:]
@@ -81,7 +73,6 @@ def main() -> None:
         curves=list(curves),
         cost=cost,
         heterogeneity_count=len(NAMES),
-        sam_verdict=verdict(ladder["sam"]),
         curve_verdict=still_rising(curve_rows),
         linear_part=LINEAR,
         linear_range=spread_of(rungs, lambda rung: rung["part"] == LINEAR and "measured" not in rung["name"]),

@@ -17,12 +17,6 @@ BASE_WIDTH = 768
 """Of the recipe's own backbone."""
 
 
-def verdict(gain: list[float]) -> str:
-    """What an interval allows to be said of a change."""
-    _, low, high = gain
-    return "better" if low > 0 else "worse" if high < 0 else "no difference can be shown"
-
-
 def main() -> None:
     """Write the page."""
     work = command_line(__doc__).parse_args().work
@@ -38,7 +32,6 @@ def main() -> None:
         tile_ridge=TILE_RIDGE,
         one=ONE,
         on_one=(DEFECT, CHOICE),
-        verdict=verdict,
         weights=sum(weight.numel() for weight in network.parameters()),
         cost=cost,
     )

@@ -67,7 +67,7 @@ class CrossPvtSettings(_Settings):
     """Numbers a token in the three stages of the mixer; multiples of 8."""
     dropout: float = Field(0.1, ge=0, lt=1)
     networks: int = Field(1, ge=1, le=100)
-    """Networks a fold, alike but for their random start; their mean is the fold's estimate."""
+    """Networks a fold, which differ by their seed alone (start, order of photos, views); their mean is the estimate."""
     epochs: int = Field(60, ge=1)
     batch_photos: int = Field(12, ge=2)
     learning_rate: float = Field(1e-4, gt=0)

@@ -82,10 +82,7 @@ class CrossPvtHeads:
         training that was killed goes on with the next one.
         """
 
-        def trained(fold: int, number: int) -> CrossPvt:
-            train = np.flatnonzero(folds != fold)
-            seen = torch.stack([tokens[row] for row in train.tolist()])
-            goal = torch.from_numpy(grams[train]).float()
+        def trained(seen: Tensor, goal: Tensor, fold: int, number: int) -> CrossPvt:
             own_seed = int.from_bytes(sha256(f"{seed} {fold} {number}".encode()).digest()[:4])
             kept = None if unfinished is None else unfinished / f"{_name(seen, goal, settings, own_seed)}.safetensors"
             network = _finished(kept, tokens[0].shape[-1], settings)
@@ -99,7 +96,13 @@ class CrossPvtHeads:
                 write_whole(kept, save(network.state_dict()))
             return network
 
-        return cls([[trained(fold, number) for number in range(settings.networks)] for fold in range(folds.max() + 1)])
+        def of_fold(fold: int) -> list[CrossPvt]:
+            train = np.flatnonzero(folds != fold)
+            seen = torch.stack([tokens[row] for row in train.tolist()])
+            goal = torch.from_numpy(grams[train]).float()
+            return [trained(seen, goal, fold, number) for number in range(settings.networks)]
+
+        return cls([of_fold(fold) for fold in range(folds.max() + 1)])
 
 
 def _prefix(fold: int, number: int) -> str:
