@@ -1,17 +1,17 @@
 """What more cutting would buy: the score by the number of weighed photos that the heads were trained on.
 
-    HERBAGE_REAL=DIR python benchmarks/learning_curve.py --work WORK
+    HERBAGE_REAL=DIR python -m benchmarks learning-curve --work WORK
 
 Each fold of each assignment is judged by heads trained on so many photos drawn from the other folds. Writes
-WORK/curve.json, from which benchmarks/accuracy_page.py draws the picture.
+WORK/curve.json, from which `accuracy_page` draws the picture.
 """
 
 import json
 
 import numpy as np
-from accuracy import FIELD, PLAIN, REFERENCE
-from real_photos import ASSIGNMENTS, Bench, command_line, real_folder
 
+from benchmarks.accuracy.ladder import FIELD, PLAIN, REFERENCE
+from benchmarks.accuracy.real_photos import ASSIGNMENTS, Bench, command_line, real_folder
 from herbage.heads.heads import fit_heads
 from herbage.judging.out_of_fold import deliver
 from herbage.judging.scoring import weighted_r2

@@ -1,6 +1,6 @@
 """What the field recipe costs beside plain ridge on halves: seconds a photo to estimate, and seconds to train.
 
-    HERBAGE_REAL=DIR python benchmarks/cost.py --work WORK
+    HERBAGE_REAL=DIR python -m benchmarks cost --work WORK
 
 Both models estimate the same photos in turn, so the ratio holds on a machine that others use too. Training runs from a
 filled store. Writes WORK/cost.json.
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from accuracy import FIELD_RECIPE, PLAIN
-from real_photos import command_line, real_folder
 
+from benchmarks.accuracy.ladder import FIELD_RECIPE, PLAIN
+from benchmarks.accuracy.real_photos import command_line, real_folder
 from herbage import steps
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import find_photos

@@ -1,6 +1,6 @@
-"""docs/accuracy.md and its picture, from what accuracy.py, learning_curve.py and cost.py wrote below WORK.
+"""docs/accuracy.md and its picture, from what `accuracy`, `learning-curve` and `cost` wrote below WORK.
 
-python benchmarks/accuracy_page.py --work WORK
+python -m benchmarks accuracy-page --work WORK
 """
 
 import json
@@ -14,9 +14,9 @@ import numpy as np
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from page import DOCS, write_page
-from real_photos import command_line
 
+from benchmarks.accuracy.real_photos import command_line
+from benchmarks.page import DOCS, write_page
 from herbage.backbones.texture import NAMES
 
 LINEAR = "Other linear heads on the field's vectors"

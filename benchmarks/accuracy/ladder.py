@@ -1,22 +1,22 @@
 """The ladder of accuracy: what each part of a recipe is worth on real photos, and what was tried in vain.
 
-    HERBAGE_REAL=DIR python benchmarks/accuracy.py --work WORK [--only NAME ...]
+    HERBAGE_REAL=DIR python -m benchmarks accuracy --work WORK [--only NAME ...]
 
 DIR holds train.csv, its photos and a backbone `vits14`. Every rung is judged on the same 5 assignments of photos to
 folds grouped by State and Sampling_Date, what is random with 3 seeds, and compared with plain ridge on halves and with
 the recipe `seed` by the paired difference of weighted R2, its 95 % interval by a bootstrap over groups. Out-of-fold
 estimates are kept below WORK, so the script goes on where it was stopped. It prints the table and writes
-WORK/accuracy.json, from which benchmarks/accuracy_page.py makes docs/accuracy.md.
+WORK/accuracy.json, from which `accuracy_page` makes docs/accuracy.md.
 """
 
 from collections.abc import Callable
 from functools import cache
 
-import ideas
 import numpy as np
-from real_photos import SEEDS, Bench, Rungs, asked_for, changed
 from sklearn.linear_model import Ridge
 
+from benchmarks.accuracy import ideas
+from benchmarks.accuracy.real_photos import SEEDS, Bench, Rungs, asked_for, changed
 from herbage.backbones.texture import NAMES
 from herbage.judging.floors import TEXTURE_RECIPE
 from herbage.recipe import load_recipe

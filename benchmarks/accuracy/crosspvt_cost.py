@@ -1,9 +1,9 @@
 """What CrossPVT costs: seconds and memory to extract the tiles of a few photos, and to train from a filled store.
 
-    HERBAGE_REAL=DIR python benchmarks/crosspvt_cost.py --work WORK
+    HERBAGE_REAL=DIR python -m benchmarks crosspvt-cost --work WORK
 
 Both are whole commands of their own; what the command takes when there is nothing to extract is taken off. The store in
-WORK must hold the tiles of all photos (benchmarks/crosspvt.py fills it). Writes WORK/crosspvt_cost.json.
+WORK must hold the tiles of all photos (the benchmark `crosspvt` fills it). Writes WORK/crosspvt_cost.json.
 """
 
 import json
@@ -15,8 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from real_photos import command_line, real_folder
-
+from benchmarks.accuracy.real_photos import command_line, real_folder
 from herbage.photos.photo import find_photos
 from herbage.photos.tables import read_weighed_table
 

@@ -1,9 +1,9 @@
 """CrossPVT on real photos: beside `seed` and `field`, and what each choice in it is worth.
 
-    HERBAGE_REAL=DIR python benchmarks/crosspvt.py --work WORK [--only NAME ...]
+    HERBAGE_REAL=DIR python -m benchmarks crosspvt --work WORK [--only NAME ...]
 
-DIR and WORK are those of benchmarks/accuracy.py, whose folds, seeds and estimates of other recipes are used here too.
-Prints a table and writes WORK/crosspvt.json, from which benchmarks/crosspvt_page.py makes docs/crosspvt.md.
+DIR and WORK are those of the benchmark `accuracy`, whose folds, seeds and estimates of other recipes are used here too.
+Prints a table and writes WORK/crosspvt.json, from which `crosspvt_page` makes docs/crosspvt.md.
 """
 
 from dataclasses import replace
@@ -11,10 +11,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from accuracy import FIELD, MEAN, REFERENCE, SEED_RECIPE, Ladder
-from ideas import linear
-from real_photos import SEEDS, Bench, Rung, Rungs, asked_for, changed
 
+from benchmarks.accuracy.ideas import linear
+from benchmarks.accuracy.ladder import FIELD, MEAN, REFERENCE, SEED_RECIPE, Ladder
+from benchmarks.accuracy.real_photos import SEEDS, Bench, Rung, Rungs, asked_for, changed
 from herbage.backbones.tiles import HALVES, SIDES
 from herbage.judging.out_of_fold import fit_out_of_fold
 from herbage.judging.scoring import weighted_r2

@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import ideas
 import numpy as np
 import torch
 
+from benchmarks.accuracy import ideas
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 from herbage.judging.folds import make_folds

@@ -1,16 +1,16 @@
-"""docs/crosspvt.md, from what crosspvt.py and cost.py wrote below WORK.
+"""docs/crosspvt.md, from what `crosspvt` and `crosspvt-cost` wrote below WORK.
 
-python benchmarks/crosspvt_page.py --work WORK
+python -m benchmarks crosspvt-page --work WORK
 """
 
 import json
 from itertools import groupby
 
 import torch
-from crosspvt import CHOICE, CROSSPVT, DEFECT, ONE, TILE_RIDGE
-from page import write_page
-from real_photos import command_line
 
+from benchmarks.accuracy.crosspvt import CHOICE, CROSSPVT, DEFECT, ONE, TILE_RIDGE
+from benchmarks.accuracy.real_photos import command_line
+from benchmarks.page import write_page
 from herbage.heads.crosspvt.network import CrossPvt
 
 BASE_WIDTH = 768

@@ -1,0 +1,1 @@
+"""What herbage scores and what it costs, measured. `python -m benchmarks` lists the benchmarks."""

@@ -1,0 +1,1 @@
+"""Accuracy on real photos, and what reaching it costs."""

@@ -1,0 +1,1 @@
+"""Speed beside the public notebook's own loops, and beside what the machine can do."""
