@@ -11,6 +11,8 @@ MODULES = {
     "crosspvt": "accuracy.crosspvt",
     "crosspvt-cost": "accuracy.crosspvt_cost",
     "crosspvt-page": "accuracy.crosspvt_page",
+    "heads": "speed.heads",
+    "training": "speed.training",
 }
 
 

@@ -1,5 +1,6 @@
 """Shapes are checked in every test: jaxtyping's hook goes in before herbage is first imported."""
 
+import hypothesis
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  # the hook looks it up by name
@@ -20,6 +21,10 @@ matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
+
+# A test never fails for the time it took.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from herbage.heads.patch import Bank
+
 
 class PlainHead(nn.Module):
     """Linear, LeakyReLU, Linear, ReLU for every patch; the mean over patches."""
@@ -32,3 +34,13 @@ def sam_step(model, optimiser, loss_of, rho):
         for parameter, climb in zip(parameters, climbs, strict=True):
             parameter.sub_(climb)
     optimiser.step()
+
+
+def bank_of(heads):
+    """The parameters of plain heads, one after the other."""
+    return Bank(
+        torch.stack([h.first.weight.detach().T for h in heads]),
+        torch.stack([h.first.bias.detach() for h in heads]),
+        torch.stack([h.second.weight.detach()[0] for h in heads]),
+        torch.stack([h.second.bias.detach()[0] for h in heads]),
+    )

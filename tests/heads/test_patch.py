@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TrainingFailed
-from herbage.heads.patch import Bank, PatchHeads, slope
+from herbage.heads.patch import PatchHeads, Shown, _batches, _start, slope
 from herbage.recipe import PatchSettings
-from tests.heads.plain import PlainHead
+from tests.heads.plain import PlainHead, bank_of, sam_step
 
 QUICK = PatchSettings(hidden=8, epochs=30, batch_photos=4, learning_rate=0.01)
 
@@ -28,39 +28,29 @@ def test_losses_and_gradients_are_those_of_plain_modules(photos, patches, seed):
     torch.manual_seed(seed)
     heads = [PlainHead(6, 8) for _ in range(4)]
     tokens, goal = torch.randn(photos, patches, 6), torch.rand(photos, 4)
-    own = torch.rand(photos, 4) < 0.7
-    bank = Bank(
-        torch.stack([h.first.weight.detach().T for h in heads]),
-        torch.stack([h.first.bias.detach() for h in heads]),
-        torch.stack([h.second.weight.detach()[0] for h in heads]),
-        torch.stack([h.second.bias.detach()[0] for h in heads]),
-    )
-    losses, gradient = slope(bank, tokens, goal, own)
+    losses, gradient = slope(bank_of(heads), Shown(tokens.flatten(0, 1), goal))
     for k, head in enumerate(heads):
-        loss = ((head(tokens) - goal[:, k]) ** 2 * own[:, k]).sum() / max(int(own[:, k].sum()), 1)
+        loss = ((head(tokens) - goal[:, k]) ** 2).mean()
         loss.backward()
+        torch.testing.assert_close(losses[k], loss.detach(), rtol=1e-5, atol=1e-6)
         expected = [
             head.first.weight.grad.T,
             head.first.bias.grad,
             head.second.weight.grad[0],
             head.second.bias.grad[0],
         ]
-        torch.testing.assert_close(losses[k], loss.detach(), rtol=1e-5, atol=1e-6)
         for ours, theirs in zip(gradient, expected, strict=True):
             torch.testing.assert_close(ours[k], theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_the_estimate_is_the_plain_modules_and_the_map_averages_to_it():
+def plain_bank():
     torch.manual_seed(0)
     plain = [[PlainHead(6, 8) for _ in range(2)] for _ in range(5)]
-    stacked = (
-        torch.stack([torch.stack([part(h) for h in row]) for row in plain])
-        for part in (
-            lambda h: h.first.weight.detach().T, lambda h: h.first.bias.detach(),
-            lambda h: h.second.weight.detach()[0], lambda h: h.second.bias.detach()[0],
-        )
-    )  # fmt: skip
-    heads = PatchHeads(*stacked)
+    return plain, PatchHeads(*(torch.stack(p) for p in zip(*(bank_of(row) for row in plain), strict=True)))
+
+
+def test_the_estimate_is_the_plain_modules_and_the_map_averages_to_it():
+    plain, heads = plain_bank()
     tokens = torch.randn(3, 16, 6)
     grams = heads.grams(tokens)
     assert grams.shape == (5, 2, 3)
@@ -68,6 +58,48 @@ def test_the_estimate_is_the_plain_modules_and_the_map_averages_to_it():
         for f, head in enumerate(row):
             torch.testing.assert_close(grams[t, f], head(tokens).detach())
     torch.testing.assert_close(heads.density(tokens).mean(-1), grams)
+
+
+def test_tokens_kept_in_half_give_the_same_to_a_hundredth():
+    _, heads = plain_bank()
+    tokens = torch.randn(3, 16, 6).half()
+    torch.testing.assert_close(heads.grams(tokens), heads.grams(tokens.float()), rtol=1e-2, atol=1e-2)
+
+
+def test_training_in_one_pass_is_training_one_head_at_a_time():
+    """Every head against a plain module with SAM over torch's AdamW, where batches lack all photos of some fold."""
+    tokens, grams = drawn(photos=7)
+    tokens = [photo.float() for photo in tokens]
+    folds = np.array([0, 0, 0, 1, 1, 2, 2])
+    settings = PatchSettings(hidden=4, epochs=4, batch_photos=2, learning_rate=0.01, rho=0.1)
+    heads = PatchHeads.fit(tokens, grams, folds, settings, seed=3)
+    lacked = 0
+    for f in range(3):
+        seen = np.flatnonzero(folds != f)
+        known = torch.cat([tokens[p].flatten(0, 1) for p in seen])
+        centre, spread = known.mean(0), known.std(0, unbiased=False)
+        for t in range(5):
+            scale, mean = grams[seen, t].std(), grams[seen, t].mean()
+            draws = torch.Generator().manual_seed(3)
+            start = _start(torch.full((5, 3), float(mean / scale)), 6, 4, draws)
+            head = PlainHead(6, 4)
+            with torch.no_grad():
+                head.first.weight.copy_(start[0][t, f].T)
+                head.first.bias.copy_(start[1][t, f])
+                head.second.weight.copy_(start[2][t, f][None])
+                head.second.bias.copy_(start[3][t, f])
+            optimiser = torch.optim.AdamW(head.parameters(), weight_decay=settings.weight_decay)
+            for done, photos, view in _batches(7, 2, settings, draws):
+                rows = [(p, v) for p, v in zip(photos.tolist(), view.tolist(), strict=True) if folds[p] != f]
+                lacked += not rows
+                if rows:
+                    shown = torch.stack([(tokens[p][v] - centre) / spread for p, v in rows])
+                    goal = torch.tensor([grams[p, t] / scale for p, _ in rows]).float()
+                    optimiser.param_groups[0]["lr"] = 0.01 * 0.5 * (1 + np.cos(np.pi * done))
+                    sam_step(head, optimiser, lambda m, x=shown, y=goal: ((m(x) - y) ** 2).mean(), 0.1)
+            judged = head((tokens[0] - centre) / spread).detach() * scale
+            torch.testing.assert_close(heads.grams(tokens[0])[t, f], judged.float(), rtol=1e-3, atol=1e-3)
+    assert lacked > 0
 
 
 def test_training_learns_and_two_runs_are_one():
@@ -129,10 +161,9 @@ def test_nan_is_an_error_and_not_a_result():
 def test_a_head_that_dies_although_its_target_varies_is_an_error(monkeypatch):
     tokens, grams = drawn()
 
-    def kill(bank_tokens, goal, own, mean, standard, settings, seed):
-        heads, width = standard.mean.shape
-        bank = Bank(torch.zeros(heads, width, 8), torch.zeros(heads, 8), torch.zeros(heads, 8), torch.ones(heads))
-        bank.b2[2 * 3 + 1] = -1.0
+    def kill(tokens, goal, seen, mean, standard, settings, seed):
+        bank = [torch.zeros(5, 3, 6, 8), torch.zeros(5, 3, 8), torch.zeros(5, 3, 8), torch.ones(5, 3)]
+        bank[3][2, 1] = -1.0
         return bank
 
     monkeypatch.setattr("herbage.heads.patch._train", kill)

@@ -1,4 +1,4 @@
-"""The seed's heads: one small network for every patch, shared weights, all targets and folds in one bank."""
+"""The seed's heads: one small network for every patch, shared weights, all targets and folds in one pass."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from herbage.backbones.engine import cpu_has_bf16
 from herbage.errors import TrainingFailed
 from herbage.heads.sam import HeadwiseSam
 from herbage.recipe import PatchSettings
@@ -20,17 +21,21 @@ SLOPE = 0.01
 
 START_VECTORS = 256
 
-PHOTOS_AT_ONCE = 2
-"""Photos whose hidden layer is held at a time; few, so that it stays in the processor's cache."""
-
 
 class Bank(NamedTuple):
-    """The parameters of many heads, one after the other on the first axis."""
+    """The parameters of heads that read the same vectors, one after the other on the first axis."""
 
     w1: Float[Tensor, "head width hidden"]
     b1: Float[Tensor, "head hidden"]
     w2: Float[Tensor, "head hidden"]
     b2: Float[Tensor, " head"]
+
+
+class Shown(NamedTuple):
+    """The patches of some photos, one photo after the other, and what each head should say of each photo."""
+
+    vectors: Float[Tensor, "photo_patch width"]
+    goal: Float[Tensor, "photo head"]
 
 
 class PatchHeads:
@@ -41,13 +46,16 @@ class PatchHeads:
 
     def __init__(self, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> None:
         self.w1, self.b1, self.w2, self.b2 = w1, b1, w2, b2
+        self._layers: dict[torch.dtype, Layers] = {}
 
     @torch.inference_mode()
     def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view patch"]:
         """Grams, if the whole photo looked like this patch."""
         views, patches, width = tokens.shape
-        bank = Bank(*(p.flatten(0, 1) for p in (self.w1, self.b1, self.w2, self.b2)))
-        _, raw = forward(bank, tokens.reshape(-1, width).float())
+        dtype = computing_type(tokens)
+        if dtype not in self._layers:
+            self._layers[dtype] = Layers.of(Bank(*(p.flatten(0, 1) for p in self.tensors().values())), dtype)
+        _, raw = forward(self._layers[dtype], tokens.reshape(-1, width).to(dtype))
         return F.relu(raw).T.reshape(*self.b2.shape, views, patches)
 
     def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
@@ -67,144 +75,161 @@ class PatchHeads:
         settings: PatchSettings,
         seed: int,
     ) -> "PatchHeads":
-        """Train every target and fold in one pass; head (t, f) never sees a photo of fold f.
+        """Train every target and fold in one pass over the tokens; head (t, f) never sees a photo of fold f.
 
         Squared error of grams scaled by their spread, SAM over AdamW, cosine schedule to 0; each photo is shown in one
         view drawn at random. Tokens are standardised by the training photos of each fold, and both scales are folded
-        into the weights at the end. A target that never varies in a fold gets a head that says its constant. Raises
+        into the weights at the end. A photo's tokens are asked for once to learn their scale and once an epoch, so they
+        may be read from disk. A target that never varies in a fold gets a head that says its constant. Raises
         TrainingFailed for NaN, and for a head that dies although its target varies.
         """
-        targets, count = grams.shape[1], int(folds.max()) + 1
-        seen = torch.from_numpy(folds)[:, None] != torch.arange(count)
-        own = seen.repeat(1, targets)
-        goal = torch.from_numpy(grams).float().repeat_interleave(count, dim=1)
-        mean = (goal * own).sum(0) / own.sum(0)
-        spread = (((goal - mean) ** 2 * own).sum(0) / own.sum(0)).sqrt()
+        seen = torch.from_numpy(folds)[:, None] != torch.arange(int(folds.max()) + 1)
+        goal = torch.from_numpy(grams).float()
+        own, photos = seen[:, None].float(), seen.sum(0)
+        mean = (goal[..., None] * own).sum(0) / photos
+        spread = (((goal[..., None] - mean) ** 2 * own).sum(0) / photos).sqrt()
         varies = spread > 1e-6
         scale = torch.where(varies, spread, 1.0)
 
-        stacked = torch.stack(list(tokens))
-        standard = _Standard.of(stacked, seen, targets)
-        trained = _train(stacked, goal / scale, own, mean / scale, standard, settings, seed)
+        standard = _Standard.of(tokens, seen)
+        trained = _train(tokens, goal[..., None] / scale, seen, mean / scale, standard, settings, seed)
 
         w1, b1, w2, b2 = standard.fold_in(trained)
         # ReLU is positively homogeneous, so the scale of the grams goes into the last layer exactly.
-        w2 = torch.where(varies[:, None], w2 * scale[:, None], 0.0)
+        w2 = torch.where(varies[..., None], w2 * scale[..., None], 0.0)
         b2 = torch.where(varies, b2 * scale, mean)
-        heads = cls(*(p.reshape(targets, count, *p.shape[1:]) for p in (w1, b1, w2, b2)))
-        _refuse_dead(heads, tokens, seen, varies.reshape(targets, count))
+        heads = cls(w1, b1, w2, b2)
+        _refuse_dead(heads, tokens, seen, varies)
         return heads
 
 
+def computing_type(tokens: Tensor) -> torch.dtype:
+    """What heads compute in: bf16 for tokens kept in half where the processor multiplies it, else float32."""
+    return torch.bfloat16 if tokens.dtype == torch.float16 and cpu_has_bf16() else torch.float32
+
+
+class Layers(NamedTuple):
+    """A bank as one network: first layers side by side, second layers on the diagonal of one matrix."""
+
+    w1: Float[Tensor, "width head_hidden"]
+    b1: Float[Tensor, " head_hidden"]
+    w2: Float[Tensor, "head_hidden head"]
+    b2: Float[Tensor, " head"]
+
+    @classmethod
+    def of(cls, bank: Bank, dtype: torch.dtype) -> "Layers":
+        """In the type to compute in, but for the last bias: a head that says a constant says it exactly."""
+        w1, b1, w2 = (p.to(dtype) for p in bank[:3])
+        return cls(w1.transpose(0, 1).flatten(1), b1.flatten(), torch.block_diag(*w2[..., None]), bank.b2)
+
+
 def forward(
-    bank: Bank, vectors: Float[Tensor, "vector width"]
+    layers: Layers, vectors: Float[Tensor, "vector width"]
 ) -> tuple[Float[Tensor, "vector head_hidden"], Float[Tensor, "vector head"]]:
-    """All heads' hidden layer before LeakyReLU, by one product, and their output before ReLU."""
-    heads, width, hidden = bank.w1.shape
-    first = torch.addmm(bank.b1.reshape(-1), vectors, bank.w1.transpose(0, 1).reshape(width, heads * hidden))
-    raw = (F.leaky_relu(first, SLOPE).reshape(-1, heads, hidden) * bank.w2).sum(-1) + bank.b2
-    return first, raw
+    """The hidden layer after LeakyReLU, and the output before ReLU in float32: one product each."""
+    hidden = F.leaky_relu_(torch.addmm(layers.b1, vectors, layers.w1), SLOPE)
+    return hidden, (hidden @ layers.w2).float() + layers.b2
 
 
-def slope(
-    bank: Bank,
-    tokens: Float[Tensor, "photo patch width"],
-    goal: Float[Tensor, "photo head"],
-    own: Bool[Tensor, "photo head"],
-) -> tuple[Float[Tensor, " head"], Bank]:
-    """Each head's mean squared error over its own photos, and its gradient, a few photos at a time.
+def slope(bank: Bank, shown: Shown) -> tuple[Float[Tensor, " head"], Bank]:
+    """Each head's mean squared error over the photos shown, and its gradient, computed in the vectors' type.
 
-    Written out by hand because the hidden layer of all heads is large: kept in cache it is three times as fast as
-    automatic differentiation over the whole batch.
+    Written out by hand: automatic differentiation passes over the hidden layer more often.
     """
-    patches = tokens.shape[1]
     heads, width, hidden = bank.w1.shape
-    gradient = Bank(torch.zeros(width, heads * hidden), *(torch.zeros_like(p) for p in bank[1:]))
-    losses = torch.zeros(heads)
-    weight = own / own.sum(0).clamp(min=1)
-    for photo in range(0, len(tokens), PHOTOS_AT_ONCE):
-        some = slice(photo, photo + PHOTOS_AT_ONCE)
-        vectors = tokens[some].reshape(-1, width).float()
-        first, raw = forward(bank, vectors)
-        error = F.relu(raw).reshape(-1, patches, heads).mean(1) - goal[some]
-        losses += (weight[some] * error**2).sum(0)
-        d_error = 2 * weight[some] * error / patches
-        d_raw = d_error.repeat_interleave(patches, 0) * (raw > 0)
-        gradient.b2.add_(d_raw.sum(0))
-        active = F.leaky_relu(first, SLOPE).reshape(-1, heads, hidden)
-        gradient.w2.add_((active * d_raw[..., None]).sum(0))
-        d_active = (d_raw[..., None] * bank.w2).reshape(-1, heads * hidden)
-        d_first = torch.where(first > 0, d_active, SLOPE * d_active)
-        gradient.b1.add_(d_first.sum(0).reshape(heads, hidden))
-        gradient.w1.addmm_(vectors.T, d_first)
-    return losses, gradient._replace(w1=gradient.w1.reshape(width, heads, hidden).transpose(0, 1))
+    vectors, goal = shown
+    layers = Layers.of(bank, vectors.dtype)
+    active, raw = forward(layers, vectors)
+    by_photo = F.relu(raw).reshape(len(goal), -1, heads)
+    error = by_photo.mean(1) - goal
+    d_photo = 2 * error / (len(goal) * by_photo.shape[1])
+    d_raw = d_photo.repeat_interleave(by_photo.shape[1], 0) * (raw > 0)
+    d_last = d_raw.to(vectors.dtype)
+    # LeakyReLU keeps signs, so its result says where its slope is 1.
+    d_first = torch.ops.aten.leaky_relu_backward(d_last @ layers.w2.T, active, SLOPE, True)
+    d_w2 = (active.T @ d_last).float().reshape(heads, hidden, heads)
+    return error.square().mean(0), Bank(
+        (vectors.T @ d_first).float().reshape(width, heads, hidden).transpose(0, 1),
+        d_first.sum(0, dtype=torch.float32).reshape(heads, hidden),
+        d_w2.diagonal(dim1=0, dim2=2).T,
+        d_raw.sum(0),
+    )
 
 
 class _Standard(NamedTuple):
-    """Mean and one over the standard deviation of each head's training tokens."""
+    """Mean and one over the standard deviation of each fold's training tokens."""
 
-    mean: Float[Tensor, "head width"]
-    inverse: Float[Tensor, "head width"]
+    mean: Float[Tensor, "fold width"]
+    inverse: Float[Tensor, "fold width"]
 
     @classmethod
-    def of(
-        cls, tokens: Float[Tensor, "photo view patch width"], seen: Bool[Tensor, "photo fold"], targets: int
-    ) -> "_Standard":
-        sums = torch.stack([photo.double().sum((0, 1)) for photo in tokens])
-        squares = torch.stack([photo.double().square().sum((0, 1)) for photo in tokens])
-        vectors = seen.double().sum(0)[:, None] * tokens.shape[1] * tokens.shape[2]
-        mean = seen.double().T @ sums / vectors
-        spread = (seen.double().T @ squares / vectors - mean**2).clamp(min=0).sqrt()
+    def of(cls, tokens: Sequence[Tensor], seen: Bool[Tensor, "photo fold"]) -> "_Standard":
+        moments = []
+        for photo in tokens:
+            vectors = photo.flatten(0, 1).double()
+            moments.append(torch.stack([vectors.mean(0), vectors.square().mean(0)]))
+        share = seen.double() / seen.sum(0)
+        mean, square = torch.einsum("pf,pmw->mfw", share, torch.stack(moments))
+        spread = (square - mean**2).clamp(min=0).sqrt()
         # A number that never varies says nothing; it is left at 0 instead of being blown up.
         inverse = torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0)
-        return cls(mean.float().repeat(targets, 1), inverse.float().repeat(targets, 1))
+        return cls(mean.float(), inverse.float())
 
-    def fold_in(self, bank: Bank) -> Bank:
-        """The bank that gives on raw tokens what `bank` gives on standardised ones."""
-        w1 = bank.w1 * self.inverse[..., None]
-        return bank._replace(w1=w1, b1=bank.b1 - torch.einsum("kw,kwh->kh", self.mean, w1))
+    def apply(self, vectors: Float[Tensor, "*vector width"], fold: int) -> Float[Tensor, "*vector width"]:
+        """The vectors as the heads of this fold are shown them."""
+        return (vectors.float() - self.mean[fold]) * self.inverse[fold]
 
-    def pull_back(self, gradient: Bank) -> Bank:
-        """The gradient in the standardised bank, from the one in the bank that `fold_in` gave."""
-        d_w1 = (gradient.w1 - self.mean[..., None] * gradient.b1[:, None]) * self.inverse[..., None]
-        return gradient._replace(w1=d_w1)
+    def fold_in(self, bank: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The parameters, targets by folds, that give on raw tokens what these give on standardised ones."""
+        w1, b1, w2, b2 = bank
+        w1 = w1 * self.inverse[..., None]
+        return w1, b1 - torch.einsum("fw,tfwh->tfh", self.mean, w1), w2, b2
 
 
 def _train(
-    tokens: Float[Tensor, "photo view patch width"],
-    goal: Float[Tensor, "photo head"],
-    own: Bool[Tensor, "photo head"],
-    mean: Float[Tensor, " head"],
+    tokens: Sequence[Tensor],
+    goal: Float[Tensor, "photo target fold"],
+    seen: Bool[Tensor, "photo fold"],
+    mean: Float[Tensor, "target fold"],
     standard: _Standard,
     settings: PatchSettings,
     seed: int,
-) -> Bank:
+) -> list[Tensor]:
+    """Parameters, targets by folds, for standardised tokens and scaled grams.
+
+    The heads of a fold read the same standardised tokens, in one product; a fold none of whose photos are in a batch
+    does nothing there.
+    """
     generator = torch.Generator().manual_seed(seed)
-    start = _start(mean, tokens.shape[-1], settings.hidden, generator)
-    optimiser = HeadwiseSam(start, rho=settings.rho, weight_decay=settings.weight_decay)
-    for done, photos, view in _batches(tokens, settings, generator):
-        shown, goals, owns = tokens[photos, view], goal[photos], own[photos]
-
-        def standard_slope(parameters: Sequence[Tensor]) -> tuple[Tensor, Bank]:
-            losses, gradient = slope(standard.fold_in(Bank(*parameters)), shown, goals, owns)  # noqa: B023
-            return losses, standard.pull_back(gradient)
-
+    start = _start(mean, tokens[0].shape[-1], settings.hidden, generator)
+    folds = [
+        HeadwiseSam([p[:, fold] for p in start], rho=settings.rho, weight_decay=settings.weight_decay)
+        for fold in range(mean.shape[1])
+    ]
+    dtype = computing_type(tokens[0])
+    for done, photos, view in _batches(len(tokens), tokens[0].shape[0], settings, generator):
+        batch = torch.stack([tokens[p][v] for p, v in zip(photos.tolist(), view.tolist(), strict=True)])
         rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        losses = optimiser.step(standard_slope, learning_rate=rate, active=owns.any(0))
-        if not torch.isfinite(losses).all():
-            head = int((~torch.isfinite(losses)).nonzero()[0])
-            raise TrainingFailed(
-                f"The loss of {TARGETS[head * len(TARGETS) // len(mean)]} is not finite after {done:.0%} of training; "
-                f"lower learning_rate (now {settings.learning_rate}) in the recipe."
-            )
-    return Bank(*optimiser.parameters)
+        for fold, sam in enumerate(folds):
+            rows = seen[photos, fold]
+            if not rows.any():
+                continue
+            vectors = standard.apply(batch[rows].flatten(0, 1), fold).to(dtype)
+            shown = Shown(vectors, goal[photos[rows], :, fold])
+            losses = sam.step(lambda p: slope(Bank(*p), shown), learning_rate=rate)  # noqa: B023
+            if not torch.isfinite(losses).all():
+                target = TARGETS[int((~torch.isfinite(losses)).nonzero()[0])]
+                raise TrainingFailed(
+                    f"The loss of {target} is not finite after {done:.0%} of training; "
+                    f"lower learning_rate (now {settings.learning_rate}) in the recipe."
+                )
+    return [torch.stack(parts, dim=1) for parts in zip(*(sam.parameters for sam in folds), strict=True)]
 
 
 def _batches(
-    tokens: Float[Tensor, "photo view patch width"], settings: PatchSettings, generator: torch.Generator
+    photos: int, views: int, settings: PatchSettings, generator: torch.Generator
 ) -> Iterator[tuple[float, Tensor, Tensor]]:
     """The share of training done, and the photos of the next batch with the view each is shown in."""
-    photos, views = tokens.shape[:2]
     count = math.ceil(photos / settings.batch_photos)
     for epoch in range(settings.epochs):
         order = torch.randperm(photos, generator=generator)
@@ -213,12 +238,12 @@ def _batches(
             yield (epoch + number / count) / settings.epochs, batch, view[batch]
 
 
-def _start(mean: Float[Tensor, " head"], width: int, hidden: int, generator: torch.Generator) -> Bank:
+def _start(mean: Float[Tensor, "target fold"], width: int, hidden: int, generator: torch.Generator) -> list[Tensor]:
     """torch's own Linear initialisation, and a last bias that makes every head start near its target's mean.
 
     The bias is found on random vectors, not on tokens: those of a fold's own photos must stay unseen.
     """
-    heads = len(mean)
+    heads = mean.numel()
 
     def uniform(*shape: int, fan_in: int) -> Tensor:
         return (torch.rand(*shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
@@ -229,8 +254,9 @@ def _start(mean: Float[Tensor, " head"], width: int, hidden: int, generator: tor
         uniform(heads, hidden, fan_in=hidden),
         torch.zeros(heads),
     )
-    _, raw = forward(bank, torch.randn(START_VECTORS, width, generator=generator))
-    return bank._replace(b2=mean - raw.mean(0))
+    _, raw = forward(Layers.of(bank, torch.float32), torch.randn(START_VECTORS, width, generator=generator))
+    start = bank._replace(b2=mean.flatten() - raw.mean(0))
+    return [p.reshape(*mean.shape, *p.shape[1:]) for p in start]
 
 
 def _refuse_dead(

@@ -1,0 +1,71 @@
+"""Backbones of a real one's size with random weights, and photos of a real one's size: enough to time them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from herbage.photos.drawing import Light, draw_sward
+from herbage.photos.photo import find_photos
+
+SHAPES = {
+    "giant": {"hidden_size": 1536, "num_hidden_layers": 40, "num_attention_heads": 24, "use_swiglu_ffn": True},
+    "vits": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6},
+}
+PHOTO_PX = (2000, 1000)
+
+
+def random_backbone(shape: str, place: Path) -> Path:
+    """A folder below `place` with a DINOv2 of this shape, made once, its random weights kept in bf16."""
+    folder = place / f"random-{shape}"
+    if not (folder / "config.json").is_file():
+        from transformers import Dinov2Config, Dinov2Model
+
+        with torch.device("meta"):
+            model = Dinov2Model(Dinov2Config(image_size=518, patch_size=14, **SHAPES[shape])).to(torch.bfloat16)
+        model.to_empty(device="cpu")
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if weight.dim() > 1:
+                    weight.normal_(0, 0.02, generator=generator)
+                else:
+                    weight.fill_(float("bias" not in name))
+        model.save_pretrained(folder)
+    return folder
+
+
+def flop_per_image(folder: Path, side_px: int) -> int:
+    """Multiplications and additions of all products for one image."""
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder)
+    with torch.device("meta"):
+        model = AutoModel.from_config(config, attn_implementation="eager")
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.empty(1, 3, side_px, side_px))
+    return int(counter.get_total_flops())
+
+
+def photos(count: int, place: Path) -> Path:
+    """A text file of paths: real photos below HERBAGE_REAL, or else drawn ones of the same size."""
+    if "HERBAGE_REAL" in os.environ:
+        files = [file.path.resolve() for file in find_photos(Path(os.environ["HERBAGE_REAL"]) / "train")[:count]]
+    else:
+        files = [place.resolve() / f"drawn-{number}.jpg" for number in range(count)]
+        for number, file in enumerate(files):
+            if not file.is_file():
+                rng = np.random.default_rng(number)
+                place.mkdir(parents=True, exist_ok=True)
+                sward = draw_sward(rng, Light.draw(rng), green=25, dead=10, clover=5)
+                # A camera's noise, so that the file is as slow to decode as a real one.
+                pixels = np.asarray(sward.image.resize(PHOTO_PX, Image.Resampling.BICUBIC), float)
+                noisy = (pixels + rng.normal(0, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(noisy).save(file, quality=95)
+    listed = place / f"photos-{count}.txt"
+    place.mkdir(parents=True, exist_ok=True)
+    listed.write_text("\n".join(map(str, files)) + "\n")
+    return listed

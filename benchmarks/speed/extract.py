@@ -1,0 +1,92 @@
+"""Six views of a photo from its JPEG to its tokens, beside the notebook's loop: the giant's shape, and ViT-S.
+
+    python -m benchmarks extract [--quick] [--shape vits giant] [--backbone DIR] [--precision auto]
+
+The giant has random weights; so has ViT-S where HERBAGE_REAL names no vits14. ViT-S is timed as the whole command
+without imports, opening the backbone and writing the store with it; of the giant single photos, opened before.
+"""
+
+import gc
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks.speed import notebook
+from benchmarks.speed.backbones import flop_per_image, photos, vits
+from benchmarks.speed.turns import asked, ceiling, in_turn, ratio, report
+from herbage import steps
+from herbage.backbones.backbone import open_backbone
+from herbage.backbones.engine import Precision
+from herbage.photos.photo import find_photos
+from herbage.recipe import load_recipe
+from herbage.tokens.extraction import stream_tokens
+
+PHOTOS = {"vits": 24, "giant": 1}
+TURNS = {"vits": 3, "giant": 3}
+
+
+def notebook_backbone(folder: Path) -> nn.Module:
+    """As the notebook has it: float32."""
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, store: Path) -> dict[str, Callable[[], object]]:
+    """Opening the backbone and filling a store, both ways."""
+
+    def theirs() -> None:
+        backbone = notebook_backbone(source)
+        for number, file in enumerate(find_photos(listed)):
+            store.mkdir(parents=True, exist_ok=True)
+            torch.save(notebook.tokens(backbone, file.path), store / f"{number}.pt")
+
+    def own() -> None:
+        shutil.rmtree(store / "own", ignore_errors=True)
+        steps.extract(listed, store=store / "own", recipe="seed", backbone=ours, precision=precision)
+
+    return {"theirs": theirs, "ours": own}
+
+
+def opened(listed: Path, source: Path, ours: Path, precision: Precision) -> dict[str, Callable[[], object]]:
+    """Photos to tokens in memory, by backbones opened before, both ways."""
+    recipe = load_recipe("seed")
+    backbone, own_backbone = notebook_backbone(source), open_backbone(ours, precision=precision)
+    files = find_photos(listed)
+    return {
+        "theirs": lambda: [notebook.tokens(backbone, file.path) for file in files],
+        "ours": lambda: list(stream_tokens(files, own_backbone, recipe)),
+    }
+
+
+def main() -> None:
+    """Time both, print the ratios, write extract.json."""
+    parser = asked(__doc__)
+    parser.add_argument("--shape", nargs="*", default=["vits", "giant"], choices=["vits", "giant"])
+    parser.add_argument("--backbone", type=Path, help="for ours, in place of the same folder: an exported one")
+    parser.add_argument("--precision", default="auto")
+    options = parser.parse_args()
+    lines = []
+    for shape in options.shape:
+        source = vits(options.work) if shape == "vits" else random_backbone(shape, options.work)
+        count = 2 if options.quick and shape == "vits" else PHOTOS[shape]
+        listed = photos(count, options.work)
+        ours = options.backbone or source
+        if shape == "vits":
+            ways = whole_command(listed, source, ours, options.precision, options.work / "store")
+        else:
+            ways = opened(listed, source, ours, options.precision)
+        seconds = in_turn(1 if options.quick else TURNS[shape], **ways)
+        slow, fast = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
+        median = sorted(fast)[len(fast) // 2]
+        dtype = open_backbone(source, precision=options.precision).engine.dtype
+        top = ceiling(dtype)
+        lines.append({})
+    report("extract", lines, options.out)
+
+
+if __name__ == "__main__":
+    main()
