@@ -11,6 +11,7 @@ MODULES = {
     "crosspvt": "accuracy.crosspvt",
     "crosspvt-cost": "accuracy.crosspvt_cost",
     "crosspvt-page": "accuracy.crosspvt_page",
+    "extract": "speed.extract",
     "heads": "speed.heads",
     "training": "speed.training",
 }

@@ -37,6 +37,12 @@ def random_backbone(shape: str, place: Path) -> Path:
     return folder
 
 
+def backbone_of(shape: str, place: Path) -> Path:
+    """The real ViT-S below HERBAGE_REAL where there is one, else a random one of this shape."""
+    real = Path(os.environ.get("HERBAGE_REAL", "")) / "vits14"
+    return real if shape == "vits" and (real / "config.json").is_file() else random_backbone(shape, place)
+
+
 def flop_per_image(folder: Path, side_px: int) -> int:
     """Multiplications and additions of all products for one image."""
     from torch.utils.flop_counter import FlopCounterMode

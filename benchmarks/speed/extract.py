@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from benchmarks.speed import notebook
-from benchmarks.speed.backbones import flop_per_image, photos, vits
-from benchmarks.speed.turns import asked, ceiling, in_turn, ratio, report
+from benchmarks.speed.backbones import backbone_of, flop_per_image, photos
+from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage import steps
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.engine import Precision
@@ -25,7 +25,10 @@ from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
 
 PHOTOS = {"vits": 24, "giant": 1}
-TURNS = {"vits": 3, "giant": 3}
+TURNS = 3
+
+Ways = dict[str, Callable[[], object]]
+"""The notebook's and ours."""
 
 
 def notebook_backbone(folder: Path) -> nn.Module:
@@ -35,7 +38,9 @@ def notebook_backbone(folder: Path) -> nn.Module:
     return AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, store: Path) -> dict[str, Callable[[], object]]:
+def whole_command(
+    listed: Path, source: Path, ours: Path, precision: Precision, store: Path
+) -> dict[str, Callable[[], object]]:
     """Opening the backbone and filling a store, both ways."""
 
     def theirs() -> None:
@@ -51,7 +56,7 @@ def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, 
     return {"theirs": theirs, "ours": own}
 
 
-def opened(listed: Path, source: Path, ours: Path, precision: Precision) -> dict[str, Callable[[], object]]:
+def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path) -> Ways:
     """Photos to tokens in memory, by backbones opened before, both ways."""
     recipe = load_recipe("seed")
     backbone, own_backbone = notebook_backbone(source), open_backbone(ours, precision=precision)
@@ -71,20 +76,20 @@ def main() -> None:
     options = parser.parse_args()
     lines = []
     for shape in options.shape:
-        source = vits(options.work) if shape == "vits" else random_backbone(shape, options.work)
+        source = backbone_of(shape, options.work)
         count = 2 if options.quick and shape == "vits" else PHOTOS[shape]
         listed = photos(count, options.work)
-        ours = options.backbone or source
-        if shape == "vits":
-            ways = whole_command(listed, source, ours, options.precision, options.work / "store")
-        else:
-            ways = opened(listed, source, ours, options.precision)
-        seconds = in_turn(1 if options.quick else TURNS[shape], **ways)
-        slow, fast = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
-        median = sorted(fast)[len(fast) // 2]
-        dtype = open_backbone(source, precision=options.precision).engine.dtype
-        top = ceiling(dtype)
-        lines.append({})
+        timing = whole_command if shape == "vits" else opened
+        ways = timing(listed, source, options.backbone or source, options.precision, options.work / "store")
+        seconds = in_turn(1 if options.quick else TURNS, **ways)
+        theirs, ours = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
+        engine = open_backbone(options.backbone or source, precision=options.precision).engine
+        flop = flop_per_image(source, notebook.SIDE_PX) * len(notebook.TURNS)
+        dtype = torch.float32 if engine.precision == "fp32" else torch.bfloat16
+        line = compared(f"{shape}, a photo of six views from JPEG", theirs, ours, dtype, flop)
+        lines.append(line | {"precision": engine.precision})
+        del ways
+        gc.collect()
     report("extract", lines, options.out)
 
 

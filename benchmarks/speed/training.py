@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from benchmarks.speed import notebook
-from benchmarks.speed.turns import asked, ceiling, in_turn, ratio, report
+from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage.heads.patch import PatchHeads, computing_type
 from herbage.recipe import load_recipe
 
 PHOTOS, VIEWS, PATCHES, WIDTH = 75, 6, 256, 1536
 TARGETS, FOLDS = 5, 5
-EPOCHS = 60
 
 
 def main() -> None:
@@ -38,22 +37,11 @@ def main() -> None:
     seconds = in_turn(
         1 if options.quick else 3, theirs=theirs, ours=lambda: PatchHeads.fit(list(tokens), grams, folds, settings, 0)
     )
-    slow, fast = [one * FOLDS for one in seconds["theirs"]], seconds["ours"]
+    slow = [one * FOLDS for one in seconds["theirs"]]
     # Two gradients a step, each of two products: forward, and back to the weights.
     rows = PHOTOS * (FOLDS - 1) * PATCHES * epochs
     flop = 2 * 2 * 2 * rows * WIDTH * notebook.HIDDEN * TARGETS
-    dtype = computing_type(tokens)
-    top = ceiling(dtype)
-    median = sorted(fast)[len(fast) // 2]
-    line = {
-        "work": f"25 heads, {epochs} epochs ({str(dtype).removeprefix('torch.')})",
-        "ours_s": median,
-        "notebook_s": sorted(slow)[len(slow) // 2],
-        **ratio(slow, fast),
-        "ceiling_gflops": top,
-        "ceiling_share": flop / median / 1e9 / top,
-        "epochs": epochs,
-    }
+    line = compared(f"25 heads, {epochs} epochs", slow, seconds["ours"], computing_type(tokens), flop)
     report("training", [line], options.out)
 
 

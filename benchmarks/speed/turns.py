@@ -22,6 +22,7 @@ def asked(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less work and fewer turns, to see that it runs")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="where the JSON goes")
+    parser.add_argument("--work", type=Path, default=Path("benchmark-work"), help="where backbones and photos are made")
     return parser
 
 
@@ -58,6 +59,20 @@ def ceiling(dtype: torch.dtype, seconds: float = 2.0) -> float:
     return 2 * PRODUCT**3 / min(done) / 1e9
 
 
+def compared(work: str, theirs: list[float], ours: list[float], dtype: torch.dtype, flop: float) -> dict[str, Any]:
+    """A line of the report: medians, their ratio, and ours as a share of the ceiling in this precision."""
+    fast, top = float(np.median(ours)), ceiling(dtype)
+    return {
+        "work": work,
+        "precision": str(dtype).removeprefix("torch."),
+        "ours_s": fast,
+        "notebook_s": float(np.median(theirs)),
+        **ratio(theirs, ours),
+        "ceiling_gflops": top,
+        "ceiling_share": flop / fast / 1e9 / top,
+    }
+
+
 def machine() -> dict[str, str]:
     """What it was measured on."""
     processor = next(
@@ -69,7 +84,7 @@ def machine() -> dict[str, str]:
 def report(name: str, lines: list[dict[str, Any]], out: Path) -> None:
     """Print a line each, and write them as JSON with the machine."""
     for line in lines:
-        said = [f"{line['work']}: {line['ours_s']:.3g} s"]
+        said = [f"{line['work']} ({line['precision']}): {line['ours_s']:.3g} s"]
         if "ratio" in line:
             said.append(f"the notebook's loop {line['notebook_s']:.3g} s")
             said.append(f"{line['ratio']:.2f} x ({line['low']:.2f} to {line['high']:.2f})")

@@ -33,7 +33,7 @@ class CrossPvt(nn.Module):
     """Both halves through the same parts, each gated by the other, then one head a component.
 
     Outputs are in units of the training photos' mean grams, which is kept in a buffer. Class vectors are taken as the
-    backbone gives them: standardising each number by the training photos scores less (benchmarks/accuracy/crosspvt.py). The
+    backbone gives them: standardising each number by the training photos scores less (docs/crosspvt.md). The
     settings' `as_published` brings the original's defects back one by one.
     """
 
