@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from herbage.errors import OutputExists
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write under a name of its own, flush to the disk, rename: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

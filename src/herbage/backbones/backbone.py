@@ -14,7 +14,8 @@ class Backbone(Protocol):
     """A frozen network: images of any number, in and out as float32 on the CPU.
 
     `digest` is the sha256 of its weights: tokens and models made with other weights do not fit. `patch_px` is the side
-    of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images suit the machine.
+    of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images fill the device in one
+    call; 1 stands for a CPU, where several threads may call it at once.
     """
 
     name: str

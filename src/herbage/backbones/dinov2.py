@@ -15,6 +15,9 @@ from herbage.errors import BackboneInvalid, WeightsMissing
 from herbage.hub import hub_is_out_of_reach
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit")
+ATTENTION = "herbage_image_by_image"
+"""The name that transformers knows `image_by_image` by."""
+
 DEPTH_ANYTHING = "depth_anything"
 """A model whose encoder is one of MODEL_TYPES, its weights below `backbone.`."""
 
@@ -34,8 +37,11 @@ class Dinov2Backbone:
         self.patch_px = int(model.config.patch_size)
         self.width = int(model.config.hidden_size)
         self.batch_images = 32 if self.engine.device == "cuda" else 1
-        self._first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
-        self._model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
+        self.first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
+        self.model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
+        if (self.engine.device, self.engine.precision) == ("cpu", "bf16"):
+            transformers.AttentionInterface.register(ATTENTION, image_by_image)
+            self.model.set_attn_implementation(ATTENTION)
 
     @torch.inference_mode()
     def __call__(
@@ -43,8 +49,28 @@ class Dinov2Backbone:
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
         """The class vector and the patch vectors, float32 on the CPU."""
         pixels = images.to(device=self.engine.device, dtype=self.engine.dtype)
-        vectors = self._model(pixels).last_hidden_state.float().cpu()
-        return vectors[:, 0], vectors[:, self._first_patch :]
+        vectors = self.model(pixels).last_hidden_state.float().cpu()
+        return vectors[:, 0], vectors[:, self.first_patch :]
+
+
+def image_by_image(
+    module: torch.nn.Module,
+    query: Float[Tensor, "image attention_head vector width"],
+    key: Float[Tensor, "image attention_head vector width"],
+    value: Float[Tensor, "image attention_head vector width"],
+    attention_mask: None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Float[Tensor, "image vector attention_head width"], None]:
+    """Attention in the form that transformers asks for: products of one image at a time.
+
+    In bf16 on a CPU it is faster than torch's own, which multiplies in float32; an image's scores stay in cache.
+    """
+    scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    mixed = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
+    for image, (own, others, values) in enumerate(zip(scaled, key, value, strict=True)):
+        torch.bmm(torch.softmax(torch.bmm(own, others.mT), -1), values, out=mixed[image].transpose(0, 1))
+    return mixed, None
 
 
 def weights_digest(model: torch.nn.Module) -> str:

@@ -72,7 +72,8 @@ class Photo:
         """
         try:
             with Image.open(io.BytesIO(self.content)) as image:
-                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+                ImageOps.exif_transpose(image, in_place=True)
+                return np.array(_to_rgb(image))
         except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
             raise PhotoUnreadable(f"{self.file.name} cannot be decoded: {_first_line(error)}") from error
 
@@ -139,6 +140,8 @@ def _shown(name: str) -> str:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode} (32 bits a pixel) has no stated range; save it as 8-bit RGB")
     if image.mode.startswith("I;16"):

@@ -1,14 +1,16 @@
-"""Which photos are missing from a store, and filling them in: decoding overlaps the backbone, memory stays flat."""
+"""Which photos are missing from a store, and filling them in: every core is busy, memory stays flat."""
 
 import logging
 import math
 import shutil
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -24,10 +26,11 @@ from herbage.tokens.store import DTYPES, TokenStore
 
 log = logging.getLogger("herbage")
 
-DECODERS = 2
-LOOK_AHEAD = 4
-IMAGES_AT_ONCE = 8
-"""What a backbone sees in one call at least, so that the many tiles of a photo need no more memory than its halves."""
+Result = TypeVar("Result")
+
+MOST_WORKERS = 8
+PATCHES_AT_ONCE = 1600
+"""What a backbone sees in one call at least, if a photo has as many: enough to keep a core busy, and no more memory."""
 
 
 @dataclass
@@ -58,41 +61,34 @@ def stream_tokens(
 
     With `open_photos` each photo is opened although the store has its tokens, for its facts. A photo that cannot be
     read is an item with a failure; a damaged token file is mended. Stopping early loses nothing that was yielded.
+
+    On a CPU each core takes a photo from its file to its tokens: threads that share one product wait for each other
+    whenever a core is also decoding. On a GPU the threads decode, and the backbone sees batches.
     """
-    per_batch = max(1, backbone.batch_images // images_per_photo(recipe))
-    clock = _Clock(len(files))
-    digests: list[tuple[PhotoFile, str]] = []
-    pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
-    try:
-        ahead: deque[Future[tuple[Extracted, list[Tensor] | None]]] = deque()
-        waiting = iter(files)
-        pending: list[tuple[Extracted, list[Tensor] | None]] = []
-        while True:
-            for file in islice(waiting, LOOK_AHEAD + per_batch - len(ahead)):
-                ahead.append(pool.submit(_prepare, file, backbone, recipe, store, open_photos))
-            if ahead:
-                pending.append(ahead.popleft().result())
-            missing = sum(images is not None for _, images in pending)
-            if pending and (missing in (0, per_batch) or len(pending) >= 4 * per_batch or not ahead):
-                if missing:
-                    with clock:
-                        _run(pending, backbone, recipe, per_batch)
-                for item, images in pending:
-                    if store is not None and item.tokens is not None:
-                        if images is not None:
-                            store.save(item.sha256, item.tokens)
-                        digests.append((item.file, item.sha256))
-                if store is not None and len(digests) >= 100:
-                    _remember(store, digests)
-                clock.done += len(pending)
-                yield from (item for item, _ in pending)
-                pending = []
-            if not ahead and not pending:
-                break
-    finally:
-        if store is not None:
-            _remember(store, digests)
-        pool.shutdown(wait=True, cancel_futures=True)
+    work = _Work(backbone, recipe, store, open_photos)
+    per_batch = backbone.batch_images // images_per_photo(recipe)
+    threads = torch.get_num_threads()
+    workers = max(1, min(threads, MOST_WORKERS, len(files)))
+    clock = _Clock(len(files), workers if backbone.batch_images == 1 else 1)
+    known: list[tuple[PhotoFile, str]] = []
+    with _pool(workers, threads // workers) as pool:
+        try:
+            if backbone.batch_images == 1:
+                items = _in_order(pool, work.whole, files, ahead=2 * workers)
+            else:
+                prepared = _in_order(pool, work.prepare, files, ahead=workers + max(1, per_batch))
+                items = work.in_batches(prepared, max(1, per_batch))
+            for item in items:
+                clock.tell(item)
+                if store is not None and item.tokens is not None:
+                    known.append((item.file, item.sha256))
+                    if len(known) >= 100:
+                        _remember(store, known)
+                yield item
+        finally:
+            work.stopped.set()
+            if store is not None:
+                _remember(store, known)
 
 
 def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
@@ -135,24 +131,117 @@ def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
     return files[index % count :: count]
 
 
-def _prepare(
-    file: PhotoFile, backbone: Backbone, recipe: Recipe, store: TokenStore | None, open_photos: bool
-) -> tuple[Extracted, list[Tensor] | None]:
-    """A photo's tokens where the store has them, else the images to show the backbone."""
-    item = Extracted(file)
-    try:
-        if store is not None and not open_photos and (known := store.index.find(file.path)):
-            item.sha256 = known
-            if _load(item, store):
+@dataclass
+class _Work:
+    """What is done with one photo, or with a batch."""
+
+    backbone: Backbone
+    recipe: Recipe
+    store: TokenStore | None
+    open_photos: bool
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def prepare(self, file: PhotoFile) -> tuple[Extracted, list[Tensor] | None]:
+        """A photo's tokens where the store has them, else the images to show the backbone."""
+        item = Extracted(file)
+        store = self.store
+        try:
+            if store is not None and not self.open_photos and (known := store.index.find(file.path)):
+                item.sha256 = known
+                if _load(item, store):
+                    return item, None
+            item.photo = open_photo(file)
+            item.sha256 = item.photo.sha256
+            if store is not None and _load(item, store):
                 return item, None
-        item.photo = open_photo(file)
-        item.sha256 = item.photo.sha256
-        if store is not None and _load(item, store):
+            return item, shown_images(item.photo.pixels(), self.recipe, self.backbone.patch_px)
+        except PhotoUnreadable as failure:
+            item.failure = failure
             return item, None
-        return item, shown_images(item.photo.pixels(), recipe, backbone.patch_px)
-    except PhotoUnreadable as failure:
-        item.failure = failure
-        return item, None
+
+    def whole(self, file: PhotoFile) -> Extracted:
+        """A photo from its file to its tokens."""
+        item, images = self.prepare(file)
+        if images is not None:
+            self._run([(item, images)], 1)
+        return item
+
+    def in_batches(
+        self, prepared: Iterable[tuple[Extracted, list[Tensor] | None]], per_batch: int
+    ) -> Iterator[Extracted]:
+        """The photos in their order, those that need the backbone `per_batch` at a time."""
+        waiting: list[tuple[Extracted, list[Tensor] | None]] = []
+
+        def done() -> Iterator[Extracted]:
+            shown = [(item, images) for item, images in waiting if images is not None]
+            if shown:
+                self._run(shown, per_batch)
+            yield from [item for item, _ in waiting]
+            waiting.clear()
+
+        for one in prepared:
+            waiting.append(one)
+            missing = sum(images is not None for _, images in waiting)
+            if missing in (0, per_batch) or len(waiting) >= 4 * per_batch:
+                yield from done()
+        yield from done()
+
+    def _run(self, shown: list[tuple[Extracted, list[Tensor]]], per_batch: int) -> None:
+        """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
+        seen: list[list[Seen]] = [[] for _ in shown]
+        for size in range(len(shown[0][1])):
+            images = [images[size] for _, images in shown]
+            padding = [torch.zeros_like(images[0])] * (per_batch - len(shown))
+            class_vectors, patches = self._see(torch.cat([*images, *padding]) if per_batch > 1 else images[0])
+            for number, own in enumerate(images):
+                span = slice(number * len(own), (number + 1) * len(own))
+                seen[number].append(Seen(own, class_vectors[span], patches[span]))
+        for (item, _), of in zip(shown, seen, strict=True):
+            # In the type that a store would keep, so that a store changes no result.
+            item.tokens = kept_tokens(of, self.recipe).to(DTYPES[self.backbone.engine.tokens])
+            if not item.tokens.isfinite().all():
+                raise TokensCorrupt(
+                    f"The backbone gave tokens of {item.file.name} that are not finite in "
+                    f"{self.backbone.engine.tokens}; try --precision fp32."
+                )
+            if self.store is not None:
+                self.store.save(item.sha256, item.tokens)
+
+    def _see(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
+        patches = (images.shape[-1] // self.backbone.patch_px) ** 2
+        at_once = max(1, PATCHES_AT_ONCE // patches, self.backbone.batch_images)
+        answers = []
+        for part in torch.split(images, at_once):
+            if self.stopped.is_set():
+                raise CancelledError
+            answers.append(self.backbone(part))
+        class_vectors, vectors = (torch.cat(of) for of in zip(*answers, strict=True))
+        return class_vectors, vectors
+
+
+@contextmanager
+def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads of Python that each compute with so many threads of torch; torch's own number is put back at the end."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, "photo", initializer=torch.set_num_threads, initargs=(threads,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, task: Callable[[PhotoFile], Result], files: list[PhotoFile], ahead: int
+) -> Iterator[Result]:
+    """What the task made of each file, in order, while so many files ahead are in work or done."""
+    futures: deque[Future[Result]] = deque()
+    for file in files:
+        futures.append(pool.submit(task, file))
+        if len(futures) > ahead:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
 
 
 def _load(item: Extracted, store: TokenStore) -> bool:
@@ -166,49 +255,27 @@ def _load(item: Extracted, store: TokenStore) -> bool:
     return item.from_store
 
 
-def _run(
-    pending: list[tuple[Extracted, list[Tensor] | None]], backbone: Backbone, recipe: Recipe, per_batch: int
-) -> None:
-    """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
-    shown = [(item, images) for item, images in pending if images is not None]
-    seen: list[list[Seen]] = [[] for _ in shown]
-    for size in range(len(shown[0][1])):
-        images = [images[size] for _, images in shown]
-        padding = [torch.zeros_like(images[0])] * (per_batch - len(shown))
-        parts = torch.split(torch.cat([*images, *padding]), max(IMAGES_AT_ONCE, backbone.batch_images))
-        class_vectors, patches = (torch.cat(of) for of in zip(*map(backbone, parts), strict=True))
-        for number, own in enumerate(images):
-            span = slice(number * len(own), (number + 1) * len(own))
-            seen[number].append(Seen(own, class_vectors[span], patches[span]))
-    for (item, _), of in zip(shown, seen, strict=True):
-        # In the type that a store would keep, so that a store changes no result.
-        item.tokens = kept_tokens(of, recipe).to(DTYPES[backbone.engine.tokens])
-        if not item.tokens.isfinite().all():
-            raise TokensCorrupt(
-                f"The backbone gave tokens of {item.file.name} that are not finite in {backbone.engine.tokens}; "
-                f"try --precision fp32."
-            )
-
-
 def _remember(store: TokenStore, digests: list[tuple[PhotoFile, str]]) -> None:
     store.index.remember([(file.path, sha256) for file, sha256 in digests])
     digests.clear()
 
 
 class _Clock:
-    """Says after the first batch how long the rest will take."""
+    """Says after the first photo that the backbone saw how long the rest will take."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.said = total, 0, False
-
-    def __enter__(self) -> None:
+    def __init__(self, total: int, workers: int) -> None:
+        self.left, self.workers, self.said = total, workers, False
         self.started = time.monotonic()
 
-    def __exit__(self, *_: object) -> None:
-        left = self.total - self.done - 1
+    def tell(self, item: Extracted) -> None:
+        """A photo is done."""
+        self.left -= 1
+        if self.said or item.from_store or item.tokens is None:
+            return
         seconds = time.monotonic() - self.started
-        if not self.said and seconds * left > 5:
-            log.info("The first photo took %.1f s; about %.0f s for the %d left.", seconds, seconds * left, left)
+        if seconds * self.left / self.workers > 5:
+            log.info("The first photo took %.1f s; about %.0f s for the %d left.",
+                     seconds, seconds * self.left / self.workers, self.left)  # fmt: skip
         self.said = True
 
 
