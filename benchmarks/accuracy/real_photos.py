@@ -286,7 +286,7 @@ class EvenExposure:
         self.inner = inner
         self.name, self.patch_px, self.width = inner.name, inner.patch_px, inner.width
         self.batch_images, self.engine = inner.batch_images, inner.engine
-        self.digest = hashlib.sha256(f"even exposure {inner.digest}".encode()).hexdigest()
+        self.digest = self.source_digest = hashlib.sha256(f"even exposure {inner.digest}".encode()).hexdigest()
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As the inner backbone."""

@@ -19,6 +19,7 @@ from torch import Tensor
 import herbage
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
+from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
 from herbage.files import refuse_existing, run_record, write_whole
 from herbage.heads.heads import refuse_width
@@ -35,6 +36,7 @@ from herbage.photos.photo import PhotoFile, find_photos
 from herbage.photos.tables import read_test_table, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.results.density import draw_overlay, map_name
+from herbage.results.export import Parity, export_openvino, refuse_export
 from herbage.results.geojson import photos_geojson
 from herbage.results.predictions import open_predictions
 from herbage.results.report import PredictionsReport, model_report
@@ -218,6 +220,27 @@ def import_heads(
     run = run_record("import-heads", started, source=str(folder))
     imported.write(Path(model).resolve(), run, overwrite=overwrite)
     return imported
+
+
+def export(
+    model: str | Path | HerbageModel,
+    *,
+    out: str | Path,
+    precision: Exported = "bf16",
+    photos: str | Path | None = None,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    overwrite: bool = False,
+) -> Parity | None:
+    """The model's backbone as an OpenVINO folder that serves as `--backbone`; returns its parity on the photos.
+
+    `precision`: fp32, bf16, or int8, which is calibrated on the photos. `store` may hold the source's tokens.
+    """
+    refuse_export(Path(out), overwrite=overwrite)
+    files = [] if photos is None else find_photos(photos)
+    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    source = opened_model.open_backbone(backbone)
+    return export_openvino(opened_model, source, Path(out), precision, files, store, overwrite=overwrite)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Counting:
 
     def __init__(self, batch_images=1):
         self.inner = open_backbone("texture")
-        for name in ("name", "digest", "patch_px", "width", "engine"):
+        for name in ("name", "digest", "source_digest", "patch_px", "width", "engine"):
             setattr(self, name, getattr(self.inner, name))
         self.batch_images = batch_images
         self.shapes = []

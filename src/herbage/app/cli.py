@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -387,6 +387,52 @@ def import_heads(
     options = {**engine.options(), "backbone": engine.backbone or "facebook/dinov2-giant"}
     steps.import_heads(folder, model=model, overwrite=overwrite, **options)
     print(f"Model: {model}")
+    return DONE
+
+
+@app.command
+def export(
+    model: Path,
+    *,
+    out: Path,
+    as_format: Annotated[Literal["openvino"], Parameter(name="--format")] = "openvino",
+    precision: Literal["fp32", "bf16", "int8"] = "bf16",
+    photos: Path | None = None,
+    store: Path | None = None,
+    backbone: str | None = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write the model's backbone for another engine, once; the folder then serves as --backbone everywhere.
+
+    For example:
+        herbage export model/ --out dinov2-int8/ --precision int8 --photos photos/
+        herbage predict model/ new_photos/ --out results/ --backbone dinov2-int8/
+
+    Parameters
+    ----------
+    out
+        The folder to write.
+    as_format
+        The engine: openvino, for processors.
+    precision
+        What it computes in; int8 is the fastest and is calibrated on --photos.
+    photos
+        Photos to calibrate int8 on, and to say how far tokens, estimates and score are from the model's own.
+    store
+        A token store that may hold the model's own tokens of these photos.
+    backbone
+        Where the model's backbone stands, if not where the model remembers it.
+    """
+    from herbage import steps
+
+    listen(quiet)
+    found = steps.export(
+        model, out=out, precision=precision, photos=photos, store=store, backbone=backbone, overwrite=overwrite
+    )
+    if found is not None:
+        print(found)
+    print(f"Backbone: {out}")
     return DONE
 
 

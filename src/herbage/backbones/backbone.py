@@ -8,18 +8,23 @@ from torch import Tensor
 
 from herbage.backbones.engine import Device, Engine, Precision
 
+EXPORT_RECORD = "openvino.json"
+"""What a folder that `herbage export` wrote holds beside the network."""
+
 
 @runtime_checkable
 class Backbone(Protocol):
     """A frozen network: images of any number, in and out as float32 on the CPU.
 
-    `digest` is the sha256 of its weights: tokens and models made with other weights do not fit. `patch_px` is the side
-    of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images fill the device in one
-    call; 1 stands for a CPU, where several threads may call it at once.
+    `digest` is the sha256 of its weights: tokens made with other weights do not fit. `source_digest` is that of the
+    weights it was made from, where it is an export of others, and else the same: models made with those fit.
+    `patch_px` is the side of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images
+    fill the device in one call; 1 stands for a CPU, where several threads may call it at once.
     """
 
     name: str
     digest: str
+    source_digest: str
     patch_px: int
     width: int
     batch_images: int
@@ -33,11 +38,18 @@ class Backbone(Protocol):
 
 
 def open_backbone(name: str | Path, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
-    """Open `texture` (embedded), a transformers folder, or a hub id; raises BackboneInvalid or WeightsMissing."""
+    """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id.
+
+    Raises BackboneInvalid or WeightsMissing.
+    """
     if str(name) == "texture":
         from herbage.backbones.texture import TextureBackbone
 
         return TextureBackbone(precision)
+    if (Path(name).expanduser() / EXPORT_RECORD).is_file():
+        from herbage.backbones.openvino import OpenVinoBackbone
+
+        return OpenVinoBackbone(Path(name), device=device, precision=precision)
     from herbage.backbones.dinov2 import Dinov2Backbone
 
     return Dinov2Backbone(str(name), device=device, precision=precision)

@@ -33,7 +33,7 @@ class Dinov2Backbone:
         # A model remembers its backbone by this name, from whatever folder it is used later.
         self.name = str(Path(name).expanduser().resolve()) if Path(name).expanduser().is_dir() else name
         model = _load(name)
-        self.digest = weights_digest(model)
+        self.digest = self.source_digest = weights_digest(model)
         self.patch_px = int(model.config.patch_size)
         self.width = int(model.config.hidden_size)
         self.batch_images = 32 if self.engine.device == "cuda" else 1
@@ -107,7 +107,7 @@ def _load(name: str) -> Any:
                 f"--backbone {name} is a {config.model_type!r} model; "
                 f"expected one of {', '.join(MODEL_TYPES)}, {DEPTH_ANYTHING}."
             )
-        with _hushed():
+        with hushed():
             model, report = AutoModel.from_pretrained(
                 source, config=config, dtype="auto", output_loading_info=True, local_files_only=local, **inside
             )
@@ -126,7 +126,7 @@ def _load(name: str) -> Any:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Without transformers' own progress bar and loading report: what is wrong is said here."""
     from transformers.utils import logging
 

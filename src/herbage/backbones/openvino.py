@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import threading
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,20 +15,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.dinov2 import Dinov2Backbone
-from herbage.backbones.engine import Engine, Precision, cpu_has_bf16
-from herbage.errors import BackboneInvalid, InputInvalid
+from herbage.backbones.backbone import EXPORT_RECORD
+from herbage.backbones.dinov2 import Dinov2Backbone, hushed
+from herbage.backbones.engine import Device, Engine, Precision, cpu_has_bf16
+from herbage.errors import BackboneInvalid, DeviceMissing, InputInvalid
 from herbage.files import write_whole
 
-NETWORK, RECORD = "backbone.xml", "openvino.json"
 FORMAT = 1
+NETWORK = "backbone.xml"
+INSTALL = "pip install 'herbage[openvino]'"
 
 Exported = Literal["fp32", "bf16", "int8"]
+
+SMOOTHING = 0.6
+"""How far SmoothQuant (Xiao et al. 2023, arXiv:2211.10438) moves outliers from activations to weights."""
+
+LEFT_OUT = r".*mlp.*(fc2|down_proj|weights_out).*"
+"""Products that int8 leaves alone: their inputs have the outliers that cost most."""
 
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """What openvino.json says: what the network was made from, and how. `photos` calibrated it, 0 for none."""
+    """What the network was made from, and how; `views` is how many images int8 was calibrated on."""
 
     format: int
     source: str
@@ -35,74 +45,91 @@ class ExportRecord:
     patch_px: int
     width: int
     first_patch: int
-    photos: int
+    views: int
 
 
 class OpenVinoBackbone:
-    """A DINOv2 that OpenVINO runs on the CPU. `source_digest` is that of the weights it was made from.
-
-    Its own digest is that of its files, so its tokens are never taken for the source's.
-    """
+    """A DINOv2 or DINOv3 that OpenVINO runs on the CPU; its digest is that of its files, so its tokens are its own."""
 
     batch_images = 1
 
-    def __init__(self, folder: Path, *, precision: Precision = "auto") -> None:
-        openvino = _library()
+    def __init__(self, folder: Path, *, device: Device = "auto", precision: Precision = "auto") -> None:
+        library = _openvino()
+        folder = folder.expanduser().resolve()
         self.record = _read_record(folder)
+        if device not in ("auto", "cpu"):
+            raise DeviceMissing(f"--device {device}: an exported backbone runs on the CPU; leave --device out.")
         if precision not in ("auto", self.record.precision):
             raise BackboneInvalid(
                 f"--precision {precision}: {folder} was exported in {self.record.precision}; "
                 f"leave --precision out, or export it again."
             )
         tokens = "float32" if self.record.precision == "fp32" else "float16"
-        self.engine = Engine(f"openvino {openvino.__version__}", "cpu", self.record.precision, tokens)
-        self.name = str(folder.expanduser().resolve())
-        self.digest = _files_digest(folder)
+        self.engine = Engine(f"openvino {library.__version__.split('-')[0]}", "cpu", self.record.precision, tokens)
+        self.name = str(folder)
+        self.digest = _digest(folder)
         self.source_digest = self.record.source_digest
         self.patch_px, self.width = self.record.patch_px, self.record.width
-        self._core = openvino.Core()
         self._network = folder / NETWORK
-        self._by_side: dict[int, Any] = {}
+        self._threads = torch.get_num_threads()
+        self._compiled: dict[tuple[int, int], Any] = {}
+        self._lock = threading.Lock()
+        self._own = threading.local()
 
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
-        """The class vector and the patch vectors, float32."""
-        vectors = torch.from_numpy(np.array(self._compiled(images.shape[-1])(images.numpy())[0]))
+        """The class vector and the patch vectors, float32. Several threads may call at once."""
+        side_px, threads = images.shape[-1], torch.get_num_threads()
+        requests: dict[int, Any] = self._own.__dict__.setdefault("requests", {})
+        if side_px not in requests:
+            requests[side_px] = self._compile(side_px, threads).create_infer_request()
+        vectors = torch.from_numpy(np.array(requests[side_px].infer(images.numpy())[0]))
         return vectors[:, 0], vectors[:, self.record.first_patch :]
 
-    def _compiled(self, side_px: int) -> Any:
-        """The network for images of one size: its position table is resampled once, when it is compiled."""
-        if side_px not in self._by_side:
-            network = self._core.read_model(self._network)
-            network.reshape([-1, 3, side_px, side_px])
-            inner = "f32" if self.record.precision == "fp32" or not cpu_has_bf16() else "bf16"
-            self._by_side[side_px] = self._core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": inner})
-        return self._by_side[side_px]
+    def _compile(self, side_px: int, threads: int) -> Any:
+        """The network for images of one size, whose position table is then resampled once, and for calling threads.
 
-
-def is_exported(folder: str | Path) -> bool:
-    """Whether this is a folder that `export_backbone` made."""
-    return (Path(folder).expanduser() / RECORD).is_file()
+        That compute with so many threads each.
+        """
+        with self._lock:
+            if (side_px, threads) not in self._compiled:
+                core = _openvino().Core()
+                network = core.read_model(self._network)
+                network.reshape([-1, 3, side_px, side_px])
+                options = {
+                    "INFERENCE_PRECISION_HINT": "bf16" if self.record.precision != "fp32" and cpu_has_bf16() else "f32",
+                    "INFERENCE_NUM_THREADS": self._threads,
+                    "NUM_STREAMS": max(1, self._threads // threads),
+                }
+                self._compiled[side_px, threads] = core.compile_model(network, "CPU", options)
+            return self._compiled[side_px, threads]
 
 
 def export_backbone(
-    source: Dinov2Backbone, place: Path, precision: Exported, views: Sequence[Float[Tensor, "view 3 side side"]] = ()
+    source: Dinov2Backbone, place: Path, precision: Exported, views: Sequence[Callable[[], Tensor]] = ()
 ) -> None:
-    """Write the folder `place`. For int8, `views` are the images of some photos, on which activations are measured."""
-    openvino = _library()
-    network = _converted(source)
-    if precision == "int8":
-        if not views:
-            raise InputInvalid("--precision int8 needs --photos: the photos to measure activations on.")
-        network = _quantised(network, [one.numpy() for one in views])
+    """Write the folder `place`. For int8, each of `views` gives an image (1, 3, side, side) to measure activations on.
+
+    The source must have been opened on the CPU in fp32.
+    """
+    library = _openvino()
+    example = torch.zeros(2, 3, 16 * source.patch_px, 16 * source.patch_px)
+    # What they warn of, tracing and unknown settings, is for the libraries' own authors.
+    with torch.no_grad(), warnings.catch_warnings(), hushed():
+        warnings.simplefilter("ignore")
+        network = library.convert_model(
+            _Vectors(source.model), example_input=example, input=[library.PartialShape([-1, 3, -1, -1])]
+        )
+        if precision == "int8":
+            network = _quantised(network, views)
     place.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(network, place / NETWORK, compress_to_fp16=precision != "fp32")
+    library.save_model(network, place / NETWORK, compress_to_fp16=precision != "fp32")
     record = ExportRecord(
         FORMAT, source.name, source.digest, precision, source.patch_px, source.width, source.first_patch, len(views)
     )
     # Last, so that a folder with a record is whole.
-    write_whole(place / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    write_whole(place / EXPORT_RECORD, json.dumps(asdict(record), indent=2) + "\n")
 
 
 class _Vectors(torch.nn.Module):
@@ -115,49 +142,48 @@ class _Vectors(torch.nn.Module):
         return vectors
 
 
-def _converted(source: Dinov2Backbone) -> Any:
-    openvino = _library()
-    example = torch.zeros(2, 3, 16 * source.patch_px, 16 * source.patch_px)
-    with torch.no_grad():
-        return openvino.convert_model(
-            _Vectors(source.model.float()), example_input=example, input=[openvino.PartialShape([-1, 3, -1, -1])]
-        )
-
-
-def _quantised(network: Any, batches: list[np.ndarray]) -> Any:
+def _quantised(network: Any, views: Sequence[Callable[[], Tensor]]) -> Any:
     try:
         import nncf
     except ImportError as error:
-        raise InputInvalid("int8 needs NNCF: pip install 'herbage[openvino]'.") from error
+        raise InputInvalid(f"int8 needs NNCF: {INSTALL}") from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    smooth = nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
     return nncf.quantize(
-        network, nncf.Dataset(batches), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(batches)
+        network,
+        nncf.Dataset(list(views), lambda view: view().numpy()),
+        subset_size=len(views),
+        model_type=nncf.ModelType.TRANSFORMER,
+        ignored_scope=nncf.IgnoredScope(patterns=[LEFT_OUT], validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=smooth),
     )
 
 
 def _read_record(folder: Path) -> ExportRecord:
+    place = folder / EXPORT_RECORD
     try:
-        record = ExportRecord(**json.loads((folder / RECORD).read_text("utf-8")))
+        record = ExportRecord(**json.loads(place.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise BackboneInvalid(f"{folder / RECORD} is damaged: {error}. Export the backbone again.") from error
+        raise BackboneInvalid(f"{place} is damaged: {error}. Export the backbone again.") from error
     if record.format != FORMAT:
-        raise BackboneInvalid(f"{folder} has export format {record.format}; this herbage reads {FORMAT}. Export again.")
+        raise BackboneInvalid(f"{place} has format {record.format}; this herbage reads {FORMAT}. Export it again.")
     return record
 
 
-def _files_digest(folder: Path) -> str:
+def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in (NETWORK, Path(NETWORK).with_suffix(".bin")):
+    for name in (NETWORK, NETWORK.replace(".xml", ".bin")):
         try:
-            digest.update((folder / name).read_bytes())
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise BackboneInvalid(f"{folder} is no whole export: {error}. Export the backbone again.") from error
     return digest.hexdigest()
 
 
-def _library() -> Any:
+def _openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise BackboneInvalid("An exported backbone needs OpenVINO: pip install 'herbage[openvino]'.") from error
+        raise BackboneInvalid(f"An exported backbone needs OpenVINO: {INSTALL}") from error
     return openvino

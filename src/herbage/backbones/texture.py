@@ -45,7 +45,7 @@ class TextureBackbone:
     """
 
     name = "texture"
-    digest = hashlib.sha256(VERSION.encode()).hexdigest()
+    digest = source_digest = hashlib.sha256(VERSION.encode()).hexdigest()
     patch_px = PATCH_PX
     width = len(NAMES)
     batch_images = 1

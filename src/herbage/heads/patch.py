@@ -120,7 +120,7 @@ class Layers(NamedTuple):
     def of(cls, bank: Bank, dtype: torch.dtype) -> "Layers":
         """In the type to compute in, but for the last bias: a head that says a constant says it exactly."""
         w1, b1, w2 = (p.to(dtype) for p in bank[:3])
-        return cls(w1.transpose(0, 1).flatten(1), b1.flatten(), torch.block_diag(*w2[..., None]), bank.b2)
+        return cls(w1.transpose(0, 1).flatten(1), b1.flatten(), torch.block_diag(*w2[..., None]), bank.b2)  # type: ignore[no-untyped-call]
 
 
 def forward(

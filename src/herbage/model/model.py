@@ -93,13 +93,19 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         key = (str(name or self.about.backbone.name), device, precision)
         if key not in self._backbones:
             backbone = open_backbone(key[0], device=device, precision=precision)
-            if backbone.digest != self.about.backbone.digest:
+            trained_on = self.about.backbone.digest
+            if trained_on not in (backbone.digest, backbone.source_digest):
                 raise BackboneInvalid(
                     f"The model's heads were trained on {self.about.backbone.name} (weights "
-                    f"{self.about.backbone.digest[:12]}); {key[0]} has weights {backbone.digest[:12]}. "
+                    f"{trained_on[:12]}); {key[0]} has weights {backbone.digest[:12]}. "
                     f"Give the folder of the right weights with --backbone."
                 )
-            if backbone.engine.record() != self.about.backbone.engine:
+            if backbone.digest != trained_on:
+                log.warning(
+                    "%s is an export of the backbone that the model was trained with: estimates differ by what "
+                    "its parity report says.", key[0],
+                )  # fmt: skip
+            elif backbone.engine.record() != self.about.backbone.engine:
                 log.warning(
                     "This engine (%s) is not the one that the model was trained with (%s): "
                     "estimates may differ in the last digits.",

@@ -1,0 +1,167 @@
+"""A model's backbone in another engine, and how far its tokens, estimates and score are from the model's own."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from herbage.backbones.backbone import EXPORT_RECORD, Backbone
+from herbage.backbones.dinov2 import Dinov2Backbone
+from herbage.backbones.openvino import Exported, OpenVinoBackbone, export_backbone
+from herbage.errors import InputInvalid, OutputExists
+from herbage.files import replace_folder, write_whole
+from herbage.judging.out_of_fold import deliver
+from herbage.judging.scoring import weighted_r2
+from herbage.model.model import HerbageModel
+from herbage.photos.photo import PhotoFile, open_photo
+from herbage.targets import TARGETS, TOTAL
+from herbage.tokens.extraction import stream_tokens
+from herbage.tokens.kept import shown_images
+from herbage.tokens.store import TokenStore
+
+log = logging.getLogger("herbage")
+
+VIEWS = 200
+"""Images that int8 is calibrated on at most, one after another from all photos."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an exported backbone differs from its source on some photos.
+
+    Cosines are of token with token. `estimate_apart` is the mean absolute difference of the total over the mean total.
+    The scores are out-of-fold weighted R2 of the photos that the model was trained on, None where there are none: the
+    model's own heads on tokens of the source, and on tokens of the export.
+    """
+
+    photos: int
+    cosine_min: float
+    cosine_median: float
+    estimate_apart: float
+    trained_photos: int = 0
+    score_source: float | None = None
+    score_export: float | None = None
+
+    def __str__(self) -> str:
+        lines = [
+            f"tokens of {self.photos} photos: cosine {self.cosine_median:.5f} median, {self.cosine_min:.5f} smallest",
+            f"{TARGETS[TOTAL]}: {self.estimate_apart:.2%} apart (mean absolute difference over the mean)",
+        ]
+        if self.score_source is not None and self.score_export is not None:
+            lines.append(
+                f"out-of-fold weighted R2 of {self.trained_photos} training photos: {self.score_source:.4f} before, "
+                f"{self.score_export:.4f} after ({self.score_export - self.score_source:+.4f})"
+            )
+        return "\n".join(lines)
+
+
+def export_openvino(
+    model: HerbageModel,
+    source: Backbone,
+    out: Path,
+    precision: Exported,
+    files: list[PhotoFile],
+    store: str | Path | None,
+    *,
+    overwrite: bool,
+) -> Parity | None:
+    """Write the backbone to the folder `out`, and where there are photos what it changes, to parity.json too.
+
+    int8 is calibrated on images of the photos, as the recipe shows them. Raises OutputExists, InputInvalid.
+    """
+    refuse_export(out, overwrite=overwrite)
+    if precision == "int8" and not files:
+        raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
+    if not isinstance(source, Dinov2Backbone):
+        raise InputInvalid(f"{source.name} is no network of weights; only a DINOv2 or DINOv3 can be exported.")
+    exact = Dinov2Backbone(source.name, device="cpu", precision="fp32")
+    new = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        views = _views(model, files, source.patch_px) if precision == "int8" else []
+        log.info("Exporting %s in %s%s", source.name, precision, f", measured on {len(views)} images" if views else "")
+        export_backbone(exact, new, precision, views)
+        del exact
+        found = parity(model, source, OpenVinoBackbone(new), files, store) if files else None
+        if found is not None:
+            write_whole(new / "parity.json", json.dumps(asdict(found), indent=2) + "\n")
+        replace_folder(new, out)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return found
+
+
+def refuse_export(out: Path, *, overwrite: bool) -> None:
+    """Raise OutputExists where an export may not be put: only an export is ever replaced, and only if told to."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    elif not (out / EXPORT_RECORD).is_file():
+        raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
+    elif not overwrite:
+        raise OutputExists(f"--out {out} exists already; give --overwrite to replace it, or another name.")
+
+
+def _views(model: HerbageModel, files: list[PhotoFile], patch_px: int) -> list[Callable[[], Tensor]]:
+    """Images to calibrate on, one photo after the other, and another image of it each time that a photo comes up."""
+
+    def image(number: int) -> Tensor:
+        photo = open_photo(files[number % len(files)])
+        shown = shown_images(photo.pixels(), model.recipe, patch_px)
+        of_one_size = shown[number % len(shown)]
+        return of_one_size[(number // len(files) + number) % len(of_one_size)][None]
+
+    return [partial(image, number) for number in range(VIEWS)]
+
+
+def parity(
+    model: HerbageModel, source: Backbone, export: Backbone, files: list[PhotoFile], store: str | Path | None = None
+) -> Parity:
+    """Both backbones on the same photos; the source's tokens come from `store` where it has them."""
+    recipe = model.recipe
+    stores = [None if store is None else TokenStore(store, one, recipe) for one in (source, export)]
+    pairs = zip(
+        stream_tokens(files, source, recipe, stores[0]), stream_tokens(files, export, recipe, stores[1]), strict=True
+    )
+    folds = {} if model.oof is None else dict(zip(model.oof["image_path"].map(_name), model.oof["fold"], strict=True))
+    weights = {} if model.oof is None else dict(zip(folds, model.oof[list(TARGETS)].to_numpy(float), strict=True))
+    cosines, grams, weighed = [], [], []
+    trained: list[list[np.ndarray]] = []
+    for first, second in pairs:
+        if first.tokens is None or second.tokens is None:
+            log.warning("%s", first.failure or second.failure)
+            continue
+        own, others = (one[..., : source.width].float().flatten(0, 1) for one in (first.tokens, second.tokens))
+        cosines.append(F.cosine_similarity(own, others, dim=-1))
+        raw = [model.heads.grams(one).double().mean(-1).numpy() for one in (first.tokens, second.tokens)]
+        grams.append([deliver(one.mean(1), recipe)[TOTAL] for one in raw])
+        fold = folds.get(_name(first.file.name))
+        if fold is not None:
+            trained.append([deliver(one[:, fold], recipe) for one in raw])
+            weighed.append(weights[_name(first.file.name)])
+    if not cosines:
+        raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
+    every, totals = torch.cat(cosines), np.array(grams)
+    scores: tuple[float | None, float | None] = (None, None)
+    if len(trained) > 1:
+        both = np.array(trained).transpose(1, 0, 2)
+        scores = (weighted_r2(np.array(weighed), both[0]), weighted_r2(np.array(weighed), both[1]))
+    return Parity(
+        len(cosines),
+        float(every.min()),
+        float(every.median()),
+        float(np.abs(totals[:, 0] - totals[:, 1]).mean() / totals[:, 0].mean()),
+        len(trained),
+        *scores,
+    )
+
+
+def _name(path: str) -> str:
+    return Path(path).name
