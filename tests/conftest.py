@@ -8,6 +8,7 @@ import tests.typecheck  # noqa: F401  # the hook looks it up by name
 install_import_hook("herbage", "tests.typecheck.check")
 
 import os  # noqa: E402
+import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import matplotlib  # noqa: E402
@@ -19,6 +20,7 @@ from PIL import Image  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="herbage-cache-")
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
 

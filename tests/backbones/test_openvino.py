@@ -85,7 +85,9 @@ def story(tiny_dinov2, weighed_photos, tmp_path_factory):
     place = tmp_path_factory.mktemp("story")
     (place / "small.toml").write_text(RECIPE)
     train = ["train", weighed_photos / "train.csv", "--photos", weighed_photos, "--model", place / "model"]
-    assert run([*map(str, train), "--recipe", str(place / "small.toml"), "--backbone", str(tiny_dinov2), "--quiet"]) == 0
+    assert (
+        run([*map(str, train), "--recipe", str(place / "small.toml"), "--backbone", str(tiny_dinov2), "--quiet"]) == 0
+    )
     return place
 
 
