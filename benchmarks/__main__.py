@@ -11,9 +11,15 @@ MODULES = {
     "crosspvt": "accuracy.crosspvt",
     "crosspvt-cost": "accuracy.crosspvt_cost",
     "crosspvt-page": "accuracy.crosspvt_page",
+    "views": "accuracy.views",
     "extract": "speed.extract",
+    "parts": "speed.parts",
     "heads": "speed.heads",
     "training": "speed.training",
+    "predict": "speed.predict",
+    "startup": "speed.startup",
+    "memory": "speed.memory",
+    "performance-page": "speed.performance_page",
 }
 
 

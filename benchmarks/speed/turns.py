@@ -84,12 +84,17 @@ def machine() -> dict[str, str]:
 def report(name: str, lines: list[dict[str, Any]], out: Path) -> None:
     """Print a line each, and write them as JSON with the machine."""
     for line in lines:
-        said = [f"{line['work']} ({line['precision']}): {line['ours_s']:.3g} s"]
+        said = [line["work"] + (f" ({line['precision']})" if "precision" in line else "")]
+        if "ours_s" in line:
+            said.append(f"{line['ours_s']:.3g} s")
+        if "other_s" in line:
+            said.append(f"{line['other_s']:.3g} s in the other way")
         if "ratio" in line:
             said.append(f"the notebook's loop {line['notebook_s']:.3g} s")
             said.append(f"{line['ratio']:.2f} x ({line['low']:.2f} to {line['high']:.2f})")
-        if "ceiling_share" in line:
             said.append(f"{line['ceiling_share']:.0%} of a large product's {line['ceiling_gflops']:.0f} GFLOP/s")
+        if "peak_gb" in line:
+            said.append(f"peak {line['peak_gb']:.2f} GB, {line['beyond_weights_gb']:.2f} GB beyond the weights")
         print("; ".join(said), flush=True)
     out.mkdir(parents=True, exist_ok=True)
     place = out / f"{name}.json"

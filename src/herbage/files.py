@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, outputs that are not replaced unasked, and the record of a run."""
+"""Files that appear whole or not at all, outputs that are not replaced unasked, and the machine that a run is on."""
 
 import json
 import os
@@ -60,3 +60,11 @@ def run_record(command: str, started: float, **about: Any) -> str:
         "seconds": round(time.time() - started, 2),
     }
     return json.dumps(record, indent=2) + "\n"
+
+
+def memory_bytes() -> float:
+    """The machine's memory; without a limit where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return float("inf")

@@ -21,7 +21,7 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
-from herbage.files import refuse_existing, run_record, write_whole
+from herbage.files import memory_bytes, refuse_existing, run_record, write_whole
 from herbage.heads.heads import refuse_width
 from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
@@ -42,10 +42,13 @@ from herbage.results.predictions import open_predictions
 from herbage.results.report import PredictionsReport, model_report
 from herbage.results.submission import submission_table
 from herbage.targets import QUADRAT_AREA_M2, g_per_m2
-from herbage.tokens.extraction import announce, stream_tokens, take_shard
-from herbage.tokens.store import TokenStore
+from herbage.tokens.extraction import announce, stream_tokens, take_shard, token_bytes
+from herbage.tokens.store import StoredTokens, TokenStore
 
 log = logging.getLogger("herbage")
+
+HELD_SHARE = 0.25
+"""Of the machine's memory that training tokens may take."""
 
 Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """(items, what is done, how many there are) to the same items."""
@@ -436,23 +439,31 @@ def _unfinished(model: Path) -> Path:
 
 def _gather(
     files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: str | Path | None, track: Track
-) -> tuple[list[Tensor], list[str], list[float], dict[str, str]]:
-    """Tokens, digests and aspects (width over height) of the readable photos, and why the others are not."""
+) -> tuple[Sequence[Tensor], list[str], list[float], dict[str, str]]:
+    """Tokens, digests and aspects (width over height) of the readable photos, and why the others are not.
+
+    Tokens that would fill much of the memory are left in the store, and read from there when they are asked for.
+    """
     kept = None if store is None else TokenStore(store, backbone, recipe)
     if kept is not None:
         announce(files, backbone, recipe, kept)
+    held = kept is None or token_bytes(backbone, recipe) * len(files) <= HELD_SHARE * memory_bytes()
     tokens, digests, aspects, dropped = [], [], [], {}
     items = stream_tokens(files, backbone, recipe, kept, open_photos=True)
     for item in track(items, f"extract with {Path(backbone.name).name}", len(files)):
         if item.failure:
             dropped[item.file.name] = str(item.failure)
             continue
-        tokens.append(item.tokens)
+        if held:
+            tokens.append(item.tokens)
         digests.append(item.sha256)
         aspects.append(item.photo.aspect)
-    if not tokens:
+    if not digests:
         raise PhotosMissing(f"None of the {len(files)} photos can be read; the first: {next(iter(dropped.values()))}.")
-    return tokens, digests, aspects, dropped
+    if kept is None or held:
+        return tokens, digests, aspects, dropped
+    log.info("The tokens are read from the store again and again: together they would fill the memory.")
+    return StoredTokens(kept, digests), digests, aspects, dropped
 
 
 def _judge_new(

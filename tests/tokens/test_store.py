@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from herbage import steps
 from herbage.backbones.backbone import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.recipe import load_recipe
@@ -112,3 +113,18 @@ def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatc
     save_file({"tokens": tokens()}, store.path(PHOTO), {"herbage": "[1]"})
     with pytest.raises(TokensCorrupt):
         store.load(PHOTO)
+
+
+@pytest.mark.parametrize("recipe", ["seed", "field"])
+def test_training_from_the_store_is_training_from_memory(recipe, weighed_photos, tmp_path, monkeypatch):
+    """Where the tokens would fill the memory they are read from the store again, and the model is the same to the bit."""
+    small = load_recipe(recipe).model_copy(update={"grid": 4})
+    small = small.model_copy(update={"patch": small.patch.model_copy(update={"epochs": 3})})
+    for name, share in (("held", 1.0), ("read", 0.0)):
+        monkeypatch.setattr("herbage.steps.HELD_SHARE", share)
+        steps.train(
+            weighed_photos / "wide.csv", photos=weighed_photos, model=tmp_path / name / "m", recipe=small,
+            backbone="texture",
+        )  # fmt: skip
+    held, read = ((tmp_path / name / "m/model.safetensors").read_bytes() for name in ("held", "read"))
+    assert held == read

@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import herbage
+from herbage.files import memory_bytes
 
 LIBRARIES = ("torch", "transformers", "safetensors", "pillow", "pandas", "scikit-learn", "matplotlib")
 
@@ -21,12 +22,13 @@ def describe_machine() -> dict[str, str]:
         "herbage": herbage.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch",
-        "memory": _memory(),
+        "memory": f"{memory_bytes() / 1e9:.1f} GB",
         "device": f"{engine.device}, auto precision {engine.precision}",
     }
     if engine.device == "cuda":
         facts["gpu"] = torch.cuda.get_device_name()
     facts |= {name: _version(name) for name in LIBRARIES}
+    facts |= {name: _version(name, "'herbage[openvino]'") for name in ("openvino", "nncf")}
     facts["backbone texture"] = "ready, needs no weights"
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):
@@ -36,18 +38,11 @@ def describe_machine() -> dict[str, str]:
     return facts
 
 
-def _version(name: str) -> str:
+def _version(name: str, install: str | None = None) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return f"missing: pip install {name}"
-
-
-def _memory() -> str:
-    try:
-        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB"
-    except (ValueError, OSError):
-        return "unknown"
+        return f"missing: pip install {install or name}"
 
 
 def _giant() -> str:

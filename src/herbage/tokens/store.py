@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -131,6 +132,22 @@ class TokenStore:
         """Take a damaged file away."""
         with suppress(FileNotFoundError):
             self.path(photo_sha256).unlink()
+
+
+class StoredTokens(Sequence[Tensor]):
+    """The tokens of some photos, read from the store each time that they are asked for."""
+
+    def __init__(self, store: TokenStore, photos_sha256: Sequence[str]) -> None:
+        self.store, self.photos_sha256 = store, photos_sha256
+
+    def __len__(self) -> int:
+        return len(self.photos_sha256)
+
+    def __getitem__(self, row: Any) -> Any:
+        """The tokens of one photo, or of a slice of them."""
+        if isinstance(row, slice):
+            return StoredTokens(self.store, self.photos_sha256[row])
+        return self.store.load(self.photos_sha256[row])
 
 
 class PhotoIndex:

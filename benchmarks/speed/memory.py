@@ -1,0 +1,67 @@
+"""Peak memory of `herbage extract`, as whole processes: more and more photos, and real backbones beyond their weights.
+
+python -m benchmarks memory [--quick]
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.speed.backbones import backbone_of, photos
+from benchmarks.speed.turns import asked, report
+
+BAR_GB = 1.5
+MANY = 1000
+
+
+def copies(count: int, work: Path, place: Path) -> Path:
+    """A folder of so many different photos, each another with a few bytes behind its end."""
+    files = [Path(line) for line in photos(24, work).read_text().splitlines()]
+    place.mkdir()
+    for number in range(count):
+        content = files[number % len(files)].read_bytes()
+        (place / f"{number:04}.jpg").write_bytes(content + number.to_bytes(4, "big"))
+    return place
+
+
+def peak_gb(*arguments: object) -> float:
+    """Peak resident memory of a herbage command in GB."""
+    call = [sys.executable, "-c", "from herbage.app.cli import main; main()", *map(str, arguments), "--quiet"]
+    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(call[2:])} failed")
+    return usage.ru_maxrss / 1e6
+
+
+def main() -> None:
+    """Measure, print, write memory.json."""
+    options = asked(__doc__).parse_args()
+    many = 50 if options.quick else MANY
+    vits = backbone_of("vits", options.work)
+    weights_gb = sum(file.stat().st_size for file in vits.glob("*.safetensors")) / 1e9
+    lines = []
+    options.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.work) as scratch:
+        folder = Path(scratch)
+        few, all_photos = copies(many // 10, options.work, folder / "few"), copies(many, options.work, folder / "many")
+        for name, place, recipe, backbone in (
+            (f"texture, {many // 10} photos", few, "seed", "texture"),
+            (f"texture, {many} photos", all_photos, "seed", "texture"),
+            ("vits, recipe seed", photos(4, options.work), "seed", vits),
+            ("vits, recipe field", photos(4, options.work), "field", vits),
+            ("vits, recipe crosspvt", photos(2, options.work), "crosspvt", vits),
+        ):
+            store = folder / "tokens"
+            gb = peak_gb("extract", place, "--store", store, "--recipe", recipe, "--backbone", backbone)
+            shutil.rmtree(store)
+            beyond = gb - (weights_gb if backbone == vits else 0)
+            lines.append({"work": name, "peak_gb": gb, "beyond_weights_gb": beyond, "bar_gb": BAR_GB})
+    report("memory", lines, options.out)
+
+
+if __name__ == "__main__":
+    main()
