@@ -1,37 +1,15 @@
-"""Parity with the public notebook: an independent plain reading of it, one view and one head at a time."""
+"""Parity with the public notebook: the plain reading of it in benchmarks, one view and one head at a time."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from benchmarks.speed.notebook import tokens
 from PIL import Image
 
 from herbage.app.cli import run
 from herbage.targets import TARGETS
 from tests.model.test_notebook import write_checkpoints
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TURNS = [
-    (), (Image.Transpose.FLIP_LEFT_RIGHT,), (Image.Transpose.FLIP_TOP_BOTTOM,),
-    (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM), (Image.Transpose.ROTATE_90,),
-    (Image.Transpose.ROTATE_270,),
-]  # fmt: skip
-
-
-def see(path, turns):
-    """A view as the notebook makes it: the photo turned, to a float tensor, resized, normalised, blurred."""
-    photo = Image.open(path).convert("RGB")
-    for turn in turns:
-        photo = photo.transpose(turn)
-    tensor = torch.from_numpy(np.array(photo)).permute(2, 0, 1).double() / 255
-    tensor = torch.nn.functional.interpolate(tensor[None], (224, 224), mode="bilinear", antialias=True)[0]
-    tensor = (tensor - torch.tensor(MEAN, dtype=torch.float64)[:, None, None]) / torch.tensor(STD, dtype=torch.float64)[
-        :, None, None
-    ]
-    taps = torch.exp(-0.5 * ((torch.arange(5, dtype=torch.float64) - 2) / 1.1) ** 2)
-    kernel = torch.outer(taps, taps) / taps.sum() ** 2
-    padded = torch.nn.functional.pad(tensor[:, None], [2] * 4, mode="reflect")
-    return torch.nn.functional.conv2d(padded, kernel[None, None])[:, 0].float()
 
 
 def notebook(folder, backbone_folder, photos):
@@ -42,9 +20,7 @@ def notebook(folder, backbone_folder, photos):
     estimates = {}
     for path in photos:
         answers = np.zeros((5, 5, 6))
-        for v, turns in enumerate(TURNS):
-            with torch.no_grad():
-                patches = backbone(see(path, turns)[None]).last_hidden_state[0, 1:]
+        for v, patches in enumerate(tokens(backbone, path, torch.float64)):
             for t in range(5):
                 for f in range(5):
                     state = torch.load(folder / f"target{t}/plain{f}.pt", weights_only=True)

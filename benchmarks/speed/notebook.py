@@ -48,9 +48,9 @@ def see(path: Path, turns: Sequence[Image.Transpose], dtype: torch.dtype = torch
 
 
 @torch.no_grad()
-def tokens(backbone: nn.Module, path: Path) -> Tensor:
-    """The patches (6, 256, width) of a photo, as every view has them."""
-    return torch.stack([backbone(see(path, turns)[None]).last_hidden_state[0, 1:] for turns in TURNS])
+def tokens(backbone: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The patches (6, 256, width) of a photo as every view has them; `dtype` is what views are made in."""
+    return torch.stack([backbone(see(path, turns, dtype)[None]).last_hidden_state[0, 1:] for turns in TURNS])
 
 
 def head(width: int) -> nn.Module:

@@ -10,16 +10,8 @@ from benchmarks.accuracy.real_photos import command_line
 from benchmarks.page import write_page
 
 NAMES = (
-    "extract",
-    "extract-int8",
-    "extract-giant",
-    "extract-giant-int8",
-    "parts",
-    "heads",
-    "training",
-    "predict",
-    "startup",
-    "memory",
+    *("extract", "extract-int8", "extract-giant", "extract-giant-int8"),
+    *("parts", "heads", "training", "predict", "startup", "memory"),
 )
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from herbage.backbones.backbone import open_backbone
-from herbage.backbones.dinov2 import Dinov2Backbone
+from herbage.backbones.dinov2 import Dinov2Backbone, image_by_image
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
 from herbage.backbones.views import look
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
@@ -173,3 +173,37 @@ def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
         f"open_backbone({str(tiny_dinov2)!r}); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_attention_image_by_image_is_torchs_own(dtype, tolerance):
+    query, key, value = torch.randn(3, 2, 4, 17, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+    ours, weights = image_by_image(torch.nn.Identity(), query.to(dtype), key.to(dtype), value.to(dtype), None)
+    assert weights is None
+    torch.testing.assert_close(ours.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_bf16_on_a_cpu_is_near_fp32(tiny_dinov2):
+    exact, fast = (open_backbone(tiny_dinov2, device="cpu", precision=p)(images())[1] for p in ("fp32", "bf16"))
+    assert torch.nn.functional.cosine_similarity(exact, fast, dim=-1).min() > 0.999
+
+
+def test_images_that_do_not_fit_together_are_seen_in_halves_and_it_is_said_once(tiny_dinov2, monkeypatch, caplog):
+    backbone = open_backbone(tiny_dinov2, precision="fp32")
+    expected = backbone(images(7))
+    whole = backbone.model.forward
+
+    def small_memory(pixels, *args, **kwargs):
+        if len(pixels) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(pixels, *args, **kwargs)
+
+    monkeypatch.setattr(backbone.model, "forward", small_memory)
+    for _ in range(2):
+        for ours, theirs in zip(backbone(images(7)), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
+    assert caplog.text.count("seen in halves") == 1
+    monkeypatch.setattr(backbone.model, "forward", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
+    with pytest.raises(DeviceMissing, match="does not hold one image of 56 pixels"):
+        backbone(images(1))

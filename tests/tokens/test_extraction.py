@@ -174,3 +174,27 @@ def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
         return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
 
     assert content(broken) == content(whole)
+
+
+def test_as_many_threads_as_there_are_change_nothing_and_leave_torch_as_it_was(weighed_photos):
+    files = find_photos(weighed_photos / "train")[:8]
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            backbone = Counting()
+            results.append([item.tokens for item in stream_tokens(files, backbone, RECIPE)])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, four) for one, four in zip(*results, strict=True))
+
+
+def test_whoever_stops_listening_stops_the_work(weighed_photos):
+    files = find_photos(weighed_photos / "train")
+    backbone = Counting()
+    stream = stream_tokens(files, backbone, RECIPE)
+    next(stream)
+    stream.close()
+    assert len(backbone.shapes) < len(files)

@@ -1,6 +1,7 @@
 """DINOv2 and DINOv3 as transformers loads them, from the hub or from a folder, or out of a Depth Anything model."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones.engine import Device, Precision, resolve_engine
-from herbage.errors import BackboneInvalid, WeightsMissing
+from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.hub import hub_is_out_of_reach
+
+log = logging.getLogger("herbage")
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 ATTENTION = "herbage_image_by_image"
@@ -37,6 +40,7 @@ class Dinov2Backbone:
         self.patch_px = int(model.config.patch_size)
         self.width = int(model.config.hidden_size)
         self.batch_images = 32 if self.engine.device == "cuda" else 1
+        self._said = False
         self.first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
         self.model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
         if (self.engine.device, self.engine.precision) == ("cpu", "bf16"):
@@ -48,9 +52,29 @@ class Dinov2Backbone:
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
         """The class vector and the patch vectors, float32 on the CPU."""
-        pixels = images.to(device=self.engine.device, dtype=self.engine.dtype)
-        vectors = self.model(pixels).last_hidden_state.float().cpu()
+        if self.engine.device == "cuda":
+            images = images.pin_memory()
+        vectors = self._vectors(images.to(device=self.engine.device, dtype=self.engine.dtype, non_blocking=True))
         return vectors[:, 0], vectors[:, self.first_patch :]
+
+    def _vectors(self, pixels: Float[Tensor, "image 3 side side"]) -> Float[Tensor, "image vector width"]:
+        """Float32 on the CPU; images that do not fit in the device's memory together are seen in halves."""
+        try:
+            vectors: Tensor = self.model(pixels).last_hidden_state
+            return vectors.float().cpu()
+        except torch.OutOfMemoryError as error:
+            if len(pixels) == 1:
+                raise DeviceMissing(
+                    f"The memory of {self.engine.device} does not hold one image of {pixels.shape[-1]} pixels beside "
+                    f"{self.name}; use a smaller --backbone, or --device cpu."
+                ) from error
+        if not self._said:
+            log.warning(
+                "%d images at once do not fit in the memory of %s; they are seen in halves, which may change the last "
+                "digits.", len(pixels), self.engine.device,
+            )  # fmt: skip
+            self._said = True
+        return torch.cat([self._vectors(half) for half in pixels.tensor_split(2)])
 
 
 def image_by_image(
