@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -83,40 +84,48 @@ class OpenVinoBackbone:
         self.patch_px, self.width = self.record.patch_px, self.record.width
         self._network = folder / NETWORK
         self._threads = torch.get_num_threads()
-        self._compiled: dict[tuple[int, int], Any] = {}
+        self._free: dict[tuple[int, int], SimpleQueue[Any]] = {}
         self._lock = threading.Lock()
-        self._own = threading.local()
 
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
         """The class vector and the patch vectors, float32. Several threads may call at once."""
-        side_px, threads = images.shape[-1], torch.get_num_threads()
-        requests: dict[int, Any] = self._own.__dict__.setdefault("requests", {})
-        if side_px not in requests:
-            requests[side_px] = self._compile(side_px, threads).create_infer_request()
-        vectors = torch.from_numpy(np.array(requests[side_px].infer(images.numpy())[0]))
+        free = self._requests(images.shape[-1], torch.get_num_threads())
+        request = free.get()
+        try:
+            # In OpenVINO's own threads: a blocking call would run in this one, on a core that may be taken.
+            request.start_async(images.numpy())
+            request.wait()
+            vectors = torch.from_numpy(np.array(request.get_output_tensor(0).data))
+        finally:
+            free.put(request)
         return vectors[:, 0], vectors[:, self.record.first_patch :]
 
-    def _compile(self, side_px: int, threads: int) -> Any:
-        """The network for images of one size, whose position table is then resampled once, and for calling threads.
+    def _requests(self, side_px: int, threads: int) -> "SimpleQueue[Any]":
+        """Requests to the network for one size, as many as callers with so many threads each fill the machine.
 
-        That compute with so many threads each.
+        They are made together and kept: one made later may share another's core. The position table of each size is
+        resampled once, when the network is compiled.
         """
         with self._lock:
-            if (side_px, threads) not in self._compiled:
+            if (side_px, threads) not in self._free:
                 core = _openvino().Core()
                 if cache := _cache():
                     core.set_property({"CACHE_DIR": cache})
                 network = core.read_model(self._network)
                 network.reshape([-1, 3, side_px, side_px])
+                callers = max(1, self._threads // threads)
                 options = {
                     "INFERENCE_PRECISION_HINT": "bf16" if self.record.precision != "fp32" and cpu_has_bf16() else "f32",
                     "INFERENCE_NUM_THREADS": self._threads,
-                    "NUM_STREAMS": max(1, self._threads // threads),
+                    "NUM_STREAMS": callers,
                 }
-                self._compiled[side_px, threads] = core.compile_model(network, "CPU", options)
-            return self._compiled[side_px, threads]
+                compiled = core.compile_model(network, "CPU", options)
+                self._free[side_px, threads] = SimpleQueue()
+                for _ in range(callers):
+                    self._free[side_px, threads].put(compiled.create_infer_request())
+            return self._free[side_px, threads]
 
 
 def export_backbone(
