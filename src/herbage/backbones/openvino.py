@@ -94,10 +94,7 @@ class OpenVinoBackbone:
         free = self._requests(images.shape[-1], torch.get_num_threads())
         request = free.get()
         try:
-            # In OpenVINO's own threads: a blocking call would run in this one, on a core that may be taken.
-            request.start_async(images.numpy())
-            request.wait()
-            vectors = torch.from_numpy(np.array(request.get_output_tensor(0).data))
+            vectors = torch.from_numpy(np.array(request.infer(images.numpy())[0]))
         finally:
             free.put(request)
         return vectors[:, 0], vectors[:, self.record.first_patch :]
@@ -105,7 +102,7 @@ class OpenVinoBackbone:
     def _requests(self, side_px: int, threads: int) -> "SimpleQueue[Any]":
         """Requests to the network for one size, as many as callers with so many threads each fill the machine.
 
-        They are made together and kept: one made later may share another's core. The position table of each size is
+        They are made together and kept: one made later may wait for another. The position table of each size is
         resampled once, when the network is compiled.
         """
         with self._lock:
@@ -120,6 +117,8 @@ class OpenVinoBackbone:
                     "INFERENCE_PRECISION_HINT": "bf16" if self.record.precision != "fp32" and cpu_has_bf16() else "f32",
                     "INFERENCE_NUM_THREADS": self._threads,
                     "NUM_STREAMS": callers,
+                    # Pinned, a caller's thread may be given another's core.
+                    "ENABLE_CPU_PINNING": False,
                 }
                 compiled = core.compile_model(network, "CPU", options)
                 self._free[side_px, threads] = SimpleQueue()
