@@ -3,7 +3,7 @@
     HERBAGE_REAL=DIR python -m benchmarks crosspvt --work WORK [--only NAME ...]
 
 DIR and WORK are those of the benchmark `accuracy`, whose folds, seeds and estimates of other recipes are used here too.
-Prints a table and writes WORK/crosspvt.json, from which `crosspvt_page` makes docs/crosspvt.md.
+Prints a table and writes WORK/crosspvt.json, from which `crosspvt-page` makes docs/crosspvt.md.
 """
 
 from dataclasses import replace

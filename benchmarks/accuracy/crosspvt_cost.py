@@ -8,30 +8,17 @@ WORK must hold the tiles of all photos (the benchmark `crosspvt` fills it). Writ
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.real_photos import command_line, real_folder
+from benchmarks.command import command
 from herbage.photos.photo import find_photos
 from herbage.photos.tables import read_weighed_table
 
 PHOTOS = 4
 BAR_EXTRACT_S, BAR_TRAIN_S = 40 * 60, 20 * 60
-HERBAGE = (sys.executable, "-c", "from herbage.app.cli import main; main()")
-
-
-def command(*arguments: object) -> tuple[float, float]:
-    """Wall seconds and peak memory (GB) of a herbage command; raises where it fails."""
-    started = time.monotonic()
-    process = subprocess.Popen([*HERBAGE, *map(str, arguments), "--quiet"], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"herbage {' '.join(map(str, arguments))} failed")
-    return time.monotonic() - started, usage.ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -39,7 +26,7 @@ def main() -> None:
     parser = command_line(__doc__)
     asked = parser.parse_args()
     real = real_folder(parser)
-    how: Sequence[object] = ("--recipe", "crosspvt", "--backbone", real / "vits14")
+    how: Sequence[object] = ("--recipe", "crosspvt", "--backbone", real / "vits14", "--quiet")
     count = len(read_weighed_table(real / "train.csv", real).files)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)

@@ -6,7 +6,7 @@ DIR holds train.csv, its photos and a backbone `vits14`. Every rung is judged on
 folds grouped by State and Sampling_Date, what is random with 3 seeds, and compared with plain ridge on halves and with
 the recipe `seed` by the paired difference of weighted R2, its 95 % interval by a bootstrap over groups. Out-of-fold
 estimates are kept below WORK, so the script goes on where it was stopped. It prints the table and writes
-WORK/accuracy.json, from which `accuracy_page` makes docs/accuracy.md.
+WORK/accuracy.json, from which `accuracy-page` makes docs/accuracy.md.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
     HERBAGE_REAL=DIR python -m benchmarks learning-curve --work WORK
 
 Each fold of each assignment is judged by heads trained on so many photos drawn from the other folds. Writes
-WORK/curve.json, from which `accuracy_page` draws the picture.
+WORK/curve.json, from which `accuracy-page` draws the picture.
 """
 
 import json

@@ -68,13 +68,12 @@ def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path
 
 
 def main() -> None:
-    """Time both, print the ratios, write extract.json."""
+    """Time both, print the ratios, write extract-SHAPE-PRECISION.json."""
     parser = asked(__doc__)
     parser.add_argument("--shape", nargs="*", default=["vits", "giant"], choices=["vits", "giant"])
     parser.add_argument("--backbone", type=Path, help="for ours, in place of the same folder: an exported one")
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
-    lines = []
     for shape in options.shape:
         source = backbone_of(shape, options.work)
         count = 2 if options.quick and shape == "vits" else PHOTOS[shape]
@@ -87,10 +86,9 @@ def main() -> None:
         flop = flop_per_image(source, notebook.SIDE_PX) * len(notebook.TURNS)
         dtype = torch.float32 if engine.precision == "fp32" else torch.bfloat16
         line = compared(f"{shape}, a photo of six views from JPEG", theirs, ours, dtype, flop)
-        lines.append(line | {"precision": engine.precision})
+        report(f"extract-{shape}-{engine.precision}", [line | {"precision": engine.precision}], options.out)
         del ways
         gc.collect()
-    report("extract", lines, options.out)
 
 
 if __name__ == "__main__":

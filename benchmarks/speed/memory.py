@@ -3,13 +3,11 @@
 python -m benchmarks memory [--quick]
 """
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.command import command
 from benchmarks.speed.backbones import backbone_of, photos
 from benchmarks.speed.turns import asked, report
 
@@ -25,16 +23,6 @@ def copies(count: int, work: Path, place: Path) -> Path:
         content = files[number % len(files)].read_bytes()
         (place / f"{number:04}.jpg").write_bytes(content + number.to_bytes(4, "big"))
     return place
-
-
-def peak_gb(*arguments: object) -> float:
-    """Peak resident memory of a herbage command in GB."""
-    call = [sys.executable, "-c", "from herbage.app.cli import main; main()", *map(str, arguments), "--quiet"]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(call[2:])} failed")
-    return usage.ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -56,7 +44,7 @@ def main() -> None:
             ("vits, recipe crosspvt", photos(2, options.work), "crosspvt", vits),
         ):
             store = folder / "tokens"
-            gb = peak_gb("extract", place, "--store", store, "--recipe", recipe, "--backbone", backbone)
+            _, gb = command("extract", place, "--store", store, "--recipe", recipe, "--backbone", backbone, "--quiet")
             shutil.rmtree(store)
             beyond = gb - (weights_gb if backbone == vits else 0)
             lines.append({"work": name, "peak_gb": gb, "beyond_weights_gb": beyond, "bar_gb": BAR_GB})

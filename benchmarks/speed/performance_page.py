@@ -1,4 +1,4 @@
-"""docs/performance.md, from what the benchmarks of speed wrote to --results, and `views` below WORK.
+"""docs/performance.md, from what the benchmarks of speed wrote to --results, and `views` and an export below WORK.
 
 python -m benchmarks performance-page --work WORK --results DIR
 """
@@ -9,10 +9,7 @@ from pathlib import Path
 from benchmarks.accuracy.real_photos import command_line
 from benchmarks.page import write_page
 
-NAMES = (
-    *("extract", "extract-int8", "extract-giant", "extract-giant-int8"),
-    *("parts", "heads", "training", "predict", "startup", "memory"),
-)
+NAMES = ("parts", "heads", "training", "predict", "startup", "memory")
 
 
 def main() -> None:
@@ -20,12 +17,14 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--results", type=Path, default=Path("benchmark-results"))
     asked = parser.parse_args()
-    measured = {name.replace("-", "_"): json.loads((asked.results / f"{name}.json").read_text()) for name in NAMES}
+    measured = {name: json.loads((asked.results / f"{name}.json").read_text()) for name in NAMES}
+    extracted = [json.loads(one.read_text()) for one in sorted(asked.results.glob("extract-*.json"))]
     write_page(
         "performance",
         machine=measured["heads"]["machine"],
         views=json.loads((asked.work / "views.json").read_text()),
         parity=json.loads((asked.work / "int8/parity.json").read_text()),
+        extract=[line for one in extracted for line in one["lines"]],
         **{name: one["lines"] for name, one in measured.items()},
     )
 

@@ -240,10 +240,12 @@ def export(
     `precision`: fp32, bf16, or int8, which is calibrated on the photos. `store` may hold the source's tokens.
     """
     refuse_export(Path(out), overwrite=overwrite)
+    if precision == "int8" and photos is None:
+        raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
     files = [] if photos is None else find_photos(photos)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
     source = opened_model.open_backbone(backbone)
-    return export_openvino(opened_model, source, Path(out), precision, files, store, overwrite=overwrite)
+    return export_openvino(opened_model, source, Path(out), precision, files, store)
 
 
 @dataclass(frozen=True)
@@ -474,7 +476,7 @@ def _judge_new(
     made, seen = [], 0
     for estimate, item in track(model.estimates(new.files, backbone), "score", len(new.files)):
         made.append(estimate)
-        seen += model.knowledge is not None and estimate.status == "ok" and model.knowledge.knows(item.sha256)
+        seen += model.knowledge is not None and estimate.status == "ok" and model.knowledge.row(item.sha256) is not None
     if seen:
         log.warning(
             "%d of these %d photos are the model's own training photos, so this score reads too high; "

@@ -125,3 +125,15 @@ def test_int8_without_photos_and_a_place_that_is_no_export_are_refused(story, tm
     assert not (tmp_path / "a").exists()
     assert run(["export", str(story / "model"), "--out", str(story / "model"), "--overwrite"]) == 2
     assert "is no export, so it is never replaced" in capfd.readouterr().err
+
+
+def test_training_photos_are_known_by_their_content_not_by_their_name(story, weighed_photos, tmp_path):
+    names = sorted(path.name for path in (weighed_photos / "train").iterdir())
+    (tmp_path / "photos").mkdir()
+    for name in names[:3]:
+        shutil.copy(weighed_photos / "train" / name, tmp_path / "photos" / f"other-{name}")
+    (tmp_path / "photos" / names[0]).write_bytes((weighed_photos / "train" / names[5]).read_bytes() + b"0")
+    command = ["export", story / "model", "--out", tmp_path / "fp32", "--precision", "fp32"]
+    assert run([*map(str, command), "--photos", str(tmp_path / "photos"), "--quiet"]) == 0
+    parity = json.loads((tmp_path / "fp32/parity.json").read_text())
+    assert (parity["photos"], parity["trained_photos"]) == (4, 3)

@@ -420,7 +420,7 @@ def export(
     photos
         Photos to calibrate int8 on, and to say how far tokens, estimates and score are from the model's own.
     store
-        A token store that may hold the model's own tokens of these photos.
+        A token store that may hold the model's own tokens of these photos; what it lacks is put into it.
     backbone
         Where the model's backbone stands, if not where the model remembers it.
     """

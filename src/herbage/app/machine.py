@@ -1,6 +1,7 @@
 """What this machine has: versions, devices, precisions, and what is missing with how to get it."""
 
 import importlib.util
+import math
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ def describe_machine() -> dict[str, str]:
         "herbage": herbage.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch",
-        "memory": f"{memory_bytes() / 1e9:.1f} GB",
+        "memory": f"{memory_bytes() / 1e9:.1f} GB" if math.isfinite(memory_bytes()) else "unknown",
         "device": f"{engine.device}, auto precision {engine.precision}",
     }
     if engine.device == "cuda":

@@ -45,10 +45,11 @@ class Knowledge:
         domain = Domain.fit(tokens, torch.from_numpy(group))
         return cls(photos, Intervals(residual_g, group), domain, np.asarray(scale))
 
-    def knows(self, photo_sha256: str) -> bool:
-        """Whether the model was trained on this photo."""
+    def row(self, photo_sha256: str) -> int | None:
+        """The photo's row among the training photos, as in oof.csv; None where the model was not trained on it."""
         digest = torch.tensor(list(bytes.fromhex(photo_sha256)), dtype=torch.uint8)
-        return bool((self.photos == digest).all(1).any())
+        rows = (self.photos == digest).all(1).nonzero().flatten().tolist()
+        return rows[0] if rows else None
 
     def tensors(self) -> dict[str, Tensor]:
         """What a model file keeps; `from_tensors` is the way back."""

@@ -19,6 +19,7 @@ from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import Exported, OpenVinoBackbone, export_backbone
 from herbage.errors import InputInvalid, OutputExists
 from herbage.files import replace_folder, write_whole
+from herbage.judging.compare import weighed
 from herbage.judging.out_of_fold import deliver
 from herbage.judging.scoring import weighted_r2
 from herbage.model.model import HerbageModel
@@ -71,16 +72,12 @@ def export_openvino(
     precision: Exported,
     files: list[PhotoFile],
     store: str | Path | None,
-    *,
-    overwrite: bool,
 ) -> Parity | None:
     """Write the backbone to the folder `out`, and where there are photos what it changes, to parity.json too.
 
-    int8 is calibrated on images of the photos, as the recipe shows them. Raises OutputExists, InputInvalid.
+    int8 is calibrated on images of the photos, as the recipe shows them. What stands at `out` is replaced
+    (`refuse_export` is asked before). Raises InputInvalid where the source has no network.
     """
-    refuse_export(out, overwrite=overwrite)
-    if precision == "int8" and not files:
-        raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
     if not isinstance(source, Dinov2Backbone):
         raise InputInvalid(f"{source.name} is no network of weights; only a DINOv2 or DINOv3 can be exported.")
     exact = Dinov2Backbone(source.name, device="cpu", precision="fp32")
@@ -124,15 +121,13 @@ def _views(model: HerbageModel, files: list[PhotoFile], patch_px: int) -> list[C
 def parity(
     model: HerbageModel, source: Backbone, export: Backbone, files: list[PhotoFile], store: str | Path | None = None
 ) -> Parity:
-    """Both backbones on the same photos; the source's tokens come from `store` where it has them."""
+    """Both backbones on the same photos; `store`, where given, spares what it has and keeps the rest."""
     recipe = model.recipe
     stores = [None if store is None else TokenStore(store, one, recipe) for one in (source, export)]
     pairs = zip(
         stream_tokens(files, source, recipe, stores[0]), stream_tokens(files, export, recipe, stores[1]), strict=True
     )
-    folds = {} if model.oof is None else dict(zip(model.oof["image_path"].map(_name), model.oof["fold"], strict=True))
-    weights = {} if model.oof is None else dict(zip(folds, model.oof[list(TARGETS)].to_numpy(float), strict=True))
-    cosines, grams, weighed = [], [], []
+    cosines, grams, rows = [], [], []
     trained: list[list[np.ndarray]] = []
     for first, second in pairs:
         if first.tokens is None or second.tokens is None:
@@ -142,17 +137,17 @@ def parity(
         cosines.append(F.cosine_similarity(own, others, dim=-1))
         raw = [model.heads.grams(one).double().mean(-1).numpy() for one in (first.tokens, second.tokens)]
         grams.append([deliver(one.mean(1), recipe)[TOTAL] for one in raw])
-        fold = folds.get(_name(first.file.name))
-        if fold is not None:
-            trained.append([deliver(one[:, fold], recipe) for one in raw])
-            weighed.append(weights[_name(first.file.name)])
+        row = None if model.knowledge is None else model.knowledge.row(first.sha256)
+        if model.oof is not None and row is not None:
+            rows.append(row)
+            trained.append([deliver(one[:, int(model.oof["fold"].iloc[row])], recipe) for one in raw])
     if not cosines:
         raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
     every, totals = torch.cat(cosines), np.array(grams)
     scores: tuple[float | None, float | None] = (None, None)
-    if len(trained) > 1:
-        both = np.array(trained).transpose(1, 0, 2)
-        scores = (weighted_r2(np.array(weighed), both[0]), weighted_r2(np.array(weighed), both[1]))
+    if model.oof is not None and len(trained) > 1:
+        weighed_g, both = weighed(model.oof)[rows], np.array(trained).transpose(1, 0, 2)
+        scores = (weighted_r2(weighed_g, both[0]), weighted_r2(weighed_g, both[1]))
     return Parity(
         len(cosines),
         float(every.min()),
@@ -161,7 +156,3 @@ def parity(
         len(trained),
         *scores,
     )
-
-
-def _name(path: str) -> str:
-    return Path(path).name
