@@ -1,14 +1,20 @@
 """Backbones of a real one's size with random weights, and photos of a real one's size: enough to time them."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from herbage.backbones.backbone import EXPORT_RECORD
+from herbage.backbones.dinov2 import Dinov2Backbone
+from herbage.backbones.openvino import export_backbone
+from herbage.backbones.views import look
 from herbage.photos.drawing import Light, draw_sward
-from herbage.photos.photo import find_photos
+from herbage.photos.photo import find_photos, open_photo
+from herbage.recipe import load_recipe
 
 SHAPES = {
     "giant": {"hidden_size": 1536, "num_hidden_layers": 40, "num_attention_heads": 24, "use_swiglu_ffn": True},
@@ -41,6 +47,17 @@ def backbone_of(shape: str, place: Path) -> Path:
     """The real ViT-S below HERBAGE_REAL where there is one, else a random one of this shape."""
     real = Path(os.environ.get("HERBAGE_REAL", "")) / "vits14"
     return real if shape == "vits" and (real / "config.json").is_file() else random_backbone(shape, place)
+
+
+def int8_of(source: Path, place: Path, listed: Path, count: int) -> Path:
+    """The backbone exported to OpenVINO in int8 below `place`, made once, calibrated on so many views of the photos."""
+    folder = place / f"{source.name}-int8"
+    if not (folder / EXPORT_RECORD).is_file():
+        exact = Dinov2Backbone(str(source), device="cpu", precision="fp32")
+        images = [look(open_photo(file).pixels(), load_recipe("seed"), exact.patch_px) for file in find_photos(listed)]
+        views = [images[n % len(images)][n // len(images) % len(images[0])][None] for n in range(count)]
+        export_backbone(exact, folder, "int8", [partial(torch.clone, view) for view in views])
+    return folder
 
 
 def flop_per_image(folder: Path, side_px: int) -> int:

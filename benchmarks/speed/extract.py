@@ -1,21 +1,24 @@
 """Six views of a photo from its JPEG to its tokens, beside the notebook's loop: the giant's shape, and ViT-S.
 
-    python -m benchmarks extract [--quick] [--shape vits giant] [--backbone DIR] [--precision auto]
+    python -m benchmarks extract [--quick] [--shape vits giant] [--precision auto int8]
 
 The giant has random weights; so has ViT-S where HERBAGE_REAL names no vits14. ViT-S is timed as the whole command
-without imports, opening the backbone and writing the store with it; of the giant two photos, opened before.
+without imports, opening the backbone and writing the store with it; of the giant two photos, opened before. int8 is
+an export of the same backbone to OpenVINO, made before and calibrated on a few views: only its speed matters.
 """
 
 import gc
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
 
 from benchmarks.speed import notebook
-from benchmarks.speed.backbones import backbone_of, flop_per_image, photos
+from benchmarks.speed.backbones import backbone_of, flop_per_image, int8_of, photos
 from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage import steps
 from herbage.backbones.backbone import open_backbone
@@ -25,6 +28,7 @@ from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
 
 PHOTOS = {"vits": 24, "giant": 2}
+CALIBRATION_VIEWS = {"vits": 48, "giant": 4}
 TURNS = 3
 
 Ways = dict[str, Callable[[], object]]
@@ -38,9 +42,7 @@ def notebook_backbone(folder: Path) -> nn.Module:
     return AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def whole_command(
-    listed: Path, source: Path, ours: Path, precision: Precision, store: Path
-) -> dict[str, Callable[[], object]]:
+def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, store: Path) -> Ways:
     """Opening the backbone and filling a store, both ways."""
 
     def theirs() -> None:
@@ -70,22 +72,23 @@ def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path
 def main() -> None:
     """Time both, print the ratios, write extract-SHAPE-PRECISION.json."""
     parser = asked(__doc__)
-    parser.add_argument("--shape", nargs="*", default=["vits", "giant"], choices=["vits", "giant"])
-    parser.add_argument("--backbone", type=Path, help="for ours, in place of the same folder: an exported one")
-    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--shape", nargs="*", default=list(PHOTOS), choices=list(PHOTOS))
+    parser.add_argument("--precision", nargs="*", default=["auto", "int8"], choices=[*get_args(Precision), "int8"])
     options = parser.parse_args()
-    for shape in options.shape:
-        source = backbone_of(shape, options.work)
+    for shape, precision in product(options.shape, options.precision):
         count = 2 if options.quick and shape == "vits" else PHOTOS[shape]
         listed = photos(count, options.work)
+        source = ours = backbone_of(shape, options.work)
+        if precision == "int8":
+            ours, precision = int8_of(source, options.work, listed, CALIBRATION_VIEWS[shape]), "auto"
         timing = whole_command if shape == "vits" else opened
-        ways = timing(listed, source, options.backbone or source, options.precision, options.work / "store")
+        ways = timing(listed, source, ours, precision, options.work / "store")
         seconds = in_turn(1 if options.quick else TURNS, **ways)
-        theirs, ours = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
-        engine = open_backbone(options.backbone or source, precision=options.precision).engine
+        theirs, own = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
+        engine = open_backbone(ours, precision=precision).engine
         flop = flop_per_image(source, notebook.SIDE_PX) * len(notebook.TURNS)
         dtype = torch.float32 if engine.precision == "fp32" else torch.bfloat16
-        line = compared(f"{shape}, a photo of six views from JPEG", theirs, ours, dtype, flop)
+        line = compared(f"{shape}, a photo of six views from JPEG", theirs, own, dtype, flop)
         report(f"extract-{shape}-{engine.precision}", [line | {"precision": engine.precision}], options.out)
         del ways
         gc.collect()
