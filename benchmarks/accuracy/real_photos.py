@@ -285,7 +285,7 @@ class EvenExposure:
     def __init__(self, inner: Backbone) -> None:
         self.inner = inner
         self.name, self.patch_px, self.width = inner.name, inner.patch_px, inner.width
-        self.batch_images, self.engine = inner.batch_images, inner.engine
+        self.batch_patches, self.engine = inner.batch_patches, inner.engine
         self.digest = self.source_digest = hashlib.sha256(f"even exposure {inner.digest}".encode()).hexdigest()
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -32,7 +32,7 @@ class StandIn:
 
     name = "stand-in"
     digest = source_digest = "0" * 64
-    patch_px, width, batch_images = 14, WIDTH, 1
+    patch_px, width, batch_patches = 14, WIDTH, 0
     engine = resolve_engine("cpu", library="none")
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

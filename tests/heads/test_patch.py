@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TrainingFailed
-from herbage.heads.patch import PatchHeads, Shown, _batches, _start, slope
+from herbage.heads.patch import Bank, PatchHeads, Shown, _batches, _start, slope
 from herbage.recipe import PatchSettings
 from tests.heads.plain import PlainHead, bank_of, sam_step
 
@@ -64,6 +64,16 @@ def test_tokens_kept_in_half_give_the_same_to_a_hundredth():
     _, heads = plain_bank()
     tokens = torch.randn(3, 16, 6).half()
     torch.testing.assert_close(heads.grams(tokens), heads.grams(tokens.float()), rtol=1e-2, atol=1e-2)
+
+
+def test_no_part_of_a_gradient_is_left_on_another_device():
+    """The meta device computes shapes alone, and refuses, as a GPU does, what stands on two devices."""
+    shapes = (4, 6, 8), (4, 8), (4, 8), (4,)
+    shown = Shown(torch.empty(18, 6, device="meta"), torch.empty(2, 4, device="meta"))
+    losses, gradient = slope(Bank(*(torch.empty(shape, device="meta") for shape in shapes)), shown)
+    assert {p.device.type for p in (losses, *gradient)} == {"meta"}
+    with pytest.raises(RuntimeError, match="device"):
+        slope(Bank(*(torch.randn(shape) for shape in shapes)), shown)
 
 
 def test_training_in_one_pass_is_training_one_head_at_a_time():
@@ -161,7 +171,7 @@ def test_nan_is_an_error_and_not_a_result():
 def test_a_head_that_dies_although_its_target_varies_is_an_error(monkeypatch):
     tokens, grams = drawn()
 
-    def kill(tokens, goal, seen, mean, standard, settings, seed):
+    def kill(*_):
         bank = [torch.zeros(5, 3, 6, 8), torch.zeros(5, 3, 8), torch.zeros(5, 3, 8), torch.ones(5, 3)]
         bank[3][2, 1] = -1.0
         return bank

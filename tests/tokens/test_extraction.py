@@ -24,11 +24,11 @@ TILES = load_recipe("crosspvt").model_copy(update={"grid": 2})
 class Counting:
     """The texture backbone, counting the images it is shown and the shapes they come in."""
 
-    def __init__(self, batch_images=1):
+    def __init__(self, batch_patches=0):
         self.inner = open_backbone("texture")
         for name in ("name", "digest", "source_digest", "patch_px", "width", "engine"):
             setattr(self, name, getattr(self.inner, name))
-        self.batch_images = batch_images
+        self.batch_patches = batch_patches
         self.shapes = []
 
     def __call__(self, images):
@@ -53,11 +53,11 @@ def test_run_again_it_does_only_what_is_missing(weighed_photos, tmp_path):
     assert [item.file for item in again] == files
 
 
-@pytest.mark.parametrize("batch_images", [1, 12, 30])
-def test_batches_have_one_shape_and_change_nothing(weighed_photos, tmp_path, batch_images):
+@pytest.mark.parametrize("batch_patches", [1, 192, 480])
+def test_batches_have_one_shape_and_change_nothing(weighed_photos, tmp_path, batch_patches):
     files = find_photos(weighed_photos / "train")[:7]
     alone, _, _ = extract(files, tmp_path / "one")
-    together, backbone, _ = extract(files, tmp_path / "many", batch_images=batch_images)
+    together, backbone, _ = extract(files, tmp_path / "many", batch_patches=batch_patches)
     assert len(set(backbone.shapes)) == 1
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(alone, together, strict=True))
 
@@ -68,7 +68,7 @@ def test_tiles_are_kept_resumed_shared_and_mended_like_everything_else(weighed_p
     whole, _, store = extract(files, tmp_path / "whole", recipe)
     assert {tuple(item.tokens.shape) for item in whole} == {(3, 40, 37)}
     for shard in ("1/2", "2/2"):
-        extract(take_shard(files, shard), tmp_path / "shared", recipe, batch_images=250)
+        extract(take_shard(files, shard), tmp_path / "shared", recipe, batch_patches=1000)
     damaged = store.path(whole[2].sha256)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     for place, calls in (("shared", 0), ("whole", 1)):
@@ -97,7 +97,7 @@ def test_a_broken_photo_is_an_item_with_its_reason(weighed_photos, tmp_path):
     broken = PhotoFile("broken.jpg", tmp_path / "broken.jpg")
     broken.path.write_bytes(b"not a photo")
     gone = PhotoFile("gone.jpg", tmp_path / "gone.jpg")
-    items, _, _ = extract([files[0], broken, gone, files[1]], tmp_path / "store", batch_images=12)
+    items, _, _ = extract([files[0], broken, gone, files[1]], tmp_path / "store", batch_patches=192)
     assert [item.failure is None for item in items] == [True, False, False, True]
     assert "broken.jpg is not a readable image" in str(items[1].failure)
 

@@ -18,8 +18,8 @@ class Backbone(Protocol):
 
     `digest` is the sha256 of its weights: tokens made with other weights do not fit. `source_digest` is that of the
     weights it was made from, where it is an export of others, and else the same: models made with those fit.
-    `patch_px` is the side of a patch in pixels and `width` the length of its vectors. `batch_images` is how many images
-    fill the device in one call; 1 stands for a CPU, where several threads may call it at once.
+    `patch_px` is the side of a patch in pixels and `width` the length of its vectors. `batch_patches` is how many fill
+    the device in one call; 0 stands for a CPU, where several threads may call it at once.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Backbone(Protocol):
     source_digest: str
     patch_px: int
     width: int
-    batch_images: int
+    batch_patches: int
     engine: Engine
 
     def __call__(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.engine import Device, Precision, resolve_engine
+from herbage.backbones.engine import Device, Engine, Precision, resolve_engine
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.hub import hub_is_out_of_reach
 
@@ -20,6 +20,13 @@ log = logging.getLogger("herbage")
 MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 ATTENTION = "herbage_image_by_image"
 """The name that transformers knows `image_by_image` by."""
+
+MOST_PATCHES = 16_384
+"""64 images of 224 pixels: rows enough for any GPU's products."""
+
+MPS_PATCHES = 2_048
+NUMBERS_PER_PATCH = 16
+"""What a layer holds of a patch at a time, in widths of the network: the wide hidden layer, and what is around it."""
 
 DEPTH_ANYTHING = "depth_anything"
 """A model whose encoder is one of MODEL_TYPES, its weights below `backbone.`."""
@@ -39,13 +46,13 @@ class Dinov2Backbone:
         self.digest = self.source_digest = weights_digest(model)
         self.patch_px = int(model.config.patch_size)
         self.width = int(model.config.hidden_size)
-        self.batch_images = 32 if self.engine.device == "cuda" else 1
         self._said = False
         self.first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
         self.model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
         if (self.engine.device, self.engine.precision) == ("cpu", "bf16"):
             transformers.AttentionInterface.register(ATTENTION, image_by_image)
             self.model.set_attn_implementation(ATTENTION)
+        self.batch_patches = _batch_patches(self.engine, self.width)
 
     @torch.inference_mode()
     def __call__(
@@ -75,6 +82,16 @@ class Dinov2Backbone:
             )  # fmt: skip
             self._said = True
         return torch.cat([self._vectors(half) for half in pixels.tensor_split(2)])
+
+
+def _batch_patches(engine: Engine, width: int) -> int:
+    """As many patches as keep a GPU busy, or fewer where half of its free memory does not hold them."""
+    if engine.device == "cpu":
+        return 0
+    if engine.device == "mps":
+        return MPS_PATCHES
+    free, _ = torch.cuda.mem_get_info()
+    return min(MOST_PATCHES, max(1, free // (2 * NUMBERS_PER_PATCH * width * engine.dtype.itemsize)))
 
 
 def image_by_image(

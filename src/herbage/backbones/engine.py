@@ -49,6 +49,15 @@ def resolve_engine(device: Device = "auto", precision: Precision = "auto", *, li
     return Engine(library, found, precision, tokens)
 
 
+def has_bf16(device: str) -> bool:
+    """Whether this device multiplies bf16 in hardware: a processor that says so, CUDA from compute capability 8.0."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_capability()[0] >= 8
+    return device == "cpu" and cpu_has_bf16()
+
+
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bf16 in hardware (AVX-512 BF16, AMX, or Arm's BF16)."""
     import torch
@@ -74,10 +83,6 @@ def _device(device: Device) -> str:
 
 
 def _fastest(device: str) -> str:
-    if device == "cuda":
-        import torch
-
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
-    if device == "mps":
-        return "fp16"
-    return "bf16" if cpu_has_bf16() else "fp32"
+    if has_bf16(device):
+        return "bf16"
+    return "fp32" if device == "cpu" else "fp16"

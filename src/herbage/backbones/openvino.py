@@ -63,7 +63,7 @@ class ExportRecord:
 class OpenVinoBackbone:
     """A DINOv2 or DINOv3 that OpenVINO runs on the CPU; its digest is that of its files, so its tokens are its own."""
 
-    batch_images = 1
+    batch_patches = 0
 
     def __init__(self, folder: Path, *, device: Device = "auto", precision: Precision = "auto") -> None:
         library = _openvino()

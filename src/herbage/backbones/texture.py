@@ -48,7 +48,7 @@ class TextureBackbone:
     digest = source_digest = hashlib.sha256(VERSION.encode()).hexdigest()
     patch_px = PATCH_PX
     width = len(NAMES)
-    batch_images = 1
+    batch_patches = 0
 
     def __init__(self, precision: Precision = "auto") -> None:
         # It always computes in fp32 on the CPU; the precision asked for decides how its tokens are kept.

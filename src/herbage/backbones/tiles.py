@@ -6,11 +6,11 @@ tiles stand in the view's own order.
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from herbage.backbones.views import VIEWS, prepared
+from herbage.backbones.views import VIEWS, Pixels, prepared
 from herbage.recipe import Recipe
 
 HALVES = 2
@@ -20,15 +20,13 @@ SIDES = (4, 2)
 TILES = HALVES * sum(side**2 for side in SIDES)
 
 
-def look_at_tiles(
-    pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
-) -> list[Float[Tensor, "image 3 side side"]]:
+def look_at_tiles(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Tensor, "image 3 side side"]]:
     """The small tiles and the big tiles, each view by view, half by half, row by row.
 
     Native tiles are cut from the half as it is; a big one is seen at `grid` patches a side and a small one at half as
     many. Published ones are cut from the half resized to `grid` patches a side (area), and resized up to as many.
     """
-    photo = torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
+    photo = torch.as_tensor(pixels).permute(2, 0, 1).float().div_(255)
     middle = max(1, photo.shape[2] // HALVES)
     halves = [photo[:, :, :middle], photo[:, :, min(middle, photo.shape[2] - 1) :]]
     published = recipe.tiles == "published"

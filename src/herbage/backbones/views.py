@@ -21,6 +21,10 @@ NORMALISATION = "imagenet"
 BLUR_TAPS = 5
 
 
+Pixels = UInt8[np.ndarray, "height width 3"] | UInt8[Tensor, "height width 3"]
+"""A photo's upright RGB."""
+
+
 @dataclass(frozen=True)
 class View:
     """One symmetry of a square: `turns` quarter turns anticlockwise, or flips along `flips` (-2 rows, -1 columns)."""
@@ -57,21 +61,19 @@ def grid_shape(recipe: Recipe) -> tuple[int, int]:
     return recipe.grid, recipe.grid * CROPS[recipe.crops]
 
 
-def images_per_photo(recipe: Recipe) -> int:
-    """How many squares the backbone sees of one photo."""
-    return recipe.views * CROPS[recipe.crops]
+def patches_per_photo(recipe: Recipe) -> int:
+    """How many patches the backbone sees of one photo at most, all crops and views together."""
+    return recipe.views * CROPS[recipe.crops] * recipe.grid**2
 
 
-def look(
-    pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
-) -> Float[Tensor, "image 3 side side"]:
+def look(pixels: Pixels, recipe: Recipe, patch_px: int) -> Float[Tensor, "image 3 side side"]:
     """All images of one photo, view by view and within a view crop by crop, normalised for the backbone.
 
     As the notebook: to a float tensor, resized (bilinear, antialias) to grid x patch pixels, ImageNet mean and standard
     deviation, then a Gaussian blur of 5 taps with reflected edges.
     """
     side_px = recipe.grid * patch_px
-    photo = torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
+    photo = torch.as_tensor(pixels).permute(2, 0, 1).float().div_(255)
     count = CROPS[recipe.crops]
     # A photo narrower than its crops still gives every crop at least one column.
     edges = [photo.shape[2] * i // count for i in range(count + 1)]

@@ -15,13 +15,16 @@ from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
 from herbage.recipe import Recipe
-from herbage.targets import TARGETS
+from herbage.targets import TARGETS, Known, known_targets, missing_names
 from herbage.tokens.kept import numbers_beside
 
 
 @runtime_checkable
 class Heads(Protocol):
-    """One small network a target and fold; the head of fold f has seen no photo of fold f."""
+    """One small network a target and fold; the head of fold f has seen no photo of fold f.
+
+    Tokens come and grams go on the CPU, wherever the heads compute.
+    """
 
     def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
         """Raw grams of one photo."""
@@ -31,8 +34,12 @@ class Heads(Protocol):
         """Raw grams, if the whole photo looked like this patch; its mean over patches is `grams`. None: no map."""
         ...
 
+    def to(self, device: str) -> "Heads":
+        """The same heads, computing on this device."""
+        ...
+
     def tensors(self) -> dict[str, Tensor]:
-        """What a model file keeps."""
+        """What a model file keeps, on the CPU."""
         ...
 
 
@@ -44,16 +51,25 @@ def fit_heads(
     groups: Int[np.ndarray, " photo"],
     seed: int,
     unfinished: Path | None = None,
+    device: str = "cpu",
 ) -> Heads:
     """Fit the heads that the recipe names; raises TrainingFailed.
 
-    `unfinished` is a folder where heads whose training is long keep what is finished.
+    `unfinished` is a folder where heads whose training is long keep what is finished. Only the patch heads' training
+    is worth a `device` other than the CPU. A target whose grams are NaN has no head: what is said of it is NaN.
     """
+    known = known_targets(grams)
+    if recipe.heads == "crosspvt" and not all(known):
+        raise RecipeInvalid(
+            f"Recipe {recipe.name} learns all weights at once, and the table lacks {', '.join(missing_names(known))}; "
+            f"take the recipe field or seed."
+        )
+    grams = np.nan_to_num(grams)
     if recipe.heads == "patch":
-        return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed)
+        return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed, device).without(known)
     if recipe.heads == "crosspvt":
         return CrossPvtHeads.fit(tokens, grams, folds, recipe.crosspvt, seed, unfinished)
-    return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe))
+    return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe)).without(known)
 
 
 def refuse_width(recipe: Recipe, width: int) -> None:
@@ -65,7 +81,7 @@ def refuse_width(recipe: Recipe, width: int) -> None:
         )
 
 
-def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int) -> Heads:
+def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int, known: Known) -> Heads:
     """The heads of a model file; raises ModelInvalid where a tensor is missing, one too many, or of another shape."""
     bank, hidden = (len(TARGETS), folds), recipe.patch.hidden
     shapes: dict[str, tuple[int, ...]]
@@ -80,7 +96,10 @@ def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width:
             f"The model's {recipe.heads} heads need the tensors {_listed(shapes)}; the file has {_listed(tensors)}."
         )
     for name, shape in shapes.items():
-        check_tensor(tensors[name], f"heads.{name}", shape)
+        check_tensor(tensors[name], f"heads.{name}", shape, finite=False)
+        # A target without a head is NaN in the last bias; no other number may be.
+        own = tensors[name][list(known)] if shape == bank else tensors[name]
+        check_tensor(own, f"heads.{name}", tuple(own.shape))
     if recipe.heads == "crosspvt":
         return CrossPvtHeads.opened(tensors, folds, width, recipe.crosspvt)
     return PatchHeads(**tensors) if recipe.heads == "patch" else RidgeHeads(**tensors)

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from herbage.backbones.engine import cpu_has_bf16
+from herbage.backbones.engine import has_bf16
 from herbage.errors import TrainingFailed
 from herbage.heads.sam import HeadwiseSam
 from herbage.recipe import PatchSettings
-from herbage.targets import TARGETS
+from herbage.targets import TARGETS, Known
 
 SLOPE = 0.01
 """LeakyReLU's slope below 0, torch's default."""
@@ -52,19 +52,33 @@ class PatchHeads:
     def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view patch"]:
         """Grams, if the whole photo looked like this patch."""
         views, patches, width = tokens.shape
-        dtype = computing_type(tokens)
+        device = self.b2.device
+        dtype = computing_type(tokens, device.type)
         if dtype not in self._layers:
-            self._layers[dtype] = Layers.of(Bank(*(p.flatten(0, 1) for p in self.tensors().values())), dtype)
-        _, raw = forward(self._layers[dtype], tokens.reshape(-1, width).to(dtype))
-        return F.relu(raw).T.reshape(*self.b2.shape, views, patches)
+            bank = Bank(*(p.flatten(0, 1) for p in (self.w1, self.b1, self.w2, self.b2)))
+            self._layers[dtype] = Layers.of(bank, dtype)
+        _, raw = forward(self._layers[dtype], tokens.reshape(-1, width).to(device, dtype))
+        return F.relu(raw).T.reshape(*self.b2.shape, views, patches).cpu()
 
     def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
         """The mean over patches."""
         return self.density(tokens).mean(-1)
 
+    def without(self, known: Known) -> "PatchHeads":
+        """The heads with those of unknown targets saying NaN."""
+        return PatchHeads(
+            self.w1, self.b1, self.w2, self.b2.masked_fill(~torch.tensor(known)[:, None].to(self.b2.device), torch.nan)
+        )
+
+    def to(self, device: str) -> "PatchHeads":
+        """The same heads, computing on this device."""
+        if self.b2.device == torch.device(device):
+            return self
+        return PatchHeads(*(p.to(device) for p in (self.w1, self.b1, self.w2, self.b2)))
+
     def tensors(self) -> dict[str, Tensor]:
-        """What a model file keeps; `PatchHeads(**tensors)` is the way back."""
-        return {"w1": self.w1, "b1": self.b1, "w2": self.w2, "b2": self.b2}
+        """What a model file keeps, on the CPU; `PatchHeads(**tensors)` is the way back."""
+        return {name: getattr(self, name).cpu() for name in ("w1", "b1", "w2", "b2")}
 
     @classmethod
     def fit(
@@ -74,6 +88,7 @@ class PatchHeads:
         folds: Int[np.ndarray, " photo"],
         settings: PatchSettings,
         seed: int,
+        device: str = "cpu",
     ) -> "PatchHeads":
         """Train every target and fold in one pass over the tokens; head (t, f) never sees a photo of fold f.
 
@@ -92,20 +107,20 @@ class PatchHeads:
         scale = torch.where(varies, spread, 1.0)
 
         standard = _Standard.of(tokens, seen)
-        trained = _train(tokens, goal[..., None] / scale, seen, mean / scale, standard, settings, seed)
+        trained = _train(tokens, goal[..., None] / scale, seen, mean / scale, standard, settings, seed, device)
 
         w1, b1, w2, b2 = standard.fold_in(trained)
         # ReLU is positively homogeneous, so the scale of the grams goes into the last layer exactly.
         w2 = torch.where(varies[..., None], w2 * scale[..., None], 0.0)
         b2 = torch.where(varies, b2 * scale, mean)
-        heads = cls(w1, b1, w2, b2)
+        heads = cls(w1, b1, w2, b2).to(device)
         _refuse_dead(heads, tokens, seen, varies)
         return heads
 
 
-def computing_type(tokens: Tensor) -> torch.dtype:
-    """What heads compute in: bf16 for tokens kept in half where the processor multiplies it, else float32."""
-    return torch.bfloat16 if tokens.dtype == torch.float16 and cpu_has_bf16() else torch.float32
+def computing_type(tokens: Tensor, device: str = "cpu") -> torch.dtype:
+    """What heads compute in: bf16 for tokens kept in half where the device multiplies it, else float32."""
+    return torch.bfloat16 if tokens.dtype == torch.float16 and has_bf16(device) else torch.float32
 
 
 class Layers(NamedTuple):
@@ -179,6 +194,10 @@ class _Standard(NamedTuple):
         """The vectors as the heads of this fold are shown them."""
         return (vectors.float() - self.mean[fold]) * self.inverse[fold]
 
+    def to(self, device: str) -> "_Standard":
+        """On this device."""
+        return _Standard(self.mean.to(device), self.inverse.to(device))
+
     def fold_in(self, bank: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The parameters, targets by folds, that give on raw tokens what these give on standardised ones."""
         w1, b1, w2, b2 = bank
@@ -194,8 +213,9 @@ def _train(
     standard: _Standard,
     settings: PatchSettings,
     seed: int,
+    device: str,
 ) -> list[Tensor]:
-    """Parameters, targets by folds, for standardised tokens and scaled grams.
+    """Parameters on the CPU, targets by folds, for standardised tokens and scaled grams.
 
     The heads of a fold read the same standardised tokens, in one product; a fold none of whose photos are in a batch
     does nothing there.
@@ -203,16 +223,17 @@ def _train(
     generator = torch.Generator().manual_seed(seed)
     start = _start(mean, tokens[0].shape[-1], settings.hidden, generator)
     folds = [
-        HeadwiseSam([p[:, fold] for p in start], rho=settings.rho, weight_decay=settings.weight_decay)
+        HeadwiseSam([p[:, fold].to(device) for p in start], rho=settings.rho, weight_decay=settings.weight_decay)
         for fold in range(mean.shape[1])
     ]
-    dtype = computing_type(tokens[0])
+    dtype = computing_type(tokens[0], device)
+    standard, goal = standard.to(device), goal.to(device)
     for done, photos, view in _batches(len(tokens), tokens[0].shape[0], settings, generator):
-        batch = torch.stack([tokens[p][v] for p, v in zip(photos.tolist(), view.tolist(), strict=True)])
+        batch = torch.stack([tokens[p][v] for p, v in zip(photos.tolist(), view.tolist(), strict=True)]).to(device)
         rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         for fold, sam in enumerate(folds):
-            rows = seen[photos, fold]
-            if not rows.any():
+            rows = seen[photos, fold].nonzero().flatten()
+            if not len(rows):
                 continue
             vectors = standard.apply(batch[rows].flatten(0, 1), fold).to(dtype)
             shown = Shown(vectors, goal[photos[rows], :, fold])
@@ -223,7 +244,7 @@ def _train(
                     f"The loss of {target} is not finite after {done:.0%} of training; "
                     f"lower learning_rate (now {settings.learning_rate}) in the recipe."
                 )
-    return [torch.stack(parts, dim=1) for parts in zip(*(sam.parameters for sam in folds), strict=True)]
+    return [torch.stack(parts, dim=1).cpu() for parts in zip(*(sam.parameters for sam in folds), strict=True)]
 
 
 def _batches(

@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
 from herbage.recipe import RidgeSettings
-from herbage.targets import SCORE_WEIGHTS
+from herbage.targets import SCORE_WEIGHTS, Known
 
 INNER_FOLDS = 4
 
@@ -33,6 +33,14 @@ class RidgeHeads:
     def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
         """The mean over patches, without making the map."""
         return self.density(tokens.float().mean(1, keepdim=True))[..., 0]
+
+    def without(self, known: Known) -> "RidgeHeads":
+        """The heads with those of unknown targets saying NaN."""
+        return RidgeHeads(self.coefficient, self.intercept.masked_fill(~torch.tensor(known)[:, None], torch.nan))
+
+    def to(self, device: str) -> "RidgeHeads":
+        """The same: one product with a mean token is not worth another device."""
+        return self
 
     def tensors(self) -> dict[str, Tensor]:
         """What a model file keeps; `RidgeHeads(**tensors)` is the way back."""

@@ -29,13 +29,14 @@ def fit_out_of_fold(
     digests: Sequence[str],
     seed: int,
     unfinished: Path | None = None,
+    device: str = "cpu",
 ) -> tuple[Heads, Float[np.ndarray, "photo 5"]]:
     """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained.
 
-    `unfinished` as in `fit_heads`.
+    `unfinished` and `device` as in `fit_heads`.
     """
     refuse_leak(folds, digests)
-    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished)
+    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished, device)
     raw = np.stack(
         [heads.grams(t)[:, fold].mean(-1).double().numpy() for t, fold in zip(tokens, folds.fold.tolist(), strict=True)]
     )
@@ -70,6 +71,7 @@ def read_oof(path: Path) -> pd.DataFrame:
         raise ModelInvalid(f"{path} is damaged: {error}.") from error
     if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in oof]:
         raise ModelInvalid(f"{path} is damaged: it lacks the columns {', '.join(missing)}.")
-    if oof.empty or not np.isfinite(oof[numbers].to_numpy(float)).all():
+    there = oof[[name for name in numbers if oof[name].notna().any()]]
+    if oof.empty or there.empty or not np.isfinite(there.to_numpy(float)).all():
         raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are no finite number.")
     return oof

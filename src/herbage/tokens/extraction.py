@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import images_per_photo
+from herbage.backbones.views import patches_per_photo
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
@@ -66,18 +66,18 @@ def stream_tokens(
     whenever a core is also decoding. On a GPU the threads decode, and the backbone sees batches.
     """
     work = _Work(backbone, recipe, store, open_photos)
-    per_batch = backbone.batch_images // images_per_photo(recipe)
+    per_batch = max(1, backbone.batch_patches // patches_per_photo(recipe))
     threads = torch.get_num_threads()
     workers = max(1, min(threads, MOST_WORKERS, len(files)))
-    clock = _Clock(len(files), workers if backbone.batch_images == 1 else 1)
+    clock = _Clock(len(files), 1 if backbone.batch_patches else workers)
     known: list[tuple[PhotoFile, str]] = []
     with _pool(workers, threads // workers) as pool:
         try:
-            if backbone.batch_images == 1:
-                items = _in_order(pool, work.whole, files, ahead=2 * workers)
+            if backbone.batch_patches:
+                prepared = _in_order(pool, work.prepare, files, ahead=workers + per_batch)
+                items = work.in_batches(prepared, per_batch)
             else:
-                prepared = _in_order(pool, work.prepare, files, ahead=workers + max(1, per_batch))
-                items = work.in_batches(prepared, max(1, per_batch))
+                items = _in_order(pool, work.whole, files, ahead=2 * workers)
             for item in items:
                 clock.tell(item)
                 if store is not None and item.tokens is not None:
@@ -111,7 +111,7 @@ def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: 
 
 def is_stored(file: PhotoFile, store: TokenStore) -> bool:
     """Whether the store has this photo's tokens, as far as its index knows without reading the photo."""
-    digest = store.index.find(file.path)
+    digest = store.index.find(file)
     return digest is not None and digest in store
 
 
@@ -146,7 +146,7 @@ class _Work:
         item = Extracted(file)
         store = self.store
         try:
-            if store is not None and not self.open_photos and (known := store.index.find(file.path)):
+            if store is not None and not self.open_photos and (known := store.index.find(file)):
                 item.sha256 = known
                 if _load(item, store):
                     return item, None
@@ -209,9 +209,9 @@ class _Work:
 
     def _see(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         patches = (images.shape[-1] // self.backbone.patch_px) ** 2
-        at_once = max(1, PATCHES_AT_ONCE // patches, self.backbone.batch_images)
+        at_once = max(1, max(PATCHES_AT_ONCE, self.backbone.batch_patches) // patches)
         answers = []
-        for part in torch.split(images, at_once):
+        for part in images.tensor_split(math.ceil(len(images) / at_once)):
             if self.stopped.is_set():
                 raise CancelledError
             answers.append(self.backbone(part))
@@ -256,7 +256,7 @@ def _load(item: Extracted, store: TokenStore) -> bool:
 
 
 def _remember(store: TokenStore, digests: list[tuple[PhotoFile, str]]) -> None:
-    store.index.remember([(file.path, sha256) for file, sha256 in digests])
+    store.index.remember(digests)
     digests.clear()
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones import texture
 from herbage.backbones.tiles import look_at_tiles, tile_tokens
-from herbage.backbones.views import CROPS, VIEWS, grid_shape, look
+from herbage.backbones.views import CROPS, VIEWS, Pixels, grid_shape, look
 from herbage.recipe import Recipe
 
 
@@ -37,9 +36,7 @@ class Seen(NamedTuple):
     patches: Float[Tensor, "image patch width"]
 
 
-def shown_images(
-    pixels: UInt8[np.ndarray, "height width 3"], recipe: Recipe, patch_px: int
-) -> list[Float[Tensor, "image 3 side side"]]:
+def shown_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Tensor, "image 3 side side"]]:
     """All images of one photo, those of one size together."""
     return look_at_tiles(pixels, recipe, patch_px) if recipe.crops == "tiles" else [look(pixels, recipe, patch_px)]
 

@@ -27,6 +27,7 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.views import NORMALISATION
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_whole
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import Recipe
 from herbage.tokens.kept import tokens_shape
 
@@ -151,12 +152,12 @@ class StoredTokens(Sequence[Tensor]):
 
 
 class PhotoIndex:
-    """From a photo's path, size and modification time to the sha256 of its bytes; a cache, safe to delete."""
+    """From a photo's path, size, modification time and corners to its sha256; a cache, safe to delete."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, photo: Path) -> str | None:
+    def find(self, photo: PhotoFile) -> str | None:
         """The digest of the file as it now stands, where it is known."""
         with suppress(OSError, ValueError, sqlite3.Error), closing(self._open()) as connection:
             row = connection.execute(
@@ -165,10 +166,10 @@ class PhotoIndex:
             return None if row is None else str(row[0])
         return None
 
-    def remember(self, photos: list[tuple[Path, str]]) -> None:
+    def remember(self, photos: Sequence[tuple[PhotoFile, str]]) -> None:
         """Note the digests of these files; an index that cannot be written costs time, not results."""
         with suppress(OSError, sqlite3.Error), closing(self._open()) as connection, connection:
-            rows = [(*self._key(path), digest) for path, digest in photos]
+            rows = [(*self._key(photo), digest) for photo, digest in photos]
             connection.executemany("INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection:
@@ -179,9 +180,10 @@ class PhotoIndex:
         )
         return connection
 
-    def _key(self, photo: Path) -> tuple[str, int, int]:
-        status = photo.stat()
-        return os.fsencode(photo.resolve()).decode("utf-8", "backslashreplace"), status.st_size, status.st_mtime_ns
+    def _key(self, photo: PhotoFile) -> tuple[str, int, int]:
+        status = photo.path.stat()
+        path = os.fsencode(photo.path.resolve()).decode("utf-8", "backslashreplace")
+        return path + (f" {photo.corners}" if photo.corners else ""), status.st_size, status.st_mtime_ns
 
 
 def _crc32(tokens: Tensor) -> str:

@@ -39,6 +39,10 @@ class CrossPvtHeads:
     def density(self, tokens: Float[Tensor, "view 40 width"]) -> None:
         """None: what a tile says is mixed with what the others say."""
 
+    def to(self, device: str) -> "CrossPvtHeads":
+        """The same: what is narrow enough to train on few photos is not worth another device."""
+        return self
+
     def tensors(self) -> dict[str, Tensor]:
         """What a model file keeps, by fold; `opened` is the way back."""
         return {
