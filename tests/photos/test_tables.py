@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from herbage.errors import TableInvalid
-from herbage.photos.tables import read_test_table, read_weighed_table
+from herbage.photos.photo import PhotoFile
+from herbage.photos.tables import read_test_table, read_weighed_table, with_corners
 from herbage.targets import TARGETS
 
 
@@ -56,7 +57,7 @@ def test_all_faults_of_a_wide_table_are_in_one_message(weighed_photos, tmp_path)
         read_weighed_table(tmp_path / "bad.csv", weighed_photos)
     said = str(caught.value)
     for part in (
-        "column GDM_g is missing", "row 4, column Dry_Green_g: empty", "row 6: duplicate", "row 7, column Dry_Dead_g",
+        "row 4, column Dry_Green_g: empty", "row 6: duplicate", "row 7, column Dry_Dead_g",
     ):  # fmt: skip
         assert part in said, f"{part!r} is not in\n{said}"
 
@@ -116,9 +117,123 @@ def test_spreadsheet_habits_are_understood_or_named(weighed_photos, tmp_path):
     (tmp_path / "comma.csv").write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]))
     with pytest.raises(TableInvalid, match="more cells than its header names"):
         read_weighed_table(tmp_path / "comma.csv", weighed_photos)
-    (tmp_path / "semicolon.csv").write_text("\n".join(lines).replace(",", ";"))
-    with pytest.raises(TableInvalid, match="column image_path is missing; there are image_path;"):
-        read_weighed_table(tmp_path / "semicolon.csv", weighed_photos)
+    european = "\n".join(lines).replace(",", ";").replace(".", ",").replace(",png", ".png")
+    (tmp_path / "semicolon.csv").write_text(european)
+    np.testing.assert_array_equal(
+        read_weighed_table(tmp_path / "semicolon.csv", weighed_photos).grams,
+        read_weighed_table(weighed_photos / "wide.csv", weighed_photos).grams,
+    )
+
+
+@pytest.mark.parametrize(
+    ("weighed", "estimated_too"),
+    [
+        ({"Dry_Total_g"}, set()),
+        ({"Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g"}, {"Dry_Total_g", "GDM_g"}),
+        ({"Dry_Total_g", "Dry_Dead_g"}, {"GDM_g"}),
+        ({"GDM_g", "Dry_Green_g"}, {"Dry_Clover_g"}),
+        ({"Dry_Total_g", "GDM_g", "Dry_Clover_g"}, {"Dry_Dead_g", "Dry_Green_g"}),
+        ({"Dry_Total_g", "Dry_Green_g"}, set()),
+    ],
+)
+@pytest.mark.parametrize("form", ["wide", "long"])
+def test_what_the_sums_determine_is_derived_and_the_rest_is_not_there(weighed_photos, weighed, estimated_too, form):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    if form == "wide":
+        table = wide.drop(columns=[name for name in TARGETS if name not in weighed])
+    else:
+        long = pd.read_csv(weighed_photos / "train.csv")
+        table = long[long["target_name"].isin(weighed)]
+    read = read_weighed_table(table, weighed_photos)
+    rows = wide.set_index("image_path").loc[read.frame["image_path"]]
+    for t, name in enumerate(TARGETS):
+        if name in weighed | estimated_too:
+            np.testing.assert_allclose(read.grams[:, t], rows[name], atol=1e-9)
+        else:
+            assert np.isnan(read.grams[:, t]).all()
+
+
+def test_a_column_that_is_empty_is_absent_and_one_with_holes_is_a_fault(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    read = read_weighed_table(wide.assign(Dry_Dead_g=np.nan, Dry_Total_g=np.nan), weighed_photos)
+    assert np.isnan(read.grams[:, [1, 3]]).all()
+    wide.loc[3, "Dry_Dead_g"] = np.nan
+    with pytest.raises(TableInvalid, match="row 5, column Dry_Dead_g: empty"):
+        read_weighed_table(wide, weighed_photos)
+    with pytest.raises(TableInvalid, match=r"none of the columns Dry_Clover_g.*--columns"):
+        read_weighed_table(wide.drop(columns=list(TARGETS)), weighed_photos)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("g", 1.0), ("g_per_m2", 4.0), ("kg_per_ha", 40.0)])
+def test_a_workbook_with_other_names_and_units_says_the_same(weighed_photos, tmp_path, unit, factor):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    odd = pd.DataFrame({
+        "Photo file": wide["image_path"], "State": wide["State"],
+        "Sampling_Date": pd.to_datetime(wide["Sampling_Date"]), "yield, dry": wide["Dry_Total_g"] * factor,
+    })  # fmt: skip
+    odd.to_excel(tmp_path / "cuts.xlsx", index=False)
+    names = {"image_path": "Photo file", "Dry_Total_g": "yield, dry"}
+    read = read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=names, unit=unit, quadrat_area_m2=0.25)
+    np.testing.assert_allclose(read.grams[:, 3], wide["Dry_Total_g"])
+    assert read.frame["Sampling_Date"].iloc[0] == "2015-01-01"
+    for wrong, said in (
+        ({"Dry_Total_g": "dry"}, "no column dry; there are Photo file"),
+        ({**names, "State": "Sampling_Date"}, "has a column State already"),
+        ({**names, "GDM_g": "yield, dry"}, "two names to one column"),
+    ):
+        with pytest.raises(TableInvalid, match=said):
+            read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=wrong)
+
+
+def test_weights_that_do_not_add_up_are_named_row_by_row_and_taken(weighed_photos, caplog):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.loc[2, "Dry_Total_g"] += 0.31
+    wide.loc[7, "GDM_g"] -= 2
+    wide.loc[9, "Dry_Dead_g"] += 0.05
+    read = read_weighed_table(wide, weighed_photos)
+    np.testing.assert_allclose(read.grams, wide[list(TARGETS)])
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "train/ID2.png: Dry_Total_g is +0.31 g from Dry_Clover_g + Dry_Dead_g + Dry_Green_g" in said
+    assert "train/ID7.png: GDM_g is -2.00 g from Dry_Clover_g + Dry_Green_g" in said
+    assert "ID9" not in said
+    caplog.clear()
+    read_weighed_table(wide.drop(columns=["Dry_Clover_g", "Dry_Green_g"]), weighed_photos)
+    assert "train/ID7.png: Dry_Total_g is +2.00 g from GDM_g + Dry_Dead_g" in caplog.text
+
+
+CORNERS = ["x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4"]
+
+
+def test_corners_are_read_and_those_of_no_quadrat_are_refused(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide[CORNERS] = np.nan
+    wide.loc[1, CORNERS] = [10, 5, 100, 8, 95, 50, 12, 52]
+    files = read_weighed_table(wide, weighed_photos).files
+    assert files[0].corners is None
+    assert files[1].corners == ((10, 5), (100, 8), (95, 50), (12, 52))
+    for corners in ([10, 5, 95, 50, 100, 8, 12, 52], [10, 5, 12, 52, 95, 50, 100, 8], [0, 0, 0, 0, 1, 1, 1, 1]):
+        wide.loc[3, CORNERS] = corners
+        with pytest.raises(TableInvalid, match="row 5: .* are no corners of a quadrat"):
+            read_weighed_table(wide, weighed_photos)
+    wide.loc[3, CORNERS] = [10, 5, 100, 8, 95, 50, 12, np.nan]
+    with pytest.raises(TableInvalid, match="row 5: "):
+        read_weighed_table(wide, weighed_photos)
+    with pytest.raises(TableInvalid, match="lacks y4"):
+        read_weighed_table(wide.drop(columns="y4"), weighed_photos)
+
+
+def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
+    files = [PhotoFile("farm/a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
+    sidecar = pd.DataFrame([["a.jpg", 0, 0, 9, 0, 9, 9, 0, 9]], columns=["image_path", *CORNERS])
+    sidecar.to_csv(tmp_path / "side.csv", index=False)
+    first, second = with_corners(files, tmp_path / "side.csv")
+    assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
+    assert second == files[1]
+    with pytest.raises(TableInvalid, match="corners for none of the 1 photos"):
+        with_corners(files[1:], tmp_path / "side.csv")
+    sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
+    with pytest.raises(TableInvalid, match="lacks the columns x3"):
+        with_corners(files, tmp_path / "side.csv")
 
 
 def test_grams_that_no_quadrat_bears_are_a_fault(weighed_photos):

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from herbage import steps
 from herbage.backbones.backbone import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from herbage.tokens.store import TokensIdentity, TokenStore
 
@@ -93,14 +94,14 @@ def test_a_save_that_fails_leaves_nothing_behind(store, monkeypatch):
 def test_the_index_knows_a_file_until_it_changes(store, tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
-    assert store.index.find(photo) is None
-    store.index.remember([(photo, PHOTO)])
-    assert store.index.find(photo) == PHOTO
+    assert store.index.find(PhotoFile("a", photo)) is None
+    store.index.remember([(PhotoFile("a", photo), PHOTO)])
+    assert store.index.find(PhotoFile("a", photo)) == PHOTO
     photo.write_bytes(b"two!")
-    assert store.index.find(photo) is None
+    assert store.index.find(PhotoFile("a", photo)) is None
     store.index.path.write_bytes(b"not a database, and long enough to be seen as one" * 9)
-    assert store.index.find(photo) is None
-    store.index.remember([(photo, PHOTO)])
+    assert store.index.find(PhotoFile("a", photo)) is None
+    store.index.remember([(PhotoFile("a", photo), PHOTO)])
 
 
 def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatch):
@@ -121,7 +122,7 @@ def test_training_from_the_store_is_training_from_memory(recipe, weighed_photos,
     small = load_recipe(recipe).model_copy(update={"grid": 4})
     small = small.model_copy(update={"patch": small.patch.model_copy(update={"epochs": 3})})
     for name, share in (("held", 1.0), ("read", 0.0)):
-        monkeypatch.setattr("herbage.steps.HELD_SHARE", share)
+        monkeypatch.setattr("herbage.steps.training.HELD_SHARE", share)
         steps.train(
             weighed_photos / "wide.csv", photos=weighed_photos, model=tmp_path / name / "m", recipe=small,
             backbone="texture",

@@ -17,9 +17,10 @@ def score_table(scores: "dict[str, ScoreRecord]") -> str:
     """Weighted R2 and each target's R2, a row a name; n/a where a target never varies."""
     from herbage.targets import TARGETS
 
-    names = ["", "weighted R2", *(t.removesuffix("_g") for t in TARGETS)]
+    known = [target for target in TARGETS if any(target in record.targets for record in scores.values())]
+    names = ["", "weighted R2", *(target.removesuffix("_g") for target in known)]
     rows = [
-        [name, _r2(record.weighted_r2), *(_r2(record.targets[t].r2) for t in TARGETS)]
+        [name, _r2(record.weighted_r2), *(_r2(record.targets[target].r2) for target in known)]
         for name, record in scores.items()
     ]
     widths = [max(len(row[c]) for row in [names, *rows]) for c in range(len(names))]

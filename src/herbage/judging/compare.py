@@ -59,7 +59,7 @@ def _in_order_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     for column in ("fold", "group"):
         if (differ := int((a[column].astype(str) != b[column].astype(str)).sum())) > 0:
             raise TableInvalid(f"The two models cannot be compared: {differ} photos differ in their {column}.")
-    if not np.allclose(weighed(a), weighed(b)):
+    if not np.allclose(weighed(a), weighed(b), equal_nan=True):
         raise TableInvalid("The two models cannot be compared: they were trained on different weighed grams.")
     return b
 

@@ -12,12 +12,11 @@ from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedGroupKFold
 
 from herbage.errors import FoldLeak, TableInvalid
-from herbage.targets import TOTAL
 
 log = logging.getLogger("herbage")
 
 GROUP_BY = ("State", "Sampling_Date")
-TOTAL_BINS = 5
+WEIGHT_BINS = 5
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def make_folds(
     """Stratified folds that never split a group; raises TableInvalid where the table does not allow them.
 
     Groups are the photos that share all of `group_by`, by default State and Sampling_Date where the table has both;
-    strata are State, or else five bins of Dry_Total_g.
+    strata are State, or else five bins of the weight that is heaviest on average.
     """
     if count < 2:
         raise TableInvalid(f"--folds {count}: at least 2 are needed, so that no photo is judged by a head that saw it.")
@@ -55,7 +54,7 @@ def make_folds(
     if len(group_names) < count:
         by = f"groups of {', '.join(grouped_by)}" if grouped_by else "photos"
         raise TableInvalid(f"--folds {count} needs at least {count} {by}; the table has {len(group_names)}.")
-    strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, TOTAL])
+    strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, np.nanargmax(grams.mean(0))])
     if np.unique(strata, return_counts=True)[1].max() < count:
         strata = np.zeros(len(frame), int)  # no stratum could be in every fold, so none is asked to be
     fold = np.full(len(frame), -1)
@@ -114,6 +113,6 @@ def _one_spelling(value: object) -> str:
     return text
 
 
-def _bins(total_g: Float[np.ndarray, " photo"]) -> Int[np.ndarray, " photo"]:
-    edges = np.quantile(total_g, np.linspace(0, 1, TOTAL_BINS + 1)[1:-1])
-    return np.searchsorted(edges, total_g, side="right")
+def _bins(weight_g: Float[np.ndarray, " photo"]) -> Int[np.ndarray, " photo"]:
+    edges = np.quantile(weight_g, np.linspace(0, 1, WEIGHT_BINS + 1)[1:-1])
+    return np.searchsorted(edges, weight_g, side="right")

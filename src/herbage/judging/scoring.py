@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from herbage.targets import SCORE_WEIGHTS, TARGETS
+from herbage.targets import SCORE_WEIGHTS, TARGETS, known_targets
 
 NAN = float("nan")
 
@@ -20,7 +20,7 @@ class TargetScore(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The weighted R2 over all rows together, and each target's own figures."""
+    """The weighted R2 over all rows together, and each known target's own figures."""
 
     weighted_r2: float
     photos: int
@@ -30,10 +30,12 @@ class Score(NamedTuple):
 def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> float:
     """1 - sum w (y - e)^2 / sum w (y - m)^2 over all (photo, target) rows, around one weighted mean m.
 
-    It is not the mean of the targets' R2: predicting each target's mean already scores well above 0. NaN where nothing
-    varies. Source: the evaluation page of the CSIRO Image2Biomass competition.
+    It is not the mean of the targets' R2: predicting each target's mean already scores well above 0. Targets that are
+    NaN count nothing. NaN where nothing varies. Source: the evaluation page of the CSIRO Image2Biomass competition.
     """
-    weight = np.broadcast_to(SCORE_WEIGHTS, weighed_g.shape)
+    known = list(known_targets(weighed_g + estimated_g))
+    weighed_g, estimated_g = weighed_g[:, known], estimated_g[:, known]
+    weight = np.broadcast_to(SCORE_WEIGHTS[known], weighed_g.shape)
     mean = (weight * weighed_g).sum() / weight.sum()
     spread = (weight * (weighed_g - mean) ** 2).sum()
     return float(1 - (weight * (weighed_g - estimated_g) ** 2).sum() / spread) if spread > 0 else NAN
@@ -41,7 +43,8 @@ def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.n
 
 def score_estimates(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> Score:
     """All figures of estimates against weighed grams."""
-    targets = {name: _target(weighed_g[:, t], estimated_g[:, t]) for t, name in enumerate(TARGETS)}
+    known = known_targets(weighed_g + estimated_g)
+    targets = {name: _target(weighed_g[:, t], estimated_g[:, t]) for t, name in enumerate(TARGETS) if known[t]}
     return Score(weighted_r2(weighed_g, estimated_g), len(weighed_g), targets)
 
 

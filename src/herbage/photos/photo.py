@@ -20,15 +20,26 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 PIXEL_LIMIT = 120_000_000
 """Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
 
+CORNER_REACH = 0.02
+"""How far a corner may stand outside its photo, as a share of its longer side."""
+
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT says it, and means it
+
+
+Corners = tuple[tuple[float, float], ...]
+"""Upper left, upper right, lower right, lower left of the quadrat: (x, y) in pixels of the upright photo."""
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo that was asked for: the name it goes by in tables, and where it stands."""
+    """A photo that was asked for: the name it goes by in tables, and where it stands.
+
+    `corners` where it shows more than the quadrat: it is then cut to them, its perspective set right.
+    """
 
     name: str
     path: Path
+    corners: Corners | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +64,10 @@ NO_FACTS = PhotoFacts()
 
 @dataclass(frozen=True)
 class Photo:
-    """An opened photo: sha256 of its file, its facts, and its bytes, decoded only when pixels are asked for.
+    """An opened photo: its facts, and its bytes, decoded only when pixels are asked for.
 
-    `aspect` is width over height as the photo stands upright.
+    `sha256` is that of its file, and of the corners where it has some. `aspect` is width over height of the upright
+    photo, or of the quadrat between the corners.
     """
 
     file: PhotoFile
@@ -68,12 +80,14 @@ class Photo:
         """Upright 8-bit RGB; raises PhotoUnreadable where the file is damaged.
 
         EXIF orientation is applied. Grey and palette become RGB; transparency is laid on white; CMYK by Pillow's
-        plain conversion; 16-bit grey is divided by 257; of several pages the first is taken.
+        plain conversion; 16-bit grey is divided by 257; of several pages the first is taken. Then the photo is cut to
+        the corners of its file, if it has some.
         """
         try:
             with Image.open(io.BytesIO(self.content)) as image:
                 ImageOps.exif_transpose(image, in_place=True)
-                return np.array(_to_rgb(image))
+                upright = _to_rgb(image)
+                return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
         except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
             raise PhotoUnreadable(f"{self.file.name} cannot be decoded: {_first_line(error)}") from error
 
@@ -99,8 +113,17 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoTooLarge(
             f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
         )
-    aspect = height / width if turned else width / height
-    return Photo(file, hashlib.sha256(content).hexdigest(), aspect, facts, content)
+    if turned:
+        width, height = height, width
+    sha256 = hashlib.sha256(content).hexdigest()
+    if file.corners is None:
+        return Photo(file, sha256, width / height, facts, content)
+    reach = CORNER_REACH * max(width, height)
+    if any(not (-reach <= x <= width + reach and -reach <= y <= height + reach) for x, y in file.corners):
+        raise PhotoUnreadable(f"{file.name} is {width} x {height} pixels, and corners of its quadrat stand outside it")
+    across, down = _sides_px(file.corners)
+    sha256 = hashlib.sha256(f"{sha256} {file.corners}".encode()).hexdigest()
+    return Photo(file, sha256, across / down, facts, content)
 
 
 def find_photos(where: str | Path) -> list[PhotoFile]:
@@ -137,6 +160,38 @@ def _shown(name: str) -> str:
     """A name that every table can hold: bytes that are no UTF-8, and line breaks, become the replacement character."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def is_quadrilateral(corners: Corners) -> bool:
+    """Whether the corners go once around a convex shape, clockwise as one sees it."""
+    turns = []
+    for number, (x, y) in enumerate(corners):
+        (before_x, before_y), (next_x, next_y) = corners[number - 1], corners[(number + 1) % 4]
+        turns.append((x - before_x) * (next_y - y) - (y - before_y) * (next_x - x))
+    return all(turn > 1 for turn in turns)
+
+
+def _sides_px(corners: Corners) -> tuple[float, float]:
+    """Mean width and height of what stands between the corners."""
+    upper_left, upper_right, lower_right, lower_left = corners
+    return (
+        (math.dist(upper_left, upper_right) + math.dist(lower_left, lower_right)) / 2,
+        (math.dist(upper_left, lower_left) + math.dist(upper_right, lower_right)) / 2,
+    )
+
+
+def _rectified(image: Image.Image, corners: Corners) -> Image.Image:
+    """What stands between the corners, as a rectangle: the one projective map that takes its corners to them.
+
+    Eight equations for its eight numbers, as in Hartley and Zisserman 2004, section 2.2.
+    """
+    width, height = (max(1, round(side)) for side in _sides_px(corners))
+    equations, wanted = [], []
+    for (u, v), (x, y) in zip(((0, 0), (width, 0), (width, height), (0, height)), corners, strict=True):
+        equations += [[u, v, 1, 0, 0, 0, -u * x, -v * x], [0, 0, 0, u, v, 1, -u * y, -v * y]]
+        wanted += [x, y]
+    numbers = np.linalg.solve(np.array(equations, float), np.array(wanted, float)).tolist()
+    return image.transform((width, height), Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

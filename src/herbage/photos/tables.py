@@ -4,32 +4,45 @@ Every fault of a table is told in one message, with its row (as a spreadsheet nu
 column.
 """
 
-import warnings
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from herbage.errors import TableInvalid
-from herbage.photos.photo import PhotoFile
-from herbage.targets import TARGETS
+from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
+from herbage.photos.spreadsheet import read_frame
+from herbage.targets import CLOVER, DEAD, GDM, GREEN, QUADRAT_AREA_M2, TARGETS, TOTAL, derive
+
+log = logging.getLogger("herbage")
 
 FAULTS_SHOWN = 30
 FIRST_ROW = 2
 GRAMS_LIMIT = 1e5
 """No quadrat bears more: what is above it is a slip of the pen or of the unit."""
 
-TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}
+TOLERANCE_G = 0.1
+"""What scales and rounding may take from a sum."""
+
+# The last follows from the others, and is for tables that lack one of their parts.
+SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
+CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
+
+Unit = Literal["g", "g_per_m2", "kg_per_ha"]
+"""Of weights in a table: grams a quadrat, grams a square metre, kilograms a hectare."""
 
 
 @dataclass(frozen=True)
 class WeighedTable:
     """Photos with their weights: one row a photo, in the order of the table.
 
-    `frame` has `image_path` and whatever else the table says of a photo; `grams` its weights in g a quadrat.
+    `frame` has `image_path` and whatever else the table says of a photo; `grams` its weights in g a quadrat, NaN for
+    targets that nobody weighed and no sum determines.
     """
 
     files: list[PhotoFile]
@@ -43,18 +56,59 @@ class WeighedTable:
         )
 
 
-def read_weighed_table(table: str | Path | pd.DataFrame, photos: str | Path) -> WeighedTable:
-    """A TABLE in long form (target_name, target) or wide form (five target columns); raises TableInvalid."""
-    frame, where = _read(table)
+def read_weighed_table(
+    table: str | Path | pd.DataFrame,
+    photos: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    unit: Unit = "g",
+    quadrat_area_m2: float = QUADRAT_AREA_M2,
+) -> WeighedTable:
+    """A TABLE in long form (target_name, target) or wide form (target columns); raises TableInvalid.
+
+    Some targets may lack, whole columns of them: what the sums determine is derived, and the others stay NaN.
+    `columns` gives the file's names for herbage's; `unit` is what its weights are in. Weights that contradict the sums
+    are warned about, row by row.
+    """
+    frame, where = read_frame(table, columns)
     finder = _PhotoFinder(Path(photos))
     if "target_name" in frame.columns or "target" in frame.columns:
         _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
-        _check(frame, where, finder, {name: _grams_column() for name in TARGETS}, unique=["image_path"])
+        frame = frame.drop(columns=[name for name in TARGETS if name in frame and frame[name].isna().all()])
+        there = [name for name in TARGETS if name in frame]
+        if not there:
+            raise TableInvalid(
+                f"{where} has none of the columns {', '.join(TARGETS)}; there are "
+                f"{', '.join(map(str, frame.columns))}. --columns Dry_Total_g=NAME says which one holds the weights."
+            )
+        _check(frame, where, finder, {name: _grams_column() for name in there}, unique=["image_path"])
         wide = frame.reset_index(drop=True)
-    files = [PhotoFile(path, finder.find(path) or Path(path)) for path in wide["image_path"]]
-    return WeighedTable(files, wide[list(TARGETS)].to_numpy(float), wide.drop(columns=list(TARGETS)))
+    weighed = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
+    _warn_of_contradictions(weighed, wide["image_path"].tolist(), where)
+    corners = _corners(wide, where)
+    files = [
+        PhotoFile(path, finder.find(path) or Path(path), own)
+        for path, own in zip(wide["image_path"], corners, strict=True)
+    ]
+    return WeighedTable(files, derive(weighed), wide.drop(columns=list(TARGETS), errors="ignore"))
+
+
+def with_corners(files: list[PhotoFile], table: str | Path) -> list[PhotoFile]:
+    """The photos with the corners that a sidecar table (image_path, x1 y1 ... x4 y4) gives; raises TableInvalid.
+
+    Photos that it does not name stay as they are.
+    """
+    frame, where = read_frame(table)
+    if missing := [name for name in ("image_path", *CORNERS) if name not in frame]:
+        raise TableInvalid(f"{where} lacks the columns {', '.join(missing)}.")
+    corners = dict(zip(frame["image_path"], _corners(frame, where), strict=True))
+    by_name = {PurePosixPath(path).name: own for path, own in corners.items()}
+    found = [replace(file, corners=corners.get(file.name) or by_name.get(Path(file.name).name)) for file in files]
+    if not any(file.corners for file in found):
+        raise TableInvalid(f"{where} gives corners for none of the {len(files)} photos: do its image_path name them?")
+    return found
 
 
 def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:
@@ -64,7 +118,7 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     """
     import pandera.pandas as pa
 
-    frame, where = _read(table)
+    frame, where = read_frame(table)
     frame = frame.drop(columns="target", errors="ignore")
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": _target_name_column()}
     _check(frame, where, None, columns, unique=["image_path", "target_name"])
@@ -93,32 +147,6 @@ class _PhotoFinder:
             if parts and candidate.is_file():
                 return candidate
         return None
-
-
-def _read(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    if isinstance(table, pd.DataFrame):
-        return table.reset_index(drop=True).copy(), "the table"
-    try:
-        # As text first: "NA" is a State to some, and a number must not turn a column of names into numbers.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(table, encoding="utf-8-sig", dtype=str, keep_default_na=False, index_col=False)
-    except pd.errors.ParserWarning as error:
-        raise TableInvalid(
-            f"{table} has rows with more cells than its header names: a comma at the end, or decimals with a comma?"
-        ) from error
-    except FileNotFoundError as error:
-        raise TableInvalid(f"{table} is not there: expected a CSV table.") from error
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise TableInvalid(f"{table} cannot be read as a CSV table: {error}") from error
-    if frame.empty:
-        raise TableInvalid(f"{table} has no rows.")
-    frame = frame.mask(frame == "")
-    for name in set(frame.columns) - TEXT_COLUMNS:
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        if numbers.notna().eq(frame[name].notna()).all():
-            frame[name] = numbers
-    return frame, str(table)
 
 
 def _grams_column() -> Any:
@@ -206,14 +234,62 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
 
 
 def _holes(frame: pd.DataFrame) -> list[str]:
-    """Images of a long table that lack some of the targets."""
+    """Images of a long table that lack some of the targets that others have."""
     faults = []
+    there = set(frame["target_name"])
     for path, rows in frame.groupby("image_path", sort=False):
-        missing = [target for target in TARGETS if target not in set(rows["target_name"])]
+        missing = [target for target in TARGETS if target in there - set(rows["target_name"])]
         if missing:
             row = int(rows.index[0]) + FIRST_ROW
             faults.append(f"row {row}, column target_name: {path} has no {', '.join(missing)}")
     return faults
+
+
+def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
+    return {"g": 1.0, "g_per_m2": quadrat_area_m2, "kg_per_ha": quadrat_area_m2 / 10}[unit]
+
+
+def _warn_of_contradictions(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> None:
+    """Say which photos' weights miss a sum by more than TOLERANCE_G, as far as their parts were weighed."""
+    said = []
+    every = not np.isnan(grams).any()
+    for whole, parts in SUMS_TO_CHECK[: 2 if every else 3]:
+        # NaN where a part was not weighed, and then no contradiction.
+        apart = grams[:, whole] - grams[:, list(parts)].sum(1)
+        for row in np.flatnonzero(np.abs(apart) > TOLERANCE_G).tolist():
+            names = " + ".join(TARGETS[part] for part in parts)
+            said.append(f"{paths[row]}: {TARGETS[whole]} is {apart[row]:+.2f} g from {names}")
+    if said:
+        more = f"\n  ... and {len(said) - FAULTS_SHOWN} more" if len(said) > FAULTS_SHOWN else ""
+        log.warning("Weights of %s that do not add up, taken as they are:\n  %s%s",
+                    where, "\n  ".join(said[:FAULTS_SHOWN]), more)  # fmt: skip
+
+
+def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
+    """The quadrat's corners of each row; None where the table has no such columns, or the row leaves them empty."""
+    there = [name for name in CORNERS if name in frame]
+    if not there:
+        return [None] * len(frame)
+    if missing := [name for name in CORNERS if name not in there]:
+        raise TableInvalid(f"{where} has some columns of corners but lacks {', '.join(missing)}.")
+    numbers = frame[list(CORNERS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    given = frame[list(CORNERS)].notna().to_numpy()
+    faults: list[str] = []
+    corners: list[Corners | None] = []
+    for row, (values, cells) in enumerate(zip(numbers, given, strict=True)):
+        if not cells.any():
+            corners.append(None)
+            continue
+        own: Corners = tuple(zip(values[::2].tolist(), values[1::2].tolist(), strict=True))
+        if not is_quadrilateral(own):
+            faults.append(
+                f"row {row + FIRST_ROW}: {', '.join(f'({x:g}, {y:g})' for x, y in own)} are no corners of a quadrat, "
+                f"in pixels from the upper left: upper left, upper right, lower right, lower left"
+            )
+        corners.append(own)
+    if faults:
+        raise TableInvalid(f"{where} has {len(faults)} fault(s):\n  " + "\n  ".join(faults[:FAULTS_SHOWN]))
+    return corners
 
 
 def _widen(frame: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -225,4 +301,4 @@ def _widen(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         raise TableInvalid(f"{where} says different things of one photo: {'; '.join(differing[:FAULTS_SHOWN])}.")
     grams = frame.pivot(index="image_path", columns="target_name", values="target")
     facts_frame = frame.drop_duplicates("image_path")[["image_path", *facts]].reset_index(drop=True)
-    return facts_frame.join(grams[list(TARGETS)].astype(float), on="image_path")
+    return facts_frame.join(grams.astype(float), on="image_path")

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from herbage.model.estimate import Estimate
-from herbage.targets import TOTAL, g_per_m2
+from herbage.targets import g_per_m2, known_targets, main_target
 
 COLOURS = "viridis"
 """Perceptually uniform, and told apart by colour-blind eyes."""
@@ -31,14 +31,16 @@ def draw_overlay(
     estimate: Estimate,
     *,
     scale_g_per_m2: Float[np.ndarray, "5"] | None,
-    target: int = TOTAL,
+    target: int | None = None,
 ) -> bytes:
     """A PNG of the photo, the photo under its map in g/m2, the colour scale, and the total.
 
-    `scale_g_per_m2` is the top of the scale by target; None takes this map's own 99th percentile. The map is smoothed
-    for display only.
+    `scale_g_per_m2` is the top of the scale by target; None takes this map's own 99th percentile. `target` is by
+    default the total, or else what the model knows. The map is smoothed for display only.
     """
     assert estimate.map is not None
+    if target is None:
+        target = main_target(known_targets(estimate.grams))
     density = g_per_m2(estimate.map[target], estimate.quadrat_area_m2)
     top = np.percentile(density, 99) if scale_g_per_m2 is None else scale_g_per_m2[target]
     top = max(float(top), 1e-6)
