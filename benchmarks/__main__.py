@@ -19,6 +19,9 @@ MODULES = {
     "predict": "speed.predict",
     "startup": "speed.startup",
     "memory": "speed.memory",
+    "intervals": "trust.intervals",
+    "domain": "trust.domain",
+    "cuts": "trust.cuts",
     "performance-page": "speed.performance_page",
 }
 

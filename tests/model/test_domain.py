@@ -1,27 +1,57 @@
 import numpy as np
 import torch
 
-from herbage.model.domain import FALSE_ALARMS, Domain
+from herbage.model.domain import Domain, false_alarms, mean_token
 
 RNG = torch.Generator().manual_seed(0)
-GROUP = torch.arange(60) // 3
-TOKENS = [torch.randn(2, 5, 8, generator=RNG) + torch.randn(8, generator=RNG) for _ in range(60)]
+GROUP = torch.arange(90) // 3
+
+
+def photos(count, mean=0.0):
+    return [torch.randn(2, 5, 8, generator=RNG) + torch.randn(8, generator=RNG) + mean for _ in range(count)]
+
+
+TOKENS = photos(90)
 
 
 def test_photos_like_the_training_photos_are_inside_and_strange_ones_are_not():
     domain = Domain.fit(TOKENS, GROUP)
-    like = [torch.randn(2, 5, 8, generator=RNG) + torch.randn(8, generator=RNG) for _ in range(200)]
-    assert np.mean([domain.contains(t) for t in like]) > 0.85
-    assert not any(domain.contains(t + 12) for t in like)
+    assert np.mean([domain.contains(t) for t in photos(300)]) > 0.9
+    assert not any(domain.contains(t) for t in photos(50, mean=8.0))
 
 
-def test_the_limit_leaves_out_what_it_says_of_held_out_photos():
-    domain = Domain.fit(TOKENS, GROUP)
-    distance = torch.cdist(domain.mean_tokens, domain.mean_tokens)
-    distance[GROUP[:, None] == GROUP[None]] = torch.inf
-    assert abs(float((distance.amin(1) > domain.limit).float().mean()) - FALSE_ALARMS) < 0.02
+def test_the_distance_is_mahalanobis_with_shrunken_variances():
+    means = torch.stack([mean_token(t) for t in TOKENS]).double()
+    standard = (means - means.mean(0)) / means.std(0, correction=0)
+    covariance = standard.T @ standard / len(means)
+    shrunken = 0.9 * covariance + 0.1 * covariance.trace() / 8 * torch.eye(8)
+    new = torch.stack([mean_token(t) for t in photos(7, mean=1.0)]).double()
+    apart = (new - means.mean(0)) / means.std(0, correction=0)
+    expected = (apart @ torch.linalg.inv(shrunken) * apart).sum(1).sqrt()
+    torch.testing.assert_close(Domain.fit(TOKENS, GROUP).distance(new.float()), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_more_numbers_than_photos_are_no_matter():
+    tokens = [torch.randn(1, 4, 200, generator=RNG) for _ in range(24)]
+    domain = Domain.fit(tokens, torch.arange(24) // 2)
+    assert sum(domain.contains(torch.randn(1, 4, 200, generator=RNG)) for _ in range(50)) > 40
+    assert not domain.contains(torch.randn(1, 4, 200, generator=RNG) + 3)
+
+
+def test_false_alarms_on_new_groups_are_as_rare_as_said():
+    """Groups differ from each other; over many draws a new group's photos are seldom called strange."""
+    alarms = []
+    for _ in range(120):
+        places = torch.randn(30, 1, 6, generator=RNG).repeat_interleave(2, 0) + 0.5 * torch.randn(
+            60, 4, 6, generator=RNG
+        )
+        group = torch.arange(60) // 2
+        domain = Domain.fit(list(places[:58, None]), group[:58])
+        alarms.append(not domain.contains(places[58, None]))
+    assert np.mean(alarms) <= false_alarms(29) + 0.05
+    assert false_alarms(9) == 0.1
 
 
 def test_one_group_alone_can_call_nothing_strange():
-    domain = Domain.fit(TOKENS, torch.zeros(60, dtype=torch.long))
+    domain = Domain.fit(TOKENS, torch.zeros(90, dtype=torch.long))
     assert domain.contains(TOKENS[0] + 100)

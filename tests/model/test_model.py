@@ -147,26 +147,14 @@ def broken_model(models, tmp_path, change):
     return tmp_path / "m"
 
 
-def test_a_model_of_format_1_opens_and_is_written_as_the_newest(models, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(models / "ridge", old)
-    config = json.loads((old / "config.json").read_text())
-    for key in ("average_views", "heterogeneity", "tiles", "crosspvt"):
-        del config["recipe"][key]
-    del config["recipe"]["ridge"]["heterogeneity_weight"]
-    (old / "config.json").write_text(json.dumps({**config, "format": 1}))
-    model = HerbageModel.from_pretrained(old)
-    assert model.recipe == HerbageModel.from_pretrained(models / "ridge").recipe
-    assert model.about.format == 2
-
-
 def rewrite(folder, tensors, config):
     save_file(tensors, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda f, t, c: rewrite(f, t, {**c, "format": 3, "herbage": "9.9"}), "format 3, written by herbage 9.9.*Upgrade"),
+    (lambda f, t, c: rewrite(f, t, {**c, "format": 4, "herbage": "9.9"}), "format 4, written by herbage 9.9.*Upgrade"),
+    (lambda f, t, c: rewrite(f, t, {**c, "format": 2}), "format 2.*Train the model again"),
     (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "heads.intercept"}, c), "need the tensors coefficient, intercept"),
     (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "domain.centre"}, c), "lacks the tensor 'domain.centre'"),
     (lambda f, t, c: rewrite(f, {**t, "heads.intercept": t["heads.intercept"] * torch.nan}, c), "not finite"),
@@ -198,7 +186,9 @@ def test_an_existing_model_is_replaced_only_when_told_to_and_kept_when_training_
         steps.train(weighed_photos / "train.csv", **options)
     before = files_of(tmp_path / "m")
     with monkeypatch.context() as patched:
-        patched.setattr(steps, "fit_out_of_fold", lambda *a: (_ for _ in ()).throw(TrainingFailed("NaN")))
+        patched.setattr(
+            "herbage.steps.training.fit_out_of_fold", lambda *a: (_ for _ in ()).throw(TrainingFailed("NaN"))
+        )
         with pytest.raises(TrainingFailed):
             steps.train(weighed_photos / "train.csv", overwrite=True, **options)
     assert files_of(tmp_path / "m") == before
@@ -293,8 +283,8 @@ def test_what_is_no_area_is_refused(models, weighed_photos, tmp_path, area):
 @pytest.mark.parametrize(("name", "change"), [
     ("heads.coefficient", lambda t: t[..., :-1].contiguous()), ("heads.coefficient", lambda t: t.double()),
     ("heads.intercept", lambda t: t[:4].contiguous()), ("domain.centre", lambda t: t[:3].contiguous()),
-    ("domain.mean_tokens", lambda t: t[:0].contiguous()), ("intervals.residual_g", lambda t: t[:, :3].contiguous()),
-    ("intervals.residual_g", lambda t: t * torch.nan), ("intervals.group", lambda t: t[:5].contiguous()),
+    ("domain.axes", lambda t: t[:0].contiguous()), ("intervals.ratio", lambda t: t[:, :3].contiguous()),
+    ("intervals.unit_g", lambda t: t * torch.nan), ("intervals.group", lambda t: t.double()),
 ])  # fmt: skip
 def test_a_tensor_of_another_shape_type_or_with_nan_is_named(models, tmp_path, name, change):
     folder = broken_model(models, tmp_path, lambda f, t, c: rewrite(f, {**t, name: change(t[name])}, c))

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 import herbage
 from herbage.app.terminal import console, failures, floors_of, listen, score_table, tracker
 from herbage.backbones.engine import Device, Precision
-from herbage.errors import HerbageError
+from herbage.errors import HerbageError, InputInvalid
 
 DONE, WRONG, INTERRUPTED = 0, 2, 130
 
@@ -55,6 +55,14 @@ class Engine:
 
 Quiet = Annotated[bool, Parameter(negative="", help="No progress and no remarks, warnings only.")]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace what stands at the output.")]
+Columns = Annotated[
+    str | None,
+    Parameter(help="The table's own names, as NAME=THEIRS with commas between, such as Dry_Total_g=Yield."),
+]
+Unit = Annotated[
+    Literal["g", "g_per_m2", "kg_per_ha"],
+    Parameter(help="Of the table's weights: grams a quadrat, grams a square metre, kg of dry matter a hectare."),
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Machine-readable output.")]
 
 
@@ -132,6 +140,8 @@ def train(
     group_by: str | None = None,
     seed: int = 0,
     quadrat_area: float = 0.21,
+    columns: Columns = None,
+    unit: Unit = "g",
     engine: Engine = Engine(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -142,11 +152,15 @@ def train(
         herbage train train.csv --photos photos/ --model model/
         herbage train train.csv --photos photos/ --model model/ --recipe seed --backbone ./dinov2-giant
         herbage train mine.csv --photos photos/ --model model/ --group-by Farm,Date --quadrat-area 0.25
+        herbage train mine.xlsx --photos photos/ --model model/ --columns image_path=Photo,Dry_Total_g=Yield \
+--unit kg_per_ha
 
     Parameters
     ----------
     table
-        Long form (image_path, target_name, target) or wide form (image_path and the five target columns).
+        Long form (image_path, target_name, target) or wide form (image_path and target columns), .csv or .xlsx. Not
+        every target need be there. With columns x1 y1 ... x4 y4, the quadrat's corners in the photo from the upper
+        left and clockwise, photos are cut to it.
     photos
         The folder below which image_path is looked up.
     model
@@ -177,6 +191,8 @@ def train(
         group_by=None if group_by is None else [c.strip() for c in group_by.split(",") if c.strip()],
         seed=seed,
         quadrat_area_m2=quadrat_area,
+        columns=_names(columns),
+        unit=unit,
         overwrite=overwrite,
         track=tracker(quiet),
         **engine.options(),
@@ -194,6 +210,8 @@ def score(
     *,
     table: Path | None = None,
     photos: Path | None = None,
+    columns: Columns = None,
+    unit: Unit = "g",
     engine: Engine = Engine(),
     as_json: Json = False,
     quiet: Quiet = False,
@@ -219,7 +237,15 @@ def score(
     from herbage import steps
 
     listen(quiet)
-    scores = steps.score(models, table=table, photos=photos, track=tracker(quiet), **engine.options())
+    scores = steps.score(
+        models,
+        table=table,
+        photos=photos,
+        columns=_names(columns),
+        unit=unit,
+        track=tracker(quiet),
+        **engine.options(),
+    )
     scored, difference, average = scores.models, scores.difference, scores.average
     if as_json:
         plain: dict[str, Any] = {
@@ -260,6 +286,7 @@ def predict(
     maps: Annotated[bool, Parameter(negative="")] = False,
     level: float = 0.9,
     quadrat_area: float | None = None,
+    table: Path | None = None,
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
     store: Path | None = None,
@@ -287,6 +314,8 @@ def predict(
         How often the intervals should hold.
     quadrat_area
         Square metres that these photos show, where it differs from the training photos.
+    table
+        A table of image_path and x1 y1 ... x4 y4, the quadrat's corners in photos that show more than it.
     round_coordinates
         Digits to keep of latitude and longitude, for privacy.
     no_coordinates
@@ -304,6 +333,7 @@ def predict(
         maps=maps,
         level=level,
         quadrat_area_m2=quadrat_area,
+        table=table,
         coordinates=not no_coordinates,
         round_coordinates=round_coordinates,
         store=store,
@@ -366,6 +396,115 @@ def submit(
 
 
 @app.command
+def plan_cuts(
+    model: str,
+    photos: Path,
+    *,
+    count: int,
+    out: Path,
+    store: Path | None = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Propose which photos to cut and weigh, so that a calibration learns most from them.
+
+    For example:
+        herbage plan-cuts model/ paddock_photos/ --count 10 --out cuts.csv
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    photos
+        A folder (searched below), a photo, or a text file of paths: those that can still be cut.
+    count
+        How many to cut.
+    out
+        The table to write, a row a photo, with an empty column for its weight: `calibrate` reads it when filled in.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    listen(quiet)
+    plan = steps.plan_cuts(
+        model,
+        photos,
+        count=count,
+        out=out,
+        store=store,
+        overwrite=overwrite,
+        track=tracker(quiet),
+        **engine.options(),
+    )
+    print(plan.iloc[:, :-1].to_string(index=False))
+    print(
+        f"\nFill in {plan.columns[-1]} of {out}, then:\n"
+        f"herbage calibrate {model} {out} --photos {photos} --model-out DIR"
+    )
+    return DONE
+
+
+@app.command
+def calibrate(
+    model: str,
+    cuts_csv: Path,
+    *,
+    photos: Path,
+    model_out: Path,
+    columns: Columns = None,
+    unit: Unit = "g",
+    quadrat_area: float | None = None,
+    store: Path | None = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Correct a model for a new place with a few own cuts, 3 to 50; the total alone will do.
+
+    For example:
+        herbage calibrate model/ cuts.csv --photos paddock_photos/ --model-out mine/
+        herbage calibrate model/ cuts.xlsx --photos photos/ --model-out mine/ --unit kg_per_ha
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    cuts_csv
+        A table of weighed photos, as for train.
+    photos
+        The folder below which image_path is looked up.
+    model_out
+        The model folder to write.
+    quadrat_area
+        Square metres that the cuts' photos show, where it differs from the training photos.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    listen(quiet)
+    calibrated = steps.calibrate(
+        model,
+        cuts_csv,
+        photos=photos,
+        model_out=model_out,
+        columns=_names(columns),
+        unit=unit,
+        quadrat_area_m2=quadrat_area,
+        store=store,
+        overwrite=overwrite,
+        track=tracker(quiet),
+        **engine.options(),
+    )
+    assert calibrated.about.calibration is not None
+    print("\n".join(calibrated.about.calibration.said()))
+    print(f"Model: {model_out}   report: {model_out / 'report.html'}")
+    return failures(calibrated.dropped)
+
+
+@app.command
 def import_heads(
     folder: Path, *, model: Path, engine: Engine = Engine(), overwrite: Overwrite = False, quiet: Quiet = False
 ) -> int:
@@ -395,28 +534,32 @@ def export(
     model: Path,
     *,
     out: Path,
-    as_format: Annotated[Literal["openvino"], Parameter(name="--format")] = "openvino",
-    precision: Literal["fp32", "bf16", "int8"] = "bf16",
+    as_format: Annotated[Literal["openvino", "onnx"], Parameter(name="--format")] = "openvino",
+    precision: Literal["fp32", "bf16", "int8"] | None = None,
     photos: Path | None = None,
     store: Path | None = None,
     backbone: str | None = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write the model's backbone for another engine, once; the folder then serves as --backbone everywhere.
+    """Write the model for another engine.
+
+    openvino: its backbone, whose folder then serves as --backbone everywhere. onnx: all of it in one file, from a
+    photo's pixels to grams and map, for programs in any language.
 
     For example:
         herbage export model/ --out dinov2-int8/ --precision int8 --photos photos/
         herbage predict model/ new_photos/ --out results/ --backbone dinov2-int8/
+        herbage export model/ --out estimator/ --format onnx --photos photos/
 
     Parameters
     ----------
     out
         The folder to write.
     as_format
-        The engine: openvino, for processors.
+        openvino (the backbone, for processors) or onnx (the whole estimator).
     precision
-        What it computes in; int8 is the fastest and is calibrated on --photos.
+        What openvino computes in, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32.
     photos
         Photos to calibrate int8 on, and to say how far tokens, estimates and score are from the model's own.
     store
@@ -428,11 +571,18 @@ def export(
 
     listen(quiet)
     found = steps.export(
-        model, out=out, precision=precision, photos=photos, store=store, backbone=backbone, overwrite=overwrite
+        model,
+        out=out,
+        as_format=as_format,
+        precision=precision,
+        photos=photos,
+        store=store,
+        backbone=backbone,
+        overwrite=overwrite,
     )
     if found is not None:
         print(found)
-    print(f"Backbone: {out}")
+    print(f"{'Backbone' if as_format == 'openvino' else 'Estimator'}: {out}")
     return DONE
 
 
@@ -458,6 +608,14 @@ def check(*, as_json: Json = False) -> int:
         width = max(map(len, facts))
         print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
     return DONE
+
+
+def _names(columns: str | None) -> dict[str, str]:
+    """--columns as a mapping from herbage's names to the table's."""
+    pairs = [pair.partition("=") for pair in columns.split(",")] if columns else []
+    if wrong := [own for own, between, theirs in pairs if not (own.strip() and between and theirs.strip())]:
+        raise InputInvalid(f"--columns: {', '.join(wrong)} is no NAME=THEIRS; expected such as Dry_Total_g=Yield.")
+    return {own.strip(): theirs.strip() for own, _, theirs in pairs}
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ def describe_machine() -> dict[str, str]:
         facts["gpu"] = torch.cuda.get_device_name()
     facts |= {name: _version(name) for name in LIBRARIES}
     facts |= {name: _version(name, "'herbage[openvino]'") for name in ("openvino", "nncf")}
+    facts |= {name: _version(name, "'herbage[onnx]'") for name in ("onnx", "onnxscript", "onnxruntime")}
     facts["backbone texture"] = "ready, needs no weights"
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):

@@ -1,6 +1,8 @@
 """The model's card: its README, in the hub's form."""
 
 from herbage.model.config import ModelConfig, ScoreRecord
+from herbage.model.domain import false_alarms
+from herbage.targets import TARGETS
 
 
 def write_card(about: ModelConfig) -> str:
@@ -34,9 +36,11 @@ def write_card(about: ModelConfig) -> str:
             f"{training.photos} photos in {training.groups} groups, folds grouped by {grouped}; "
             f"quadrats of {training.quadrat_area_m2:g} m2.",
             "",
+            *([f"{training.in_words[:1].upper()}{training.in_words[1:]}.", ""] if training.in_words else []),
         ]
     if about.score:
         lines += ["## Score, out of fold", "", *_score_table(about.recipe.name, about.score, about.floors), ""]
+        lines += [*_trust(about), ""]
     else:
         lines += [
             "No out-of-fold estimates came with these heads: intervals, domain and score are unknown. "
@@ -56,11 +60,37 @@ def write_card(about: ModelConfig) -> str:
     return "\n".join(lines)
 
 
+def _trust(about: ModelConfig) -> list[str]:
+    """What may be made of a figure: intervals and domain as measured, more photos, own cuts."""
+    assert about.training is not None
+    lines = ["## How far to trust it", ""]
+    for of in about.coverage:
+        held = [f"{name} {share:.0%}" for name, share in zip(TARGETS, of.share, strict=True) if share is not None]
+        lines.append(f"- {of.level:.0%} intervals held, on groups left out one by one: {', '.join(held)}.")
+    if not about.coverage:
+        lines.append("- The training groups are too few to measure how often intervals hold.")
+    lines.append(
+        f"- `in_domain` calls at most {false_alarms(about.training.groups):.0%} of photos of a new place strange "
+        f"although they are like the training photos."
+    )
+    if about.learning and about.score:
+        curve = [
+            *((one.photos, one.weighted_r2) for one in about.learning),
+            (about.score.photos, about.score.weighted_r2),
+        ]
+        said = ", ".join(f"{count} photos {'n/a' if r2 is None else f'{r2:.3f}'}" for count, r2 in curve)
+        lines.append(f"- Weighted R2 as the heads learn from more photos: {said}.")
+    if about.calibration:
+        lines += ["", "## Corrected by own cuts", "", *(f"- {said}" for said in about.calibration.said())]
+        lines += ["- The score above is of the model before the cuts."]
+    return lines
+
+
 def _score_table(name: str, score: ScoreRecord, floors: dict[str, ScoreRecord]) -> list[str]:
     rows = [(name, score), *floors.items()]
-    table = ["| | weighted R2 | RMSE Total (g) | bias Total (g) |", "|---|---|---|---|"]
+    main = "Dry_Total_g" if "Dry_Total_g" in score.targets else next(iter(score.targets))
+    table = [f"| | weighted R2 | RMSE {main} | bias {main} |", "|---|---|---|---|"]
     for label, record in rows:
-        total = record.targets["Dry_Total_g"]
         r2 = "n/a" if record.weighted_r2 is None else f"{record.weighted_r2:.3f}"
-        table.append(f"| {label} | {r2} | {total.rmse_g:.2f} | {total.bias_g:+.2f} |")
+        table.append(f"| {label} | {r2} | {record.targets[main].rmse_g:.2f} | {record.targets[main].bias_g:+.2f} |")
     return table

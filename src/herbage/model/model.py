@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +26,23 @@ from herbage.heads.heads import Heads, open_heads
 from herbage.hub import hub_is_out_of_reach
 from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver, read_oof
+from herbage.model.calibration import Correction
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
 from herbage.model.estimate import Estimate, estimates_table
+from herbage.model.intervals import Intervals
 from herbage.model.knowledge import Knowledge
-from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile, find_photos
+from herbage.photos.photo import NO_FACTS, Photo, PhotoFacts, PhotoFile, find_photos
 from herbage.recipe import Recipe
-from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS
+from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, balance
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.kept import tokens_shape
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")
+
+ASPECT_FACTOR = 1.25
+"""How far a photo's width over height may be from the training photos' before it is remarked on."""
 
 DEFAULT_LEVEL = 0.9
 """The default level of intervals."""
@@ -129,6 +135,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         `quadrat_area_m2`: the area that the photos show, where it differs from the training quadrats'; it changes
         grams a quadrat, never kg a hectare.
         """
+        self.heads = self.heads.to(backbone.engine.device)
         kept = None if store is None else TokenStore(store, backbone, self.recipe)
         for item in stream_tokens(files, backbone, self.recipe, kept, open_photos=True):
             if item.tokens is None or item.photo is None:
@@ -143,6 +150,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
                     level=level,
                     quadrat_area_m2=quadrat_area_m2,
                     with_map=with_map,
+                    message=self._odd_aspect(item.photo),
                 ),
                 item,
             )
@@ -156,10 +164,13 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         with_map: bool = False,
+        message: str = "",
     ) -> Estimate:
         """The estimate of one photo from its tokens."""
         raw = self.heads.grams(tokens).double().mean((1, 2)).numpy()
         grams = deliver(raw, self.recipe)
+        if calibration := self.about.calibration:
+            grams = Correction.of(calibration.slope, calibration.offset_g).apply(balance(grams))
         low, high, inside = np.full(5, np.nan), np.full(5, np.nan), None
         if self.knowledge is not None:
             low, high = self.knowledge.intervals.around(grams, level)
@@ -177,6 +188,19 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             map=None if density is None else density * scale,
             in_domain=inside,
             facts=facts,
+            message=message,
+        )
+
+    def _odd_aspect(self, photo: Photo) -> str:
+        """What to say of a photo that shows another part of the quadrat than the training photos, or more."""
+        if self.about.training is None:
+            return ""
+        usual = self.about.training.aspect
+        if 1 / ASPECT_FACTOR <= photo.aspect / usual <= ASPECT_FACTOR:
+            return ""
+        return (
+            f"{photo.aspect:.2f} times as wide as high, the training photos {usual:.2f}; "
+            f"if it shows more than the quadrat, give its corners"
         )
 
     def estimate(self, photo: str | Path, *, backbone: str | Path | None = None) -> Estimate:
@@ -208,9 +232,26 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         """Take from the training photos what is known beside the heads."""
         assert self.oof is not None
         maps = [self.estimate_tokens(one, "", with_map=True).map for one in tokens]
-        residual_g = np.abs(weighed(self.oof) - estimated(self.oof))
         shown = [one for one in maps if one is not None]
-        self.knowledge = Knowledge.gather(digests, residual_g, group, tokens, shown)
+        intervals = Intervals.learn(weighed(self.oof), estimated(self.oof), group)
+        self.knowledge = Knowledge.gather(digests, intervals, group, tokens, shown)
+
+    def without_calibration(self) -> "HerbageModel":
+        """The model as it was before own cuts corrected it; its backbones stay open."""
+        if self.about.calibration is None:
+            return self
+        assert self.oof is not None
+        assert self.knowledge is not None
+        _, group = np.unique(self.oof["group"].astype(str), return_inverse=True)
+        intervals = Intervals.learn(weighed(self.oof), estimated(self.oof), group)
+        plain = HerbageModel(
+            self.about.model_copy(update={"calibration": None}),
+            self.heads,
+            replace(self.knowledge, intervals=intervals),
+            self.oof,
+        )
+        plain._backbones = self._backbones
+        return plain
 
     def write(self, place: Path, run: str, *, overwrite: bool) -> None:
         """Put the model folder in its place, with run.json; what stood there goes only when the new one is whole."""
@@ -238,7 +279,10 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         mean = raw.mean((1, 2))
         share = np.where(mean[:, None, None] > 0, raw / np.where(mean > 0, mean, 1)[:, None, None], 1.0)
         maps = share * grams[:, None, None]
-        return np.asarray(np.einsum("tc,crk->trk", SUMS, maps[list(COMPONENTS)]) if self.recipe.balance else maps)
+        components = maps[list(COMPONENTS)]
+        if not self.recipe.balance or np.isnan(components).any():
+            return np.asarray(maps)
+        return np.asarray(np.einsum("tc,crk->trk", SUMS, components))
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # only what a herbage model needs
@@ -271,8 +315,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         tensors = _read_tensors(folder / "model.safetensors")
         own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
         _, _, width = tokens_shape(about.recipe, about.backbone.width)
-        heads = open_heads(about.recipe, own, folds=about.folds, width=width)
-        knowledge = Knowledge.from_tensors(tensors, width) if about.training else None
+        heads = open_heads(about.recipe, own, folds=about.folds, width=width, known=about.known)
+        knowledge = Knowledge.from_tensors(tensors, width, about.known) if about.training else None
         oof, report = folder / "oof.csv", folder / "report.html"
         return cls(
             about,

@@ -13,10 +13,11 @@ from PIL import Image
 
 from herbage.judging.compare import estimated, weighed
 from herbage.model.config import ModelConfig
+from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
-from herbage.targets import TARGETS, TOTAL
+from herbage.targets import TARGETS, main_target
 
 ROWS_SHOWN = 500
 MAPS_SHOWN = 48
@@ -31,7 +32,9 @@ def model_report(model: HerbageModel) -> str:
     assert oof is not None
     return _render(
         "model.html.j2",
+        about,
         title=f"herbage model, recipe {about.recipe.name}",
+        false_alarms=false_alarms(about.training.groups),
         training=about.training,
         backbone=about.backbone.name,
         scores=[
@@ -59,7 +62,7 @@ class PredictionsReport:
         self.ok += estimate.status == "ok"
         self.outside += estimate.in_domain is False
         if estimate.status == "ok":
-            self._kg_per_ha += float(estimate.kg_per_ha[TOTAL])
+            self._kg_per_ha += float(estimate.kg_per_ha[main_target(self.about.known)])
         rows = self._rows if estimate.status == "ok" else self._failed
         if len(rows) < ROWS_SHOWN:
             rows.append(estimate.row())
@@ -70,6 +73,7 @@ class PredictionsReport:
         """The page."""
         return _render(
             "predictions.html.j2",
+            self.about,
             title="Pasture estimates",
             total=self.total,
             ok=self.ok,
@@ -86,12 +90,15 @@ class PredictionsReport:
         )
 
 
-def _render(page: str, **values: Any) -> str:
+def _render(page: str, about: ModelConfig, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["figure"] = _figure
-    return environment.get_template(page).render(targets=TARGETS, labels=LABELS, **values)
+    targets = [target for target, known in zip(TARGETS, about.known, strict=True) if known]
+    labels = [label for label, known in zip(LABELS, about.known, strict=True) if known]
+    main = TARGETS[main_target(about.known)]
+    return environment.get_template(page).render(about=about, targets=targets, labels=labels, main=main, **values)
 
 
 def _figure(value: float | None, digits: int) -> str:
@@ -104,13 +111,16 @@ def _scatter(oof: pd.DataFrame) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 3).ravel()
     states = oof["State"].astype(str) if "State" in oof else pd.Series(["photos"] * len(oof))
-    for t, (ax, label) in enumerate(zip(axes, LABELS, strict=False)):
+    known = [t for t in range(len(TARGETS)) if np.isfinite(truth[:, t]).all()]
+    for ax in axes[len(known) : -1]:
+        ax.set_axis_off()
+    for t, ax in zip(known, axes, strict=False):
         top = float(max(truth[:, t].max(), guess[:, t].max(), 1e-6)) * 1.05
         ax.plot([0, top], [0, top], color="0.5", linewidth=1)
         for marker, state in zip("osv^DPX*" * len(states), sorted(set(states)), strict=False):
             rows = np.flatnonzero(states == state)
             ax.scatter(guess[rows, t], truth[rows, t], s=16, alpha=0.7, marker=marker, label=state)
-        ax.set(xlim=(0, top), ylim=(0, top), title=label, xlabel="estimated, g", ylabel="weighed, g")
+        ax.set(xlim=(0, top), ylim=(0, top), title=LABELS[t], xlabel="estimated, g", ylabel="weighed, g")
         ax.set_aspect("equal")
     axes[-1].set_axis_off()
     if states.nunique() > 1:

@@ -1,0 +1,160 @@
+"""Own cuts: which photos to cut and weigh, and a model corrected by them."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from herbage.backbones.engine import Device, Precision
+from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
+from herbage.files import refuse_existing, run_record, write_whole
+from herbage.judging.compare import estimated, weighed
+from herbage.model.calibration import Prior, fit_correction, recalibrated
+from herbage.model.config import CalibrationRecord
+from herbage.model.domain import mean_token
+from herbage.model.model import HerbageModel, refuse_place
+from herbage.model.planning import choose_cuts
+from herbage.photos.photo import find_photos
+from herbage.photos.tables import Unit, read_weighed_table
+from herbage.results.report import model_report
+from herbage.steps.progress import Track, silent
+from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
+
+log = logging.getLogger("herbage")
+
+
+def calibrate(
+    model: str | Path | HerbageModel,
+    cuts: str | Path | pd.DataFrame,
+    *,
+    photos: str | Path,
+    model_out: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    unit: Unit = "g",
+    quadrat_area_m2: float | None = None,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+    track: Track = silent,
+) -> HerbageModel:
+    """The model corrected by a few weighed photos of a new place, written to `model_out` if it is named.
+
+    `cuts` is a table as for `train`; the total alone will do. `quadrat_area_m2` is that of the cuts, where it is not
+    the training quadrat's. A model that was calibrated before starts from what it was then. Photos that cannot be
+    read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts, and ModelInvalid for imported heads.
+    """
+    started = time.time()
+    source = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    if source.about.training is None or source.oof is None or source.knowledge is None:
+        raise ModelInvalid("Imported heads do not know how wrong they are, so cuts cannot correct them: train a model.")
+    if model_out is not None:
+        inputs = [photos, *([] if isinstance(cuts, pd.DataFrame) else [cuts])]
+        refuse_place(Path(model_out), overwrite=overwrite, inputs=inputs)
+    area = quadrat_area_m2 or source.quadrat_area_m2
+    check_area(area)
+    table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area)
+    plain = source.without_calibration()
+    opened = plain.open_backbone(backbone, device=device, precision=precision)
+
+    dropped, rows, grams, own = {}, [], [], 0
+    made = plain.estimates(table.files, opened, store=store)
+    for row, (estimate, item) in enumerate(track(made, "calibrate", len(table.files))):
+        if estimate.status != "ok":
+            dropped[estimate.photo] = estimate.message
+            continue
+        rows.append(row)
+        grams.append(estimate.grams)
+        own += source.knowledge.row(item.sha256) is not None
+    if own:
+        log.warning("%d of the cuts are the model's own training photos: they say nothing new of it.", own)
+    if not grams:
+        raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
+    # Per training quadrat, as the model itself counts.
+    weighed_g = table.grams[rows] * source.quadrat_area_m2 / area
+    estimated_g = balance(np.array(grams))
+    if not any(known_targets(weighed_g + estimated_g)):
+        raise InputInvalid("The cuts weigh none of the targets that the model estimates.")
+
+    _, group = np.unique(source.oof["group"].astype(str), return_inverse=True)
+    prior = Prior.learn(weighed(source.oof), balance(estimated(source.oof)), group)
+    done = fit_correction(weighed_g, estimated_g, prior)
+    assert plain.knowledge is not None
+    intervals, widened = recalibrated(plain.knowledge.intervals, weighed_g, done)
+    main = main_target(known_targets(weighed_g + estimated_g))
+    both = np.stack([done.source_g[:, main], done.residual_g[:, main]])
+    rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
+    record = CalibrationRecord(
+        cuts=len(rows),
+        kind=done.kind,
+        slope=tuple(done.correction.slope.tolist()),
+        offset_g=tuple(done.correction.offset_g.tolist()),
+        loss_g2=done.loss,
+        target=TARGETS[main],
+        rmse_g=(rmse[0], rmse[1]),
+        bias_g=(bias[0], bias[1]),
+        widened=widened,
+    )
+    calibrated = HerbageModel(
+        source.about.model_copy(update={"calibration": record}),
+        source.heads,
+        replace(source.knowledge, intervals=intervals),
+        source.oof,
+        dropped=dropped,
+    )
+    calibrated.report = model_report(calibrated)
+    if model_out is not None:
+        said = "a table in memory" if isinstance(cuts, pd.DataFrame) else str(cuts)
+        calibrated.write(Path(model_out).resolve(), run_record("calibrate", started, cuts=said), overwrite=overwrite)
+    return calibrated
+
+
+def plan_cuts(
+    model: str | Path | HerbageModel,
+    photos: str | Path,
+    *,
+    count: int,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: bool = False,
+    track: Track = silent,
+) -> pd.DataFrame:
+    """Which photos of a folder to cut and weigh, so that a calibration learns most; written to `out` if it is named.
+
+    A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is.
+    """
+    if out is not None:
+        refuse_existing(Path(out), overwrite=overwrite)
+    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    files = find_photos(photos)
+    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
+    names, grams, means = [], [], []
+    for estimate, item in track(opened_model.estimates(files, opened, store=store), "plan-cuts", len(files)):
+        if estimate.status == "ok":
+            names.append(estimate.photo)
+            grams.append(estimate.grams)
+            means.append(mean_token(item.tokens).numpy())
+    if not 1 <= count <= len(names):
+        raise InputInvalid(f"--count {count}: expected 1 to {len(names)}, the photos that can be read.")
+    main = main_target(opened_model.about.known)
+    weights = np.array(grams)[:, main]
+    chosen = choose_cuts(weights, np.array(means), count)
+    plan = pd.DataFrame({
+        "image_path": [names[row] for row in chosen],
+        f"{TARGETS[main]}_estimated": weights[chosen].round(2),
+        f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
+            weights[chosen], opened_model.quadrat_area_m2
+        ).round(),
+        TARGETS[main]: [None] * count,
+    })  # fmt: skip
+    if out is not None:
+        write_whole(Path(out), plan.to_csv(index=False, lineterminator="\n"))
+    return plan

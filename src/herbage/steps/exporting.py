@@ -1,0 +1,40 @@
+"""A model for another engine."""
+
+from pathlib import Path
+from typing import Literal
+
+from herbage.backbones.openvino import Exported
+from herbage.errors import InputInvalid
+from herbage.model.model import HerbageModel
+from herbage.photos.photo import find_photos
+from herbage.results.export import Parity, export_openvino, refuse_export
+from herbage.results.onnx import OnnxParity, export_onnx
+
+
+def export(
+    model: str | Path | HerbageModel,
+    *,
+    out: str | Path,
+    as_format: Literal["openvino", "onnx"] = "openvino",
+    precision: Exported | None = None,
+    photos: str | Path | None = None,
+    store: str | Path | None = None,
+    backbone: str | Path | None = None,
+    overwrite: bool = False,
+) -> Parity | OnnxParity | None:
+    """The model's backbone as an OpenVINO folder that serves as `--backbone`, or the whole estimator in ONNX.
+
+    Returns its parity on the photos. `precision` of OpenVINO: fp32, bf16 (the default), or int8, which is calibrated on
+    the photos; ONNX is fp32. `store` may hold the source's tokens.
+    """
+    refuse_export(Path(out), overwrite=overwrite)
+    if precision == "int8" and photos is None:
+        raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
+    if as_format == "onnx" and precision not in (None, "fp32"):
+        raise InputInvalid(f"--format onnx is fp32, not {precision}; --format openvino has fp32, bf16 and int8.")
+    files = [] if photos is None else find_photos(photos)
+    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    if as_format == "onnx":
+        return export_onnx(opened_model, backbone, Path(out), files)
+    source = opened_model.open_backbone(backbone)
+    return export_openvino(opened_model, source, Path(out), precision or "bf16", files, store)

@@ -1,0 +1,71 @@
+"""Fill a token store."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from herbage.backbones.backbone import open_backbone
+from herbage.backbones.engine import Device, Precision
+from herbage.photos.photo import PhotoFile, find_photos
+from herbage.recipe import DEFAULT, Recipe, load_recipe
+from herbage.steps.progress import Track, silent
+from herbage.tokens.extraction import announce, stream_tokens, take_shard
+from herbage.tokens.store import TokenStore
+
+
+@dataclass
+class Extraction:
+    """What `extract` did: photos whose tokens it made, those the store had, and the failures with their reasons."""
+
+    made: int = 0
+    present: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def extract(
+    photos: str | Path,
+    *,
+    store: str | Path,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    shard: str | None = None,
+    track: Track = silent,
+) -> Extraction:
+    """Fill the token store; run again, it does only what is missing and mends what is damaged."""
+    recipe = load_recipe(recipe)
+    files = _share(photos, shard)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    kept = TokenStore(store, opened, recipe)
+    announce(files, opened, recipe, kept)
+    done = Extraction()
+    for item in track(stream_tokens(files, opened, recipe, kept), "extract", len(files)):
+        if item.failure:
+            done.failed[item.file.name] = str(item.failure)
+        elif item.from_store:
+            done.present += 1
+        else:
+            done.made += 1
+    return done
+
+
+def extraction_status(
+    photos: str | Path,
+    *,
+    store: str | Path,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    shard: str | None = None,
+) -> tuple[int, int]:
+    """How many photos there are, and how many have no tokens in the store; nothing is extracted."""
+    recipe = load_recipe(recipe)
+    files = _share(photos, shard)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    return len(files), announce(files, opened, recipe, TokenStore(store, opened, recipe))
+
+
+def _share(photos: str | Path, shard: str | None) -> list[PhotoFile]:
+    files = find_photos(photos)
+    return files if shard is None else take_shard(files, shard)

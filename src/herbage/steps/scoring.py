@@ -1,0 +1,110 @@
+"""How good models are, out of fold or on a new table."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.engine import Device, Precision
+from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
+from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
+from herbage.judging.folds import Folds
+from herbage.judging.out_of_fold import oof_table
+from herbage.judging.scoring import score_estimates
+from herbage.model.config import ScoreRecord
+from herbage.model.model import HerbageModel
+from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
+from herbage.steps.progress import Track, silent
+
+log = logging.getLogger("herbage")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's score, its floors where it was trained, and how many photos could not be read."""
+
+    name: str
+    score: ScoreRecord
+    floors: dict[str, ScoreRecord]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Each model's score; of two models the difference (second less first), of several what their average scores."""
+
+    models: list[Scored]
+    difference: Difference | None = None
+    average: ScoreRecord | None = None
+
+
+def score(
+    models: Sequence[str | Path],
+    *,
+    table: str | Path | None = None,
+    photos: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    unit: Unit = "g",
+    backbone: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    track: Track = silent,
+) -> Scores:
+    """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too."""
+    opened = [HerbageModel.from_pretrained(path) for path in models]
+    if table is None and photos is not None:
+        raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")
+    scored, judged = [], []
+    for name, model in zip(models, opened, strict=True):
+        failed: dict[str, str] = {}
+        if table is not None:
+            if photos is None:
+                raise TableInvalid("--table needs --photos, the folder of its photos.")
+            area = model.quadrat_area_m2
+            new = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=area)
+            opened_backbone = model.open_backbone(backbone, device=device, precision=precision)
+            oof, failed = _judge_new(model, new, opened_backbone, track)
+        elif model.oof is None:
+            raise ModelInvalid(
+                f"{name} has no out-of-fold estimates (its heads were imported): give --table and --photos."
+            )
+        else:
+            oof = model.oof
+        judged.append(oof)
+        record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
+        scored.append(Scored(str(name), record, model.about.floors if table is None else {}, failed))
+    if len(judged) == 1:
+        return Scores(scored)
+    average = plain_average(judged)
+    return Scores(
+        scored,
+        paired_difference(*judged) if len(judged) == 2 else None,
+        ScoreRecord.of(score_estimates(weighed(average), estimated(average))),
+    )
+
+
+def _judge_new(
+    model: HerbageModel, new: WeighedTable, backbone: Backbone, track: Track
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Weighed and estimated grams of a new table, in the form of oof.csv, and the photos that cannot be read."""
+    made, seen = [], 0
+    for estimate, item in track(model.estimates(new.files, backbone), "score", len(new.files)):
+        made.append(estimate)
+        seen += model.knowledge is not None and estimate.status == "ok" and model.knowledge.row(item.sha256) is not None
+    if seen:
+        log.warning(
+            "%d of these %d photos are the model's own training photos, so this score reads too high; "
+            "`herbage score MODEL` without --table gives the out-of-fold score.", seen, len(made),
+        )  # fmt: skip
+    good = [row for row, estimate in enumerate(made) if estimate.status == "ok"]
+    if not good:
+        raise PhotosMissing(f"None of the {len(made)} photos of the table can be read.")
+    kept = new.keep(good)
+    every = np.arange(len(good))
+    alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
+    failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
+    return oof_table(kept.frame, kept.grams, alone, np.stack([made[row].grams for row in good])), failed

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herbage.errors import TableInvalid
+from herbage.model.calibration import Correction, Prior, correct, fit_correction, parts, recalibrated
+from herbage.model.intervals import Intervals, spread_g
+from herbage.targets import SUMS, TARGETS
+
+ALL = (True,) * 5
+
+
+def drawn(rng, count, slope=1.0, offset=0.0, noise=1.0):
+    """Balanced estimates, and weights that are a line of them, part by part, with noise."""
+    estimated = rng.uniform(2, 40, (count, 3))
+    weighed = np.maximum(estimated * slope + offset + rng.normal(0, noise, estimated.shape), 0)
+    return weighed @ SUMS.T, estimated @ SUMS.T
+
+
+def places(rng, groups=20, slope=0.3, offset=2.0, noise=1.0):
+    every = [drawn(rng, 6, 1 + rng.normal(0, slope, 3), rng.normal(0, offset, 3), noise) for _ in range(groups)]
+    weighed, estimated = (np.concatenate(of) for of in zip(*every, strict=True))
+    return weighed, estimated, np.repeat(np.arange(groups), 6)
+
+
+PRIOR = Prior(np.full(3, 0.3), np.full(3, 0.2), np.full(3, 2.0), np.full(3, 10.0))
+
+
+@pytest.mark.parametrize(("known", "own"), [
+    (ALL, [0, 1, 2]), ((False, False, False, True, False), [3]), ((False, True, False, True, True), [1, 4]),
+    ((True, False, True, False, True), [0, 2]), ((True, False, False, True, False), [0, 3]),
+])  # fmt: skip
+def test_every_known_target_is_a_sum_of_parts(known, own):
+    found, sums = parts(known)
+    assert found == own
+    grams = SUMS @ np.array([3.0, 5.0, 11.0])
+    np.testing.assert_allclose((grams[found] @ sums.T)[list(known)], grams[list(known)])
+    assert (sums[[not one for one in known]] == 0).all()
+
+
+def test_the_posterior_is_that_of_generalised_least_squares_with_a_prior():
+    """Against the textbook's form, one equation a weight, written with whole covariance matrices."""
+    rng = np.random.default_rng(0)
+    weighed, estimated = drawn(rng, 5, 1.3, 2.0)
+    ours = correct(weighed, estimated, PRIOR, "slope and offset")
+    for part in range(3):
+        design = np.stack([estimated[:, part], np.full(5, 10.0)], 1)
+        covariance = design @ np.diag([0.3**2, 0.2**2]) @ design.T + 2.0**2 * np.eye(5)
+        moved = np.diag([0.3**2, 0.2**2]) @ design.T @ np.linalg.solve(covariance, (weighed - estimated)[:, part])
+        np.testing.assert_allclose([ours.slope[part] - 1, ours.offset_g[part] / 10], moved)
+
+
+def test_the_total_alone_moves_each_part_by_what_its_prior_allows():
+    rng = np.random.default_rng(1)
+    weighed, estimated = drawn(rng, 12, 1.4, 0.0, noise=0.5)
+    weighed[:, [0, 1, 2, 4]] = np.nan
+    prior = PRIOR._replace(slope=np.array([0.3, 0.0, 0.3]), offset=np.zeros(3))
+    ours = correct(weighed, estimated, prior, "slope and offset")
+    assert ours.slope[1] == 1
+    assert (ours.slope[[0, 2]] > 1.2).all()
+    before, after = (np.abs(of[:, 3] - weighed[:, 3]).mean() for of in (estimated, ours.apply(estimated)))
+    assert after < 0.6 * before
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 8))
+def test_corrected_weights_add_up_and_are_at_least_0(seed, count):
+    rng = np.random.default_rng(seed)
+    _, estimated = drawn(rng, count)
+    clover, dead, green, total, gdm = Correction(rng.normal(1, 1, 3), rng.normal(0, 20, 3)).apply(estimated).T
+    assert min(clover.min(), dead.min(), green.min()) >= 0
+    np.testing.assert_allclose([total, gdm], [clover + dead + green, clover + green], atol=1e-9)
+
+
+def test_few_cuts_move_a_model_less_than_many():
+    rng = np.random.default_rng(2)
+    weighed, estimated = drawn(rng, 50, 1.5, 0.0)
+    few, many = (correct(weighed[:n], estimated[:n], PRIOR, "slope and offset").slope for n in (1, 50))
+    assert (np.abs(few - 1) < np.abs(many - 1)).all()
+    np.testing.assert_allclose(many, 1.5, atol=0.1)
+
+
+def test_the_prior_is_found_in_how_places_differ():
+    same = Prior.learn(*places(np.random.default_rng(3), slope=0, offset=0))
+    assert (same.slope <= 0.05).all()
+    assert (same.offset <= 0.05).all()
+    other = Prior.learn(*places(np.random.default_rng(3), groups=40, slope=0.4, offset=0))
+    np.testing.assert_allclose(other.slope, 0.4, atol=0.15)
+    np.testing.assert_allclose(other.noise_g, 1.0, atol=0.5)
+
+
+def test_where_nothing_is_wrong_three_cuts_cannot_ruin_a_model():
+    rng = np.random.default_rng(4)
+    prior = Prior.learn(*places(rng, noise=4.0))
+    harm = []
+    for _ in range(60):
+        weighed, estimated = drawn(rng, 3, noise=4.0)
+        truth, new = drawn(rng, 40, noise=4.0)
+        corrected = fit_correction(weighed, estimated, prior).correction.apply(new)
+        harm.append(((corrected - truth) ** 2).mean() / ((new - truth) ** 2).mean())
+    assert np.mean(harm) < 1.25, harm
+    assert max(harm) < 2.5
+
+
+def test_where_the_place_differs_ten_cuts_mend_it():
+    rng = np.random.default_rng(5)
+    prior = Prior.learn(*places(rng))
+    weighed, estimated = drawn(rng, 10, slope=1.5, offset=3)
+    done = fit_correction(weighed, estimated, prior)
+    assert done.kind != "none"
+    assert done.loss[done.kind] < 0.2 * done.loss["none"]
+    truth, new = drawn(rng, 50, slope=1.5, offset=3)
+    assert ((done.correction.apply(new) - truth) ** 2).mean() < 0.1 * ((new - truth) ** 2).mean()
+
+
+def test_two_cuts_are_too_few():
+    with pytest.raises(TableInvalid, match="2 cuts are too few"):
+        fit_correction(*drawn(np.random.default_rng(0), 2), PRIOR)
+
+
+def test_under_nine_cuts_the_intervals_are_the_sources_widened_and_from_nine_on_the_cuts_own():
+    rng = np.random.default_rng(6)
+    source = Intervals.learn(*places(rng))
+    for count in (8, 9):
+        weighed, estimated = drawn(rng, count, noise=12.0)
+        weighed[:, [0, 1, 2, 4]] = np.nan
+        done = fit_correction(weighed, estimated, PRIOR)
+        intervals, widened = recalibrated(source, weighed, done)
+        assert widened > 1
+        total = TARGETS.index("Dry_Total_g")
+        ours, theirs = intervals.quantile(0.8), source.quantile(0.8)
+        np.testing.assert_allclose(np.delete(ours, total), np.delete(theirs, total) * widened)
+        if count == 8:
+            assert ours[total] == pytest.approx(theirs[total] * widened)
+        else:
+            error = np.abs(done.residual_g[:, total])
+            own = error / spread_g(weighed - done.residual_g, source.unit_g)[:, total]
+            assert ours[total] == np.sort(own)[int(np.ceil(0.8 * 10)) - 1]
