@@ -24,12 +24,14 @@ from herbage.judging.out_of_fold import deliver
 from herbage.judging.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.targets import TARGETS, TOTAL
+from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.kept import shown_images
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")
+
+EXPORT_RECORDS = (EXPORT_RECORD, "onnx.json")
 
 VIEWS = 200
 """Images that int8 is calibrated on at most, one after another from all photos."""
@@ -39,7 +41,8 @@ VIEWS = 200
 class Parity:
     """How an exported backbone differs from its source on some photos.
 
-    Cosines are of token with token. `estimate_apart` is the mean absolute difference of the total over the mean total.
+    Cosines are of token with token. `estimate_apart` is the mean absolute difference of the total over the mean total
+    (of `target`, where the model knows no total).
     The scores are out-of-fold weighted R2 of the photos that the model was trained on, None where there are none: the
     model's own heads on tokens of the source, and on tokens of the export.
     """
@@ -48,6 +51,7 @@ class Parity:
     cosine_min: float
     cosine_median: float
     estimate_apart: float
+    target: str
     trained_photos: int = 0
     score_source: float | None = None
     score_export: float | None = None
@@ -55,7 +59,7 @@ class Parity:
     def __str__(self) -> str:
         lines = [
             f"tokens of {self.photos} photos: cosine {self.cosine_median:.5f} median, {self.cosine_min:.5f} smallest",
-            f"{TARGETS[TOTAL]}: {self.estimate_apart:.2%} apart (mean absolute difference over the mean)",
+            f"{self.target}: {self.estimate_apart:.2%} apart (mean absolute difference over the mean)",
         ]
         if self.score_source is not None and self.score_export is not None:
             lines.append(
@@ -100,7 +104,7 @@ def refuse_export(out: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where an export may not be put: only an export is ever replaced, and only if told to."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         out.parent.mkdir(parents=True, exist_ok=True)
-    elif not (out / EXPORT_RECORD).is_file():
+    elif not any((out / record).is_file() for record in EXPORT_RECORDS):
         raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
     elif not overwrite:
         raise OutputExists(f"--out {out} exists already; give --overwrite to replace it, or another name.")
@@ -122,7 +126,7 @@ def parity(
     model: HerbageModel, source: Backbone, export: Backbone, files: list[PhotoFile], store: str | Path | None = None
 ) -> Parity:
     """Both backbones on the same photos; `store`, where given, spares what it has and keeps the rest."""
-    recipe = model.recipe
+    recipe, main = model.recipe, main_target(model.about.known)
     stores = [None if store is None else TokenStore(store, one, recipe) for one in (source, export)]
     pairs = zip(
         stream_tokens(files, source, recipe, stores[0]), stream_tokens(files, export, recipe, stores[1]), strict=True
@@ -136,7 +140,7 @@ def parity(
         own, others = (one[..., : source.width].float().flatten(0, 1) for one in (first.tokens, second.tokens))
         cosines.append(F.cosine_similarity(own, others, dim=-1))
         raw = [model.heads.grams(one).double().mean(-1).numpy() for one in (first.tokens, second.tokens)]
-        grams.append([deliver(one.mean(1), recipe)[TOTAL] for one in raw])
+        grams.append([deliver(one.mean(1), recipe)[main] for one in raw])
         row = None if model.knowledge is None else model.knowledge.row(first.sha256)
         if model.oof is not None and row is not None:
             rows.append(row)
@@ -153,6 +157,7 @@ def parity(
         float(every.min()),
         float(every.median()),
         float(np.abs(totals[:, 0] - totals[:, 1]).mean() / totals[:, 0].mean()),
+        TARGETS[main],
         len(trained),
         *scores,
     )
