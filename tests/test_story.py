@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.trust.strangers import write_strangers
 from PIL import Image
 
 from herbage.app.cli import run
@@ -75,6 +76,18 @@ def test_the_map_is_brighter_where_more_was_drawn(told, tmp_path):
         correlations.append(np.corrcoef(cells.ravel(), sward.density[TOTAL].ravel())[0, 1])
     assert np.mean(correlations) > 0.75
     assert min(correlations) > 0.6
+
+
+def test_pictures_that_are_no_pasture_are_told_apart(told, tmp_path):
+    """Noise, flat colours, text, a sky, cats and rockets; and no drawn sward that the model has not seen."""
+    strangers = sorted(write_strangers(tmp_path / "strangers").iterdir())[::3]
+    (tmp_path / "some.txt").write_text("\n".join(map(str, strangers)))
+    flagged = HerbageModel.from_pretrained(told / "model").predict(tmp_path / "some.txt")
+    assert len(flagged) > 8
+    assert flagged["in_domain"].eq(False).mean() > 0.8, flagged.loc[flagged["in_domain"], "photo"].tolist()
+    asked = set(pd.read_csv(told / "test.csv")["image_path"].str.removeprefix("photos/"))
+    own = pd.read_csv(told / "results/predictions.csv").set_index("photo").loc[sorted(asked)]
+    assert own["in_domain"].mean() > 0.7
 
 
 def test_a_second_demo_does_not_overwrite_unasked(told, capsys):

@@ -9,8 +9,8 @@ import pytest
 import herbage
 
 PUBLIC = [
-    "Backbone", "Estimate", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "extract", "import_heads",
-    "load_recipe", "open_backbone", "predict", "score", "submit", "train", "weighted_r2",
+    "Backbone", "Estimate", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "calibrate", "export", "extract",
+    "import_heads", "load_recipe", "open_backbone", "plan_cuts", "predict", "score", "submit", "train", "weighted_r2",
 ]  # fmt: skip
 
 

@@ -15,25 +15,27 @@ from benchmarks.accuracy.real_photos import Bench, command_line, real_folder
 from herbage.judging.folds import make_folds
 from herbage.judging.out_of_fold import deliver, fit_out_of_fold
 from herbage.judging.scoring import weighted_r2
-from herbage.model.calibration import Prior, correct, fit_correction
+from herbage.model.calibration import Errors, correct, fit_correction
 from herbage.model.domain import mean_token
 from herbage.model.planning import choose_cuts
 from herbage.targets import TOTAL
 
 CUTS = (3, 5, 10, 20)
-DRAWS = 20
+DRAWS, PLAN_DRAWS = 20, 300
 JUDGES = 10
+LOOSE = 1e3
+"""A spread before any cut that shrinks nothing."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A State left out: its weights, the estimates of a model of the others, and how that model's places differ."""
+    """A State left out: its weights, the estimates of a model of the others, and that model's own errors."""
 
     name: str
     weighed: np.ndarray
     estimated: np.ndarray
     means: np.ndarray
-    prior: Prior
+    errors: Errors
 
 
 def places(bench: Bench) -> list[Place]:
@@ -53,8 +55,7 @@ def places(bench: Bench) -> list[Place]:
         new = [tokens[row] for row in np.flatnonzero(own)]
         estimated = deliver(np.array([heads.grams(one).double().mean((1, 2)).numpy() for one in new]), FIELD_RECIPE)
         means = np.stack([mean_token(one).numpy() for one in new])
-        prior = Prior.learn(bench.grams[rest], delivered, folds.group)
-        found.append(Place(name, bench.grams[own], estimated, means, prior))
+        found.append(Place(name, bench.grams[own], estimated, means, Errors.of(bench.grams[rest], delivered)))
     return found
 
 
@@ -64,10 +65,11 @@ def judged(place: Place, cuts: np.ndarray, judges: np.ndarray, way: str) -> tupl
     if way == "total alone":
         weighed[:, np.arange(5) != TOTAL] = np.nan
     if way == "no shrinkage":
-        loose = place.prior._replace(slope=np.full(3, 1e3), offset=np.full(3, 1e3))
-        correction = correct(weighed, place.estimated[cuts], loose, "slope and offset")
+        correction = correct(weighed, place.estimated[cuts], place.errors, spread=LOOSE)
+    elif way == "never left out":
+        correction = correct(weighed, place.estimated[cuts], place.errors)
     else:
-        correction = fit_correction(weighed, place.estimated[cuts], place.prior).correction
+        correction = fit_correction(weighed, place.estimated[cuts], place.errors).correction
     truth, before = place.weighed[judges], place.estimated[judges]
     after = correction.apply(before)
     bias = [float((of - truth)[:, TOTAL].mean()) for of in (before, after)]
@@ -85,7 +87,7 @@ def main() -> None:
         size = len(place.weighed)
         for count in (one for one in CUTS if size - one >= JUDGES):
             draws = [rng.permutation(size) for _ in range(DRAWS)]
-            for way in ("all weights", "total alone", "no shrinkage"):
+            for way in ("all weights", "total alone", "never left out", "no shrinkage"):
                 of = np.array([judged(place, draw[:count], draw[count:], way) for draw in draws])
                 gain = of[:, 1] - of[:, 0]
                 line = {
@@ -100,9 +102,12 @@ def main() -> None:
                 calibrated.append(line)
             pool = size - JUDGES
             if count < pool:
-                planned.append(plan_line(place, count, [rng.permutation(size) for _ in range(5 * DRAWS)]))
+                planned.append(plan_line(place, count, [rng.permutation(size) for _ in range(PLAN_DRAWS)]))
                 print(planned[-1], flush=True)
-    bench.write("cuts.json", {**bench.facts(), "draws": DRAWS, "calibrated": calibrated, "planned": planned})
+    bench.write(
+        "cuts.json",
+        {**bench.facts(), "draws": DRAWS, "plan_draws": PLAN_DRAWS, "calibrated": calibrated, "planned": planned},
+    )
 
 
 def plan_line(place: Place, count: int, draws: list[np.ndarray]) -> dict[str, float | str | int]:

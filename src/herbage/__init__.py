@@ -19,10 +19,13 @@ _HOMES = {
     "HerbageModel": "herbage.model.model",
     "Recipe": "herbage.recipe",
     "TARGETS": "herbage.targets",
+    "calibrate": "herbage.steps",
+    "export": "herbage.steps",
     "extract": "herbage.steps",
     "import_heads": "herbage.steps",
     "load_recipe": "herbage.recipe",
     "open_backbone": "herbage.backbones.backbone",
+    "plan_cuts": "herbage.steps",
     "predict": "herbage.steps",
     "score": "herbage.steps",
     "submit": "herbage.steps",
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from herbage.model.estimate import Estimate
     from herbage.model.model import HerbageModel
     from herbage.recipe import Recipe, load_recipe
-    from herbage.steps import extract, import_heads, predict, score, submit, train
+    from herbage.steps import calibrate, export, extract, import_heads, plan_cuts, predict, score, submit, train
     from herbage.targets import TARGETS
 
 

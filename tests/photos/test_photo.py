@@ -160,3 +160,61 @@ def test_a_list_from_a_spreadsheet_and_a_line_that_is_no_path(tmp_path):
     assert open_photo(good).pixels().shape == (4, 8, 3)
     with pytest.raises(PhotoUnreadable):
         open_photo(bad)
+
+
+def squares(size=(240, 160)):
+    """A picture whose colour says where one is: red grows to the right, green downwards."""
+    across, down = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
+    return Image.fromarray((np.stack([across, down, np.zeros_like(across)], -1) * 255).astype(np.uint8))
+
+
+def test_a_photo_with_corners_is_cut_to_them(tmp_path):
+    """An upright rectangle of corners is a plain crop."""
+    squares().save(tmp_path / "a.png")
+    whole = open_at(tmp_path / "a.png")
+    corners = ((40.0, 30.0), (140.0, 30.0), (140.0, 90.0), (40.0, 90.0))
+    cut = open_photo(PhotoFile("a.png", tmp_path / "a.png", corners))
+    assert cut.aspect == pytest.approx(100 / 60)
+    np.testing.assert_allclose(cut.pixels(), whole.pixels()[30:90, 40:140], atol=1)
+    assert cut.sha256 != whole.sha256 == open_at(tmp_path / "a.png").sha256
+    assert cut.sha256 == open_photo(PhotoFile("b", tmp_path / "a.png", corners)).sha256
+
+
+def test_perspective_is_set_right(tmp_path):
+    """A quadrat seen askew by a projective map of our own comes back as it lies on the ground."""
+    quadrat = squares((200, 100))
+    forward = np.array([[0.8, 0.15, 60], [0.05, 0.9, 40], [2e-4, 1e-3, 1]])
+
+    def seen(x, y):
+        u, v, w = forward @ [x, y, 1]
+        return float(u / w), float(v / w)
+
+    inverse = np.linalg.inv(forward)
+    askew = quadrat.transform(
+        (400, 300),
+        Image.Transform.PERSPECTIVE,
+        (inverse / inverse[2, 2]).flatten()[:8].tolist(),
+        Image.Resampling.BICUBIC,
+    )
+    askew.save(tmp_path / "askew.png")
+    corners = tuple(seen(x, y) for x, y in ((0, 0), (200, 0), (200, 100), (0, 100)))
+    photo = open_photo(PhotoFile("askew", tmp_path / "askew.png", corners))
+    back = np.asarray(Image.fromarray(photo.pixels()).resize((200, 100), Image.Resampling.BICUBIC)).astype(int)
+    inner = (slice(6, -6), slice(6, -6))
+    assert np.abs(back - np.asarray(quadrat).astype(int))[inner].max() < 8
+
+
+def test_corners_are_those_of_the_upright_photo(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    squares().save(tmp_path / "turned.png", exif=exif)
+    corners = ((0.0, 0.0), (160.0, 0.0), (160.0, 240.0), (0.0, 240.0))
+    turned = open_photo(PhotoFile("t", tmp_path / "turned.png", corners))
+    np.testing.assert_allclose(turned.pixels(), open_at(tmp_path / "turned.png").pixels(), atol=1)
+
+
+def test_corners_outside_their_photo_are_named(tmp_path):
+    squares().save(tmp_path / "a.png")
+    file = PhotoFile("a.png", tmp_path / "a.png", ((0.0, 0.0), (300.0, 0.0), (300.0, 160.0), (0.0, 160.0)))
+    with pytest.raises(PhotoUnreadable, match="a.png is 240 x 160 pixels, and corners of its quadrat stand outside"):
+        open_photo(file)

@@ -1,30 +1,30 @@
 """A few own cuts correct a model for a new place: shrunken slope and offset of each component.
 
-The training photos' groups say how far places differ: in each, what was weighed is the estimate times (1 + a), plus b
-times the training mean, plus noise, and a and b vary from group to group around 0. A new place is one more group, so
-the cuts move a and b only as far as they can be trusted (empirical Bayes: Gelman et al., Bayesian Data Analysis, ch 5).
+In a new place what stands is the estimate times (1 + a), plus b times the training mean, plus an error as large as the
+model's own. Before any cut a and b are near 0; the cuts move them as far as they can be trusted (a Bayesian linear
+model: Gelman et al., Bayesian Data Analysis, chapter 14). Spreads of a and b learnt from how the training groups differ
+were tried, and corrected less well: there are too few groups (docs/trust.md).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.model.intervals import Intervals, spread_g
 from herbage.targets import SCORE_WEIGHTS, SUMS, Known, known_targets, main_target
 
 FEWEST_CUTS, OWN_INTERVAL_CUTS = 3, 9
-SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
-"""Standard deviations of a and of b to choose from."""
+SPREAD = 0.15
+"""Standard deviation of a and of b before any cut."""
 
-NOISES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Standard deviations of the noise to choose from, as shares of all residuals' root mean square."""
+COMMON = 0.3
+"""Correlation of the components' a, and of their b: a place whose green is heavy has heavy clover too."""
 
-Kind = Literal["none", "offset", "slope", "slope and offset"]
+Kind = Literal["none", "slope and offset"]
 
 
 def parts(known: Known) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
@@ -40,30 +40,18 @@ def parts(known: Known) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
     return own, sums * np.array(known)[:, None]
 
 
-class Prior(NamedTuple):
-    """How places differ: standard deviations of slope and offset by part, of the noise in g, and the offset's unit."""
+class Errors(NamedTuple):
+    """A model's out-of-fold errors: root mean square by part, and each part's mean weight."""
 
-    slope: Float[np.ndarray, " part"]
-    offset: Float[np.ndarray, " part"]
     noise_g: Float[np.ndarray, " part"]
     unit_g: Float[np.ndarray, " part"]
 
     @classmethod
-    def learn(
-        cls,
-        weighed_g: Float[np.ndarray, "photo 5"],
-        estimated_g: Float[np.ndarray, "photo 5"],
-        group: Int[np.ndarray, " photo"],
-    ) -> "Prior":
-        """From out-of-fold estimates: of all SPREADS those under which the groups' residuals are likeliest."""
+    def of(cls, weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> "Errors":
+        """From weighed grams and out-of-fold estimates."""
         own, _ = parts(known_targets(weighed_g))
-        unit = np.maximum(weighed_g[:, own].mean(0), 1e-6)
-        found = [
-            _likeliest(weighed_g[:, t] - estimated_g[:, t], estimated_g[:, t], unit[p], group)
-            for p, t in enumerate(own)
-        ]
-        slope, offset, noise_g = np.array(found).T
-        return cls(slope, offset, noise_g, unit)
+        noise = np.sqrt(((weighed_g - estimated_g)[:, own] ** 2).mean(0))
+        return cls(np.maximum(noise, 1e-6), np.maximum(weighed_g[:, own].mean(0), 1e-6))
 
 
 @dataclass(frozen=True)
@@ -99,28 +87,31 @@ class Calibrated(NamedTuple):
 
 
 def fit_correction(
-    weighed_g: Float[np.ndarray, "cut 5"], estimated_g: Float[np.ndarray, "cut 5"], prior: Prior
+    weighed_g: Float[np.ndarray, "cut 5"], estimated_g: Float[np.ndarray, "cut 5"], errors: Errors
 ) -> Calibrated:
-    """Correct balanced estimates by weighed cuts, of the kind that errs least on cuts left out one by one.
+    """Correct balanced estimates by weighed cuts, unless that errs more on cuts left out one by one.
 
     What was not weighed is NaN: the total alone will do. Raises TableInvalid for fewer than 3 cuts.
     """
     count = len(weighed_g)
     if count < FEWEST_CUTS:
         raise TableInvalid(f"{count} cuts are too few to correct a model: give at least {FEWEST_CUTS}.")
-    kinds: tuple[Kind, ...] = ("none", "offset", "slope", "slope and offset")
-    weight = SCORE_WEIGHTS * np.array(known_targets(weighed_g - estimated_g))
-    residuals, loss = {}, {}
-    for kind in kinds:
-        left_out = [
-            correct(np.delete(weighed_g, cut, 0), np.delete(estimated_g, cut, 0), prior, kind).apply(estimated_g[cut])
-            for cut in range(count)
-        ]
-        residuals[kind] = weighed_g - np.array(left_out)
-        loss[kind] = float((np.nan_to_num(residuals[kind]) ** 2 @ weight).mean() / weight.sum())
-    best = min(kinds, key=lambda kind: loss[kind])
-    correction = correct(weighed_g, estimated_g, prior, best)
+    weight = SCORE_WEIGHTS * np.array(known_targets(weighed_g + estimated_g))
+    residuals: dict[Kind, Float[np.ndarray, "cut 5"]] = {"none": weighed_g - estimated_g}
+    residuals["slope and offset"] = weighed_g - np.array([
+        correct(np.delete(weighed_g, cut, 0), np.delete(estimated_g, cut, 0), errors).apply(estimated_g[cut])
+        for cut in range(count)
+    ])  # fmt: skip
+    loss = {kind: float((np.nan_to_num(of) ** 2 @ weight).mean() / weight.sum()) for kind, of in residuals.items()}
+    best = min(residuals, key=lambda kind: loss[kind])
+    correction = correct(weighed_g, estimated_g, errors) if best != "none" else unchanged(estimated_g)
     return Calibrated(correction, best, loss, residuals[best], residuals["none"])
+
+
+def unchanged(estimated_g: Float[np.ndarray, "photo 5"]) -> Correction:
+    """The correction that corrects nothing."""
+    own, _ = parts(known_targets(estimated_g))
+    return Correction(np.ones(len(own)), np.zeros(len(own)))
 
 
 def recalibrated(
@@ -151,47 +142,23 @@ def recalibrated(
 
 
 def correct(
-    weighed_g: Float[np.ndarray, "cut 5"], estimated_g: Float[np.ndarray, "cut 5"], prior: Prior, kind: Kind
+    weighed_g: Float[np.ndarray, "cut 5"],
+    estimated_g: Float[np.ndarray, "cut 5"],
+    errors: Errors,
+    spread: float = SPREAD,
 ) -> Correction:
-    """The posterior mean of slope and offset: a linear Gaussian model with the prior's variances."""
+    """The posterior mean of slope and offset: a linear Gaussian model, its noise the model's own errors."""
     own, sums = parts(known_targets(estimated_g))
     count = len(own)
-    if kind == "none":
-        return Correction(np.ones(count), np.zeros(count))
     weighed, _ = parts(known_targets(weighed_g + estimated_g))
     mixed = sums[weighed]
     design = np.concatenate([
         np.einsum("kp,np->nkp", mixed, estimated_g[:, own]),
-        np.broadcast_to(mixed * prior.unit_g, (len(weighed_g), *mixed.shape)),
+        np.broadcast_to(mixed * errors.unit_g, (len(weighed_g), *mixed.shape)),
     ], axis=2)  # fmt: skip
-    precision = np.linalg.inv(mixed @ np.diag(prior.noise_g**2) @ mixed.T)
-    spread = np.concatenate([prior.slope * ("slope" in kind), prior.offset * ("offset" in kind)])
-    # In units of the prior's spread, so that a spread of 0 needs no division by it.
-    scaled = design * spread
-    left = np.einsum("nki,kl,nlj->ij", scaled, precision, scaled) + np.eye(2 * count)
-    right = np.einsum("nki,kl,nl->i", scaled, precision, (weighed_g - estimated_g)[:, weighed])
-    moved = np.linalg.solve(left, right) * spread
-    return Correction(1 + moved[:count], moved[count:] * prior.unit_g)
-
-
-def _likeliest(
-    residual_g: Float[np.ndarray, " photo"],
-    estimated_g: Float[np.ndarray, " photo"],
-    unit_g: float,
-    group: Int[np.ndarray, " photo"],
-) -> tuple[float, float, float]:
-    """Standard deviations of slope, offset and noise (g), by the likelihood of all groups' residuals together."""
-    members: Sequence[np.ndarray] = [np.flatnonzero(group == g) for g in np.unique(group)]
-    whole = max(float(np.sqrt((residual_g**2).mean())), 1e-3)
-
-    def likelihood(slope: float, offset: float, noise: float) -> float:
-        total = 0.0
-        for rows in members:
-            e = estimated_g[rows]
-            covariance = noise**2 * np.eye(len(rows)) + slope**2 * np.outer(e, e) + (offset * unit_g) ** 2
-            _, log_determinant = np.linalg.slogdet(covariance)
-            total -= log_determinant + residual_g[rows] @ np.linalg.solve(covariance, residual_g[rows])
-        return float(total)
-
-    choices = product(SPREADS, SPREADS, (share * whole for share in NOISES))
-    return max(choices, key=lambda choice: likelihood(*choice))
+    noise = np.linalg.inv(mixed @ np.diag(errors.noise_g**2) @ mixed.T)
+    alike = (1 - COMMON) * np.eye(count) + COMMON
+    prior = np.linalg.inv(spread**2 * np.kron(np.eye(2), alike))
+    left = np.einsum("nki,kl,nlj->ij", design, noise, design) + prior
+    moved = np.linalg.solve(left, np.einsum("nki,kl,nl->i", design, noise, (weighed_g - estimated_g)[:, weighed]))
+    return Correction(1 + moved[:count], moved[count:] * errors.unit_g)

@@ -131,7 +131,7 @@ class CalibrationRecord(_Record):
         if self.kind == "none":
             lines = [f"{self.cuts} cuts; a correction did not help on cuts left out, so the model says what it said."]
         else:
-            lines = [f"{self.cuts} cuts; corrected by {self.kind}, which errs least on cuts left out one by one."]
+            lines = [f"{self.cuts} cuts; corrected by {self.kind}, which errs less on cuts left out one by one."]
         before, after = self.rmse_g
         bias_before, bias_after = self.bias_g
         lines.append(

@@ -13,7 +13,7 @@ from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
 from herbage.files import refuse_existing, run_record, write_whole
 from herbage.judging.compare import estimated, weighed
-from herbage.model.calibration import Prior, fit_correction, recalibrated
+from herbage.model.calibration import Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
 from herbage.model.domain import mean_token
 from herbage.model.model import HerbageModel, refuse_place
@@ -81,9 +81,8 @@ def calibrate(
     if not any(known_targets(weighed_g + estimated_g)):
         raise InputInvalid("The cuts weigh none of the targets that the model estimates.")
 
-    _, group = np.unique(source.oof["group"].astype(str), return_inverse=True)
-    prior = Prior.learn(weighed(source.oof), balance(estimated(source.oof)), group)
-    done = fit_correction(weighed_g, estimated_g, prior)
+    errors = Errors.of(weighed(source.oof), balance(estimated(source.oof)))
+    done = fit_correction(weighed_g, estimated_g, errors)
     assert plain.knowledge is not None
     intervals, widened = recalibrated(plain.knowledge.intervals, weighed_g, done)
     main = main_target(known_targets(weighed_g + estimated_g))
