@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, VIEWS, blur, grid_shape, images_per_photo, look
+from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, VIEWS, blur, grid_shape, look, patches_per_photo
 from herbage.recipe import load_recipe
 
 SEED, FIELD = load_recipe("seed"), load_recipe("field")
@@ -77,7 +77,7 @@ def test_halves_are_the_left_and_the_right_half_at_518():
     assert (left < 0).all()
     assert (right > 0).all()
     assert grid_shape(FIELD) == (37, 74)
-    assert images_per_photo(FIELD) == 2 * FIELD.views
+    assert patches_per_photo(FIELD) == 2 * FIELD.views * 37**2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])

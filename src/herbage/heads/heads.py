@@ -59,11 +59,6 @@ def fit_heads(
     is worth a `device` other than the CPU. A target whose grams are NaN has no head: what is said of it is NaN.
     """
     known = known_targets(grams)
-    if recipe.heads == "crosspvt" and not all(known):
-        raise RecipeInvalid(
-            f"Recipe {recipe.name} learns all weights at once, and the table lacks {', '.join(missing_names(known))}; "
-            f"take the recipe field or seed."
-        )
     grams = np.nan_to_num(grams)
     if recipe.heads == "patch":
         return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed, device).without(known)
@@ -72,8 +67,13 @@ def fit_heads(
     return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe)).without(known)
 
 
-def refuse_width(recipe: Recipe, width: int) -> None:
-    """Raise RecipeInvalid where the recipe's heads cannot read a backbone's vectors of this width."""
+def refuse_unfit(recipe: Recipe, width: int, known: Known) -> None:
+    """Raise RecipeInvalid where the recipe's heads cannot learn these targets from vectors of this width."""
+    if recipe.heads == "crosspvt" and not all(known):
+        raise RecipeInvalid(
+            f"Recipe {recipe.name} learns all weights at once, and the table lacks {', '.join(missing_names(known))}; "
+            f"take the recipe field or seed."
+        )
     if recipe.heads == "crosspvt" and recipe.crosspvt.inner_width is None and width % ATTENTION_HEADS:
         raise RecipeInvalid(
             f"The backbone's vectors have {width} numbers, which {ATTENTION_HEADS} attention heads cannot share; "

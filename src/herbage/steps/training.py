@@ -16,7 +16,7 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import memory_bytes, run_record
-from herbage.heads.heads import refuse_width
+from herbage.heads.heads import refuse_unfit
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
 from herbage.judging.folds import make_folds
 from herbage.judging.learning import learning_curve
@@ -39,7 +39,7 @@ from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.results.report import model_report
 from herbage.steps.progress import Track, silent
-from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area
+from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
 from herbage.tokens.extraction import announce, stream_tokens, token_bytes
 from herbage.tokens.store import StoredTokens, TokenStore
 
@@ -91,7 +91,7 @@ def train(
     split = make_folds(weighed_table.frame, weighed_table.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
 
-    refuse_width(recipe, opened.width)
+    refuse_unfit(recipe, opened.width, known_targets(weighed_table.grams))
     tokens, digests, aspects, dropped = _gather(weighed_table.files, opened, recipe, store, track)
     if dropped:
         log.warning("%d of %d photos cannot be read and are left out.", len(dropped), len(weighed_table.files))
