@@ -22,6 +22,7 @@ MODULES = {
     "intervals": "trust.intervals",
     "domain": "trust.domain",
     "cuts": "trust.cuts",
+    "paddocks": "trust.paddocks",
     "trust-page": "trust.trust_page",
     "performance-page": "speed.performance_page",
 }

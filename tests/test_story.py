@@ -12,6 +12,7 @@ from herbage.app.cli import run
 from herbage.app.demo import GROUPS, PHOTOS_A_GROUP, Light, draw_sward
 from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
+from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
 
 
@@ -88,6 +89,71 @@ def test_pictures_that_are_no_pasture_are_told_apart(told, tmp_path):
     asked = set(pd.read_csv(told / "test.csv")["image_path"].str.removeprefix("photos/"))
     own = pd.read_csv(told / "results/predictions.csv").set_index("photo").loc[sorted(asked)]
     assert own["in_domain"].mean() > 0.7
+
+
+@pytest.fixture(scope="module")
+def farm(told):
+    """A table that says which paddock each drawn sward is in: its first three groups are one, the others another."""
+    photos = sorted(path.name for path in (told / "photos").iterdir())
+    paddock = ["River" if number < 12 else "Hill = <b>high</b>" for number in range(len(photos))]
+    pd.DataFrame({"image_path": photos, "Paddock": paddock}).to_csv(told / "farm.csv", index=False)
+    return ["--store", told / "tokens", "--table", told / "farm.csv", "--paddocks", "Paddock", "--quiet"]
+
+
+def test_a_farm_has_its_paddocks_as_table_map_and_wedge(told, farm, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    out = tmp_path / "results"
+    command = ["predict", told / "model", told / "photos", "--out", out, *farm, "--pre-grazing", 2800, "--level", 0.8]
+    assert run([*map(str, command)]) == 0
+    table = pd.read_csv(out / "paddocks.csv")
+    assert list(table.columns) == list(PADDOCK_COLUMNS)
+    assert set(table["paddock"]) == {"River", "Hill = <b>high</b>"}
+    rows = pd.read_csv(out / "predictions.csv").set_index("photo")
+    last = rows.iloc[8:12]
+    river = table.set_index("paddock").loc["River"]
+    assert river["taken_on"] == last["taken_at"].str[:10].iloc[0]
+    assert river["kg_per_ha"] == pytest.approx(last["Dry_Total_kg_per_ha"].mean(), rel=1e-5)
+    assert river["kg_per_ha_low"] < river["kg_per_ha"] < river["kg_per_ha_high"]
+    with Image.open(out / "wedge.png") as wedge:
+        assert wedge.width > 400
+    for name, count in (("photos", rows["latitude"].notna().sum()), ("paddocks", 2)):
+        read = geopandas.read_file(out / f"{name}.geojson")
+        assert len(read) == count
+        assert read.crs.to_epsg() == 4326
+        assert read.geometry.y.between(-42, -37).all()
+    page = (out / "report.html").read_text()
+    assert "Feed wedge" in page
+    assert "<b>high</b>" not in page
+    maps = sorted((told / "results/maps").glob("*.npy"))
+    assert len(maps) == len(rows)
+    shown = np.load(told / "results/maps/sward_00.jpg.npy")
+    np.testing.assert_allclose(
+        shown.mean((1, 2)) * 0.21, rows.loc["sward_00.jpg", list(TARGETS)].astype(float), rtol=1e-4
+    )
+
+
+def test_no_coordinates_means_nowhere(told, farm, tmp_path):
+    out = tmp_path / "results"
+    command = ["predict", told / "model", told / "photos", "--out", out, *farm, "--no-coordinates", "--maps"]
+    assert run([*map(str, command)]) == 0
+    assert not (out / "paddocks.geojson").exists()
+    assert json.loads((out / "photos.geojson").read_text())["features"] == []
+    assert pd.read_csv(out / "predictions.csv")["latitude"].isna().all()
+    assert "Points where" not in (out / "report.html").read_text()
+    for picture in (out / "maps").glob("*.png"):
+        with Image.open(picture) as image:
+            assert not image.getexif()
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    (["--paddocks", "Paddock"], "give a column of --table, the word folder, or a .geojson file"),
+    (["--paddocks", "gone.geojson"], "is no GeoJSON file of polygons"),
+])  # fmt: skip
+def test_paddocks_that_cannot_be_known_are_one_message_before_any_photo_is_read(told, tmp_path, capsys, asked, said):
+    out = tmp_path / "results"
+    assert run(["predict", str(told / "model"), str(told / "photos"), "--out", str(out), *asked, "--quiet"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (out / "predictions.csv").exists()
 
 
 def test_a_second_demo_does_not_overwrite_unasked(told, capsys):

@@ -145,6 +145,11 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     plan["Dry_Total_g"] = plan["Dry_Total_g_estimated"] * 1.2
     mine = steps.calibrate(farm / "model", plan, photos=farm / "photos")
     assert mine.about.calibration.cuts == 5
+    some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
+    (farm / "some.txt").write_text("\n".join(some))
+    of_a_list = steps.plan_cuts(farm / "model", farm / "some.txt", count=3)
+    assert {f"photos/{name}" for name in of_a_list["image_path"]} <= set(some)
+    assert of_a_list.attrs["photos"] == str(farm / "photos")
     assert run([*map(str, command)]) == 2
     assert run([*map(str, [*command[:4], 999, *command[5:], "--overwrite"])]) == 2
     assert "expected 1 to 48" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Peak memory of `herbage extract`, as whole processes: more and more photos, and real backbones beyond their weights.
+"""Peak memory as whole processes: extract and predict with more and more photos, real backbones beyond their weights.
 
 python -m benchmarks memory [--quick]
 """
@@ -7,11 +7,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.command import command
 from benchmarks.speed.backbones import backbone_of, photos
 from benchmarks.speed.turns import asked, report
+from herbage.app.demo import draw_photos
 
 BAR_GB = 1.5
+SMALL = """
+backbone = "texture"
+crops = "whole"
+grid = 16
+views = 1
+heads = "ridge"
+balance = true
+"""
 MANY = 1000
 
 
@@ -23,6 +34,18 @@ def copies(count: int, work: Path, place: Path) -> Path:
         content = files[number % len(files)].read_bytes()
         (place / f"{number:04}.jpg").write_bytes(content + number.to_bytes(4, "big"))
     return place
+
+
+def small_model(folder: Path) -> tuple[Path, Path]:
+    """A recipe of one view for texture, and a model trained by it on the demo's drawn swards."""
+    recipe, model, photos_drawn = folder / "small.toml", folder / "model", folder / "drawn"
+    recipe.write_text(SMALL)
+    pd.DataFrame(draw_photos(photos_drawn)).to_csv(folder / "drawn.csv", index=False)
+    table = pd.read_csv(folder / "drawn.csv")
+    table["image_path"] = table["image_path"].str.removeprefix("photos/")
+    table.to_csv(folder / "drawn.csv", index=False)
+    command("train", folder / "drawn.csv", "--photos", photos_drawn, "--model", model, "--recipe", recipe, "--quiet")
+    return recipe, model
 
 
 def main() -> None:
@@ -47,7 +70,15 @@ def main() -> None:
             _, gb = command("extract", place, "--store", store, "--recipe", recipe, "--backbone", backbone, "--quiet")
             shutil.rmtree(store)
             beyond = gb - (weights_gb if backbone == vits else 0)
-            lines.append({"work": name, "peak_gb": gb, "beyond_weights_gb": beyond, "bar_gb": BAR_GB})
+            lines.append({"work": f"extract, {name}", "peak_gb": gb, "beyond_weights_gb": beyond, "bar_gb": BAR_GB})
+        recipe, model = small_model(folder)
+        for count, place in ((many // 10, few), (many, all_photos)):
+            command("extract", place, "--store", store, "--recipe", recipe, "--quiet")
+            results = folder / f"results-{count}"
+            asked_for = ("--out", results, "--store", store, "--maps", "--paddocks", "folder", "--quiet")
+            seconds, gb = command("predict", model, place, *asked_for)
+            name = f"predict from the store with maps, {count} photos in {seconds:.0f} s"
+            lines.append({"work": name, "peak_gb": gb, "beyond_weights_gb": gb, "bar_gb": BAR_GB})
     report("memory", lines, options.out)
 
 

@@ -1,4 +1,4 @@
-"""docs/trust.md, from what `intervals`, `domain` and `cuts` wrote below WORK.
+"""docs/trust.md, from what `intervals`, `domain`, `cuts` and `paddocks` wrote below WORK.
 
 python -m benchmarks trust-page --work WORK
 """
@@ -13,7 +13,9 @@ from herbage.results.density import LABELS
 def main() -> None:
     """Write the page."""
     work = command_line(__doc__).parse_args().work
-    measured = {name: json.loads((work / f"{name}.json").read_text()) for name in ("intervals", "domain", "cuts")}
+    measured = {
+        name: json.loads((work / f"{name}.json").read_text()) for name in ("intervals", "domain", "cuts", "paddocks")
+    }
     write_page("trust", labels=LABELS, **measured)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import PhotoFile
-from herbage.photos.tables import read_test_table, read_weighed_table, with_corners
+from herbage.photos.tables import read_sidecar, read_test_table, read_weighed_table
 from herbage.targets import TARGETS
 
 
@@ -226,14 +226,21 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     files = [PhotoFile("farm/a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
     sidecar = pd.DataFrame([["a.jpg", 0, 0, 9, 0, 9, 9, 0, 9]], columns=["image_path", *CORNERS])
     sidecar.to_csv(tmp_path / "side.csv", index=False)
-    first, second = with_corners(files, tmp_path / "side.csv")
+    (first, second), told = read_sidecar(tmp_path / "side.csv", files)
+    assert told == {}
     assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
     assert second == files[1]
-    with pytest.raises(TableInvalid, match="corners for none of the 1 photos"):
-        with_corners(files[1:], tmp_path / "side.csv")
+    with pytest.raises(TableInvalid, match="names none of the 1 photos"):
+        read_sidecar(tmp_path / "side.csv", files[1:])
+    sidecar.assign(Paddock=["Home"]).to_csv(tmp_path / "side.csv", index=False)
+    (first, _), told = read_sidecar(tmp_path / "side.csv", files, "Paddock")
+    assert first.corners is not None
+    assert told == {"farm/a.jpg": "Home"}
+    with pytest.raises(TableInvalid, match="lacks the columns Field; there are image_path"):
+        read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
     with pytest.raises(TableInvalid, match="lacks the columns x3"):
-        with_corners(files, tmp_path / "side.csv")
+        read_sidecar(tmp_path / "side.csv", files)
 
 
 def test_grams_that_no_quadrat_bears_are_a_fault(weighed_photos):

@@ -12,7 +12,7 @@ from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import COLUMNS, Estimate
 from herbage.photos.photo import PhotoFacts
 from herbage.results.density import draw_overlay, map_name
-from herbage.results.geojson import photos_geojson
+from herbage.results.geojson import open_photos_geojson
 from herbage.results.predictions import open_predictions
 from herbage.results.submission import submission_table
 from herbage.targets import TARGETS, TOTAL
@@ -74,10 +74,14 @@ def test_maps_of_one_name_in_two_folders_do_not_meet():
     assert not set("/\\") & set(map_name("a/b\\c.jpg"))
 
 
-def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place():
-    points = json.loads(photos_geojson([an_estimate(facts=PLACE), an_estimate("b.jpg")]))
+def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place(tmp_path):
+    with open_photos_geojson(tmp_path / "photos.geojson") as written:
+        for estimate in (an_estimate(facts=PLACE), an_estimate("b.jpg"), an_estimate("c.jpg", facts=PLACE)):
+            written.add(estimate)
+    points = json.loads((tmp_path / "photos.geojson").read_text())
     assert points["type"] == "FeatureCollection"
-    (feature,) = points["features"]
+    feature, other = points["features"]
+    assert other["properties"]["photo"] == "c.jpg"
     assert feature["geometry"] == {"type": "Point", "coordinates": [147.25, -42.51]}
     assert feature["properties"]["photo"] == "a.jpg"
     assert feature["properties"]["taken_at"] == "2015-09-04T10:30:00"

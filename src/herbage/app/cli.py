@@ -287,6 +287,9 @@ def predict(
     level: float = 0.9,
     quadrat_area: float | None = None,
     table: Path | None = None,
+    paddocks: str | None = None,
+    pre_grazing: float | None = None,
+    residual: float | None = None,
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
     store: Path | None = None,
@@ -299,6 +302,7 @@ def predict(
     For example:
         herbage predict model/ new_photos/ --out results/ --maps
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
+        herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
 
     Parameters
     ----------
@@ -315,7 +319,15 @@ def predict(
     quadrat_area
         Square metres that these photos show, where it differs from the training photos.
     table
-        A table of image_path and x1 y1 ... x4 y4, the quadrat's corners in photos that show more than it.
+        A table of image_path and what is known of photos: x1 y1 ... x4 y4, the quadrat's corners where they show more
+        than it, and a column that --paddocks names.
+    paddocks
+        Which photos belong together: a column of --table, the word folder, or a .geojson file of polygons. Adds
+        paddocks.csv, paddocks.geojson and wedge.png.
+    pre_grazing
+        Where the feed wedge's target line begins, kg DM/ha.
+    residual
+        Where it ends, kg DM/ha.
     round_coordinates
         Digits to keep of latitude and longitude, for privacy.
     no_coordinates
@@ -334,6 +346,9 @@ def predict(
         level=level,
         quadrat_area_m2=quadrat_area,
         table=table,
+        paddocks=paddocks,
+        pre_grazing=pre_grazing,
+        residual=residual,
         coordinates=not no_coordinates,
         round_coordinates=round_coordinates,
         store=store,
@@ -343,7 +358,9 @@ def predict(
     )
     print(
         f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS, "
-        f"{done.outside} unlike the training photos: {out}"
+        f"{done.outside} unlike the training photos"
+        + (f", {done.without_paddock} in no paddock" if done.without_paddock else "")
+        + f": {out}"
     )
     return failures(done.failed)
 
@@ -441,7 +458,7 @@ def plan_cuts(
     print(plan.iloc[:, :-1].to_string(index=False))
     print(
         f"\nFill in {plan.columns[-1]} of {out}, then:\n"
-        f"herbage calibrate {model} {out} --photos {photos} --model-out DIR"
+        f"herbage calibrate {model} {out} --photos {plan.attrs['photos']} --model-out DIR"
     )
     return DONE
 

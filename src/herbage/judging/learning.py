@@ -27,11 +27,14 @@ def learning_curve(
         return []
     # Ridge reads the mean token alone.
     means = [photo.double().mean((0, 1), keepdim=True).float() for photo in tokens]
-    curve = []
+    curve: list[tuple[int, float]] = []
     for share in SHARES:
         drawn = [_some_groups(folds, share, draw) for draw in range(DRAWS)]
+        count = round(np.mean([len(rows) for rows in drawn]))
+        if count == len(tokens) or (curve and count == curve[-1][0]):
+            continue  # too few groups for the share to differ
         scores = [_score(recipe, means, grams, folds, rows) for rows in drawn]
-        curve.append((round(np.mean([len(rows) for rows in drawn])), float(np.mean(scores))))
+        curve.append((count, float(np.mean(scores))))
     return curve
 
 

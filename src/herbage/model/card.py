@@ -36,7 +36,7 @@ def write_card(about: ModelConfig) -> str:
             f"{training.photos} photos in {training.groups} groups, folds grouped by {grouped}; "
             f"quadrats of {training.quadrat_area_m2:g} m2.",
             "",
-            *([f"{training.in_words[:1].upper()}{training.in_words[1:]}.", ""] if training.in_words else []),
+            *([f"{training.in_words}.", ""] if training.in_words else []),
         ]
     if about.score:
         lines += ["## Score, out of fold", "", *_score_table(about.recipe.name, about.score, about.floors), ""]
@@ -48,6 +48,17 @@ def write_card(about: ModelConfig) -> str:
             "",
         ]
     lines += [
+        "## Meant for, and not for",
+        "",
+        "Estimates of standing pasture from photos that look straight down on a quadrat, by people who can check some "
+        "with own cuts. Not for insurance, trade or animal welfare decisions without such checks, and not for photos "
+        "from the side, from the air, or of other crops.",
+        "",
+        *_limits(about),
+        "",
+        "The backbone's weights, the training photos and their table have owners and licences of their own, which "
+        "this file cannot know: look where they come from. herbage itself is Apache-2.0.",
+        "",
         "## Use",
         "",
         "```",
@@ -58,6 +69,18 @@ def write_card(about: ModelConfig) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _limits(about: ModelConfig) -> list[str]:
+    """What the training photos leave out."""
+    if about.training is None:
+        return ["What the heads were trained on did not come with them."]
+    training = about.training
+    return [
+        f"It knows what its {training.photos} training photos show: {training.in_words or 'no facts came with them'}. "
+        f"Other seasons, species, cameras and heights are a guess until own cuts have been compared. Photos should "
+        f"show a quadrat of {training.quadrat_area_m2:g} m2, {training.aspect:.2f} times as wide as high."
+    ]
 
 
 def _trust(about: ModelConfig) -> list[str]:

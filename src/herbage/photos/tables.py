@@ -95,20 +95,35 @@ def read_weighed_table(
     return WeighedTable(files, derive(weighed), wide.drop(columns=list(TARGETS), errors="ignore"))
 
 
-def with_corners(files: list[PhotoFile], table: str | Path) -> list[PhotoFile]:
-    """The photos with the corners that a sidecar table (image_path, x1 y1 ... x4 y4) gives; raises TableInvalid.
+def read_sidecar(
+    table: str | Path, files: list[PhotoFile], column: str | None = None
+) -> tuple[list[PhotoFile], dict[str, str]]:
+    """What a table of `image_path` says of photos; raises TableInvalid.
 
+    The photos with the quadrats' corners, where it has x1 y1 ... x4 y4, and each photo's text in `column`, by name.
     Photos that it does not name stay as they are.
     """
     frame, where = read_frame(table)
-    if missing := [name for name in ("image_path", *CORNERS) if name not in frame]:
-        raise TableInvalid(f"{where} lacks the columns {', '.join(missing)}.")
-    corners = dict(zip(frame["image_path"], _corners(frame, where), strict=True))
-    by_name = {PurePosixPath(path).name: own for path, own in corners.items()}
-    found = [replace(file, corners=corners.get(file.name) or by_name.get(Path(file.name).name)) for file in files]
-    if not any(file.corners for file in found):
-        raise TableInvalid(f"{where} gives corners for none of the {len(files)} photos: do its image_path name them?")
-    return found
+    wanted = ["image_path", *([column] if column else CORNERS)]
+    if missing := [name for name in wanted if name not in frame]:
+        raise TableInvalid(
+            f"{where} lacks the columns {', '.join(missing)}; there are {', '.join(map(str, frame.columns))}."
+        )
+    row_of = {PurePosixPath(path).name: row for row, path in enumerate(frame["image_path"])}
+    row_of |= {path: row for row, path in enumerate(frame["image_path"])}
+    rows = [row_of.get(file.name, row_of.get(Path(file.name).name)) for file in files]
+    if all(row is None for row in rows):
+        raise TableInvalid(f"{where} names none of the {len(files)} photos: is its image_path as they are called?")
+    corners = _corners(frame, where)
+    told = {
+        file.name: str(frame[column].iloc[row])
+        for file, row in zip(files, rows, strict=True)
+        if column and row is not None and pd.notna(frame[column].iloc[row])
+    }
+    return [
+        file if row is None or corners[row] is None else replace(file, corners=corners[row])
+        for file, row in zip(files, rows, strict=True)
+    ], told
 
 
 def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:

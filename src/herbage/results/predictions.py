@@ -20,7 +20,7 @@ class PredictionsWriter:
 
     def add(self, estimate: Estimate) -> None:
         """Write one estimate's row."""
-        self._writer.writerow({name: _text(value) for name, value in estimate.row().items()})
+        self._writer.writerow({name: spreadsheet_text(value) for name, value in estimate.row().items()})
         self._file.flush()
 
 
@@ -39,7 +39,7 @@ def open_predictions(path: Path) -> Iterator[PredictionsWriter]:
     growing.replace(path)
 
 
-def _text(value: Any) -> Any:
+def spreadsheet_text(value: Any) -> Any:
     """Numbers as they are; text that a spreadsheet would take for a formula is made text again."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value

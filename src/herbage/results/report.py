@@ -1,31 +1,34 @@
 """report.html: one self-contained page, for a model and for a set of predictions."""
 
 import base64
-import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
+import herbage
 from herbage.judging.compare import estimated, weighed
-from herbage.model.config import ModelConfig
+from herbage.judging.scoring import score_estimates
+from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
+from herbage.results.figures import draw_points, draw_scatter, thumbnail
 from herbage.targets import TARGETS, main_target
 
 ROWS_SHOWN = 500
-MAPS_SHOWN = 48
-MAP_WIDTH_PX = 480
+PICTURES_SHOWN = 48
+POINTS_SHOWN = 2000
 
 
-def model_report(model: HerbageModel) -> str:
-    """The score beside its floors, errors by target, and observed against estimated."""
+def model_report(model: HerbageModel, worst: Sequence[tuple[str, bytes]] = ()) -> str:
+    """The score beside its floors and by State, errors, residuals, and what may be trusted.
+
+    `worst`: a caption and a picture of the photos that are furthest from their weights.
+    """
     about, oof = model.about, model.oof
     assert about.training is not None
     assert about.score is not None
@@ -41,36 +44,63 @@ def model_report(model: HerbageModel) -> str:
             (f"recipe {about.recipe.name}", about.score),
             *((f"floor: {name}", floor) for name, floor in about.floors.items()),
         ],
-        scatter=_data_uri(_scatter(oof), "png"),
+        states=_by_state(oof),
+        scatter=_data_uri(draw_scatter(oof), "png"),
+        residuals=_data_uri(draw_scatter(oof, residuals=True), "png"),
+        worst=[(caption, _data_uri(thumbnail(picture), "jpeg")) for caption, picture in worst],
     )
 
 
 class PredictionsReport:
-    """Collects the rows and the first maps as they come, so that memory stays flat; `html` is the page."""
+    """Collects the first rows, pictures and points as they come, so that memory stays flat; `html` is the page."""
 
     def __init__(self, about: ModelConfig, level: float) -> None:
         self.about, self.level = about, level
-        self.total = self.ok = self.outside = 0
+        self.main = main_target(about.known)
+        self.total = self.ok = self.outside = self.placed = 0
         self._kg_per_ha = 0.0
         self._rows: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
-        self._maps: list[tuple[str, str]] = []
+        self._pictures: dict[str, str] = {}
+        self._points: list[tuple[float, float, float]] = []
+        self._paddocks: list[dict[str, Any]] = []
+        self._wedge: str | None = None
 
-    def add(self, estimate: Estimate, overlay: bytes | None) -> None:
-        """Take an estimate in, with its overlay PNG where there is one."""
+    @property
+    def wants_picture(self) -> bool:
+        """Whether the next photo's picture would be shown."""
+        return len(self._pictures) < PICTURES_SHOWN
+
+    def add(self, estimate: Estimate, picture: bytes | None) -> None:
+        """Take an estimate in, with its overlay or its photo where there is one."""
         self.total += 1
-        self.ok += estimate.status == "ok"
         self.outside += estimate.in_domain is False
+        rows = self._failed
         if estimate.status == "ok":
-            self._kg_per_ha += float(estimate.kg_per_ha[main_target(self.about.known)])
-        rows = self._rows if estimate.status == "ok" else self._failed
+            rows = self._rows
+            self.ok += 1
+            weight = float(estimate.kg_per_ha[self.main])
+            self._kg_per_ha += weight
+            facts = estimate.facts
+            if facts.longitude is not None and facts.latitude is not None:
+                self.placed += 1
+                if len(self._points) < POINTS_SHOWN:
+                    self._points.append((facts.longitude, facts.latitude, weight))
         if len(rows) < ROWS_SHOWN:
             rows.append(estimate.row())
-        if overlay is not None and len(self._maps) < MAPS_SHOWN:
-            self._maps.append((estimate.photo, _data_uri(_thumbnail(overlay), "jpeg")))
+        if picture is not None and self.wants_picture:
+            self._pictures[estimate.photo] = _data_uri(thumbnail(picture), "jpeg")
+
+    def add_paddocks(self, table: pd.DataFrame, wedge: bytes) -> None:
+        """Take in the summary of paddocks, and its picture."""
+        shown = table.head(ROWS_SHOWN)
+        plain = shown.astype(object).where(shown.notna(), None)
+        self._paddocks = [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+        self._wedge = _data_uri(wedge, "png")
 
     def html(self) -> str:
         """The page."""
+        points = [list(column) for column in zip(*self._points, strict=True)]
         return _render(
             "predictions.html.j2",
             self.about,
@@ -80,14 +110,30 @@ class PredictionsReport:
             outside=self.outside,
             mean_kg_per_ha=self._kg_per_ha / self.ok if self.ok else None,
             hidden=max(0, self.ok - ROWS_SHOWN),
-            recipe=self.about.recipe.name,
-            backbone=self.about.backbone.name,
             level=f"{self.level:.0%}",
             trained=self.about.training is not None,
             rows=self._rows,
             failed=self._failed,
-            maps=self._maps,
+            pictures=self._pictures,
+            maps=self.about.recipe.has_map,
+            placed=self.placed,
+            points=_data_uri(draw_points(*points), "png") if points else None,
+            paddocks=self._paddocks,
+            wedge=self._wedge,
         )
+
+
+def _by_state(oof: pd.DataFrame) -> list[tuple[str, ScoreRecord]]:
+    """The score of each State's photos, where the table has more than one."""
+    if "State" not in oof or oof["State"].nunique() < 2:
+        return []
+    truth, guess = weighed(oof), estimated(oof)
+    states = oof["State"].astype(str).to_numpy()
+    found = []
+    for state in sorted(set(states)):
+        own = np.flatnonzero(states == state)
+        found.append((state, ScoreRecord.of(score_estimates(truth[own], guess[own]))))
+    return found
 
 
 def _render(page: str, about: ModelConfig, **values: Any) -> str:
@@ -98,46 +144,15 @@ def _render(page: str, about: ModelConfig, **values: Any) -> str:
     targets = [target for target, known in zip(TARGETS, about.known, strict=True) if known]
     labels = [label for label, known in zip(LABELS, about.known, strict=True) if known]
     main = TARGETS[main_target(about.known)]
-    return environment.get_template(page).render(about=about, targets=targets, labels=labels, main=main, **values)
+    return environment.get_template(page).render(
+        about=about, targets=targets, labels=labels, main=main, version=herbage.__version__, **values
+    )
 
 
 def _figure(value: float | None, digits: int) -> str:
-    return "n/a" if value is None or value != value else f"{value:,.{digits}f}"
-
-
-def _scatter(oof: pd.DataFrame) -> bytes:
-    truth, guess = weighed(oof), estimated(oof)
-    figure = Figure(figsize=(10, 6.4), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 3).ravel()
-    states = oof["State"].astype(str) if "State" in oof else pd.Series(["photos"] * len(oof))
-    known = [t for t in range(len(TARGETS)) if np.isfinite(truth[:, t]).all()]
-    for ax in axes[len(known) : -1]:
-        ax.set_axis_off()
-    for t, ax in zip(known, axes, strict=False):
-        top = float(max(truth[:, t].max(), guess[:, t].max(), 1e-6)) * 1.05
-        ax.plot([0, top], [0, top], color="0.5", linewidth=1)
-        for marker, state in zip("osv^DPX*" * len(states), sorted(set(states)), strict=False):
-            rows = np.flatnonzero(states == state)
-            ax.scatter(guess[rows, t], truth[rows, t], s=16, alpha=0.7, marker=marker, label=state)
-        ax.set(xlim=(0, top), ylim=(0, top), title=LABELS[t], xlabel="estimated, g", ylabel="weighed, g")
-        ax.set_aspect("equal")
-    axes[-1].set_axis_off()
-    if states.nunique() > 1:
-        handles, names = axes[0].get_legend_handles_labels()
-        axes[-1].legend(handles, names, title="State", loc="center", frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _thumbnail(overlay: bytes) -> bytes:
-    with Image.open(io.BytesIO(overlay)) as image:
-        small = image.convert("RGB")
-        small.thumbnail((MAP_WIDTH_PX, 4 * MAP_WIDTH_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=78)
-    return buffer.getvalue()
+    if value is None or value != value:
+        return "n/a"
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0, so that nothing is -0
 
 
 def _data_uri(content: bytes, kind: str) -> str:

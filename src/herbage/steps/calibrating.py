@@ -1,6 +1,7 @@
 """Own cuts: which photos to cut and weigh, and a model corrected by them."""
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -128,32 +129,35 @@ def plan_cuts(
 ) -> pd.DataFrame:
     """Which photos of a folder to cut and weigh, so that a calibration learns most; written to `out` if it is named.
 
-    A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is.
+    A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is; the
+    folder that the paths are below stands in the table's `attrs["photos"]`.
     """
     if out is not None:
         refuse_existing(Path(out), overwrite=overwrite)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
     files = find_photos(photos)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
-    names, grams, means = [], [], []
+    paths, grams, means = [], [], []
     for estimate, item in track(opened_model.estimates(files, opened, store=store), "plan-cuts", len(files)):
         if estimate.status == "ok":
-            names.append(estimate.photo)
+            paths.append(item.file.path)
             grams.append(estimate.grams)
             means.append(mean_token(item.tokens).numpy())
-    if not 1 <= count <= len(names):
-        raise InputInvalid(f"--count {count}: expected 1 to {len(names)}, the photos that can be read.")
+    if not 1 <= count <= len(paths):
+        raise InputInvalid(f"--count {count}: expected 1 to {len(paths)}, the photos that can be read.")
     main = main_target(opened_model.about.known)
     weights = np.array(grams)[:, main]
     chosen = choose_cuts(weights, np.array(means), count)
+    folder = Path(photos) if Path(photos).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
     plan = pd.DataFrame({
-        "image_path": [names[row] for row in chosen],
+        "image_path": [paths[row].relative_to(folder).as_posix() for row in chosen],
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),
         f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
             weights[chosen], opened_model.quadrat_area_m2
         ).round(),
         TARGETS[main]: [None] * count,
     })  # fmt: skip
+    plan.attrs["photos"] = str(folder)
     if out is not None:
         write_whole(Path(out), plan.to_csv(index=False, lineterminator="\n"))
     return plan

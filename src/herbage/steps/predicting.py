@@ -1,5 +1,6 @@
 """Estimate photos: tables, maps, GeoJSON, report, and the competition's file."""
 
+import io
 import logging
 import time
 from dataclasses import dataclass, field, replace
@@ -10,15 +11,20 @@ import numpy as np
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import refuse_existing, run_record, write_whole
+from herbage.judging.compare import estimated, weighed
 from herbage.model.estimate import Estimate
+from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
-from herbage.photos.photo import PhotoFile, find_photos
-from herbage.photos.tables import read_test_table, with_corners
+from herbage.photos.photo import Photo, PhotoFile, find_photos
+from herbage.photos.tables import read_sidecar, read_test_table
 from herbage.results.density import draw_overlay, map_name
-from herbage.results.geojson import photos_geojson
-from herbage.results.predictions import open_predictions
+from herbage.results.figures import thumbnail
+from herbage.results.geojson import open_photos_geojson
+from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
+from herbage.results.predictions import open_predictions, spreadsheet_text
 from herbage.results.report import PredictionsReport
 from herbage.results.submission import submission_table
+from herbage.results.wedge import draw_wedge
 from herbage.steps.progress import Track, silent
 from herbage.targets import check_area, g_per_m2, missing_names
 
@@ -27,11 +33,12 @@ log = logging.getLogger("herbage")
 
 @dataclass
 class Prediction:
-    """What `predict` did: photos estimated, how many of them lack GPS or are strange, and failures with reasons."""
+    """What `predict` did: photos estimated, how many lack GPS or a paddock or are strange, and failures with reason."""
 
     estimated: int = 0
     outside: int = 0
     without_position: int = 0
+    without_paddock: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -44,6 +51,9 @@ def predict(
     level: float = DEFAULT_LEVEL,
     quadrat_area_m2: float | None = None,
     table: str | Path | None = None,
+    paddocks: str | None = None,
+    pre_grazing: float | None = None,
+    residual: float | None = None,
     coordinates: bool = True,
     round_coordinates: int | None = None,
     store: str | Path | None = None,
@@ -53,9 +63,12 @@ def predict(
     overwrite: bool = False,
     track: Track = silent,
 ) -> Prediction:
-    """predictions.csv, photos.geojson, report.html, and with `maps` an overlay a photo, all below `out`.
+    """predictions.csv, photos.geojson, report.html, and with `maps` an overlay and an array a photo, all below `out`.
 
-    `table` is a sidecar that gives the quadrats' corners, x1 y1 ... x4 y4, of photos that show more.
+    `table` is a sidecar of facts about the photos: the quadrats' corners, x1 y1 ... x4 y4, where photos show more, and
+    the column that `paddocks` names. `paddocks` may also be the word `folder`, or a .geojson file of polygons; it adds
+    paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg DM/ha).
+    Rows, maps and points are written as they come, so that memory stays flat.
     """
     started = time.time()
     if not 0 < level < 1:
@@ -66,58 +79,135 @@ def predict(
     refuse_existing(out / "predictions.csv", overwrite=overwrite)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
     files = _outside(out, find_photos(photos), Path(photos))
-    if table is not None:
-        files = with_corners(files, table)
+    files, paddock_of, polygons = _beside(files, table, paddocks)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
-    knowledge = opened_model.knowledge
+    _warn_of_level(opened_model, level)
+    if maps and not opened_model.recipe.has_map:
+        log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
+    report = PredictionsReport(opened_model.about, level)
+    summary = None if paddock_of is None else summarise(opened_model, level)
+    done = Prediction()
+    drawn: set[str] = set()
+    odd = 0
+    made = opened_model.estimates(
+        files, opened, level=level, quadrat_area_m2=quadrat_area_m2, with_map=maps, store=store
+    )
+    with open_predictions(out / "predictions.csv") as rows, open_photos_geojson(out / "photos.geojson") as points:
+        for estimate, item in track(made, "predict", len(files)):
+            done.without_position += estimate.status == "ok" and estimate.facts.latitude is None
+            done.outside += estimate.in_domain is False
+            place = paddock_of(item.file, estimate) if paddock_of and estimate.status == "ok" else None
+            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates))
+            rows.add(estimate)
+            picture = None
+            if estimate.status != "ok":
+                done.failed[estimate.photo] = estimate.message
+            else:
+                done.estimated += 1
+                odd += bool(estimate.message)
+                points.add(estimate)
+                if summary is not None:
+                    summary.add(place, estimate)
+                if estimate.map is not None:
+                    picture = _draw(opened_model, item.photo, estimate, out / "maps", drawn)
+                elif report.wants_picture:
+                    picture = thumbnail(item.photo.pixels())
+            report.add(estimate, picture)
+    if odd:
+        log.warning("%d photos have another shape than the training photos: see their message in the table.", odd)
+    for stale in [*(out / "maps").glob("*.png"), *(out / "maps").glob("*.npy")]:
+        if stale.name not in drawn:
+            stale.unlink()
+    if summary is not None:
+        _write_paddocks(out, summary, polygons if coordinates else None, coordinates, report, pre_grazing, residual)
+        done.without_paddock = summary.without
+    write_whole(out / "report.html", report.html())
+    write_whole(
+        out / "run.json", run_record("predict", started, model=str(model), photos=str(photos), level=level, maps=maps)
+    )
+    return done
+
+
+def summarise(model: HerbageModel, level: float) -> Paddocks:
+    """An empty summary of paddocks, which knows how wrong the model's means are."""
+    errors, widened = None, 1.0
+    if model.oof is not None:
+        _, group = np.unique(model.oof["group"].astype(str), return_inverse=True)
+        errors = MeanErrors.learn(weighed(model.oof), estimated(model.oof), group)
+    if model.about.calibration is not None:
+        widened = model.about.calibration.widened
+    return Paddocks(
+        errors, known=model.about.known, quadrat_area_m2=model.quadrat_area_m2, level=level, widened=widened
+    )
+
+
+def _beside(
+    files: list[PhotoFile], table: str | Path | None, paddocks: str | None
+) -> tuple[list[PhotoFile], PaddockOf | None, Polygons | None]:
+    """The photos with their corners, which paddock each belongs to, and the paddocks' shapes where there are any."""
+    polygons = None
+    if paddocks is not None and Path(paddocks).suffix.lower() in (".geojson", ".json"):
+        polygons = Polygons.read(Path(paddocks))
+    column = None if paddocks is None or polygons is not None or paddocks == FOLDER else paddocks
+    if column is not None and table is None:
+        raise InputInvalid(
+            f"--paddocks {column}: give a column of --table, the word folder, or a .geojson file of polygons."
+        )
+    told: dict[str, str] = {}
+    if table is not None:
+        files, told = read_sidecar(table, files, column)
+    if paddocks is None:
+        return files, None, None
+    if polygons is not None:
+        return files, by_polygon(polygons), polygons
+    return files, by_folder if column is None else by_column(told), None
+
+
+def _warn_of_level(model: HerbageModel, level: float) -> None:
+    knowledge = model.knowledge
     if knowledge is not None and np.isnan(knowledge.intervals.quantile(level)).all():
         groups = len(np.unique(knowledge.intervals.group))
         log.warning(
             "%d groups of training photos allow intervals up to level %.2f; at %g their cells stay empty.",
             groups, groups / (groups + 1), level,
         )  # fmt: skip
+
+
+def _draw(model: HerbageModel, photo: Photo, estimate: Estimate, folder: Path, drawn: set[str]) -> bytes:
+    """The overlay as PNG, and the map in g/m2 (target, row, column) as .npy; returns the overlay."""
     # By area, so that the colours mean the same whatever quadrat these photos show.
-    scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, opened_model.quadrat_area_m2)
-    if maps and not opened_model.recipe.has_map:
-        log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
-    report = PredictionsReport(opened_model.about, level)
-    done = Prediction()
-    placed: list[Estimate] = []
-    drawn: set[str] = set()
-    odd = 0
-    made = opened_model.estimates(
-        files, opened, level=level, quadrat_area_m2=quadrat_area_m2, with_map=maps, store=store
-    )
-    with open_predictions(out / "predictions.csv") as rows:
-        for estimate, item in track(made, "predict", len(files)):
-            done.without_position += estimate.status == "ok" and estimate.facts.latitude is None
-            done.outside += estimate.in_domain is False
-            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates))
-            rows.add(estimate)
-            overlay = None
-            if estimate.status != "ok":
-                done.failed[estimate.photo] = estimate.message
-            else:
-                done.estimated += 1
-                odd += bool(estimate.message)
-                if estimate.facts.latitude is not None:
-                    placed.append(replace(estimate, map=None))
-                if estimate.map is not None:
-                    overlay = draw_overlay(item.photo.pixels(), estimate, scale_g_per_m2=scale)
-                    drawn.add(map_name(estimate.photo))
-                    write_whole(out / "maps" / map_name(estimate.photo), overlay)
-            report.add(estimate, overlay)
-    if odd:
-        log.warning("%d photos have another shape than the training photos: see their message in the table.", odd)
-    for stale in (out / "maps").glob("*.png"):
-        if stale.name not in drawn:
-            stale.unlink()
-    write_whole(out / "photos.geojson", photos_geojson(placed))
-    write_whole(out / "report.html", report.html())
-    write_whole(
-        out / "run.json", run_record("predict", started, model=str(model), photos=str(photos), level=level, maps=maps)
-    )
-    return done
+    knowledge = model.knowledge
+    scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, model.quadrat_area_m2)
+    overlay = draw_overlay(photo.pixels(), estimate, scale_g_per_m2=scale)
+    name = map_name(estimate.photo)
+    array = io.BytesIO()
+    assert estimate.map_g_per_m2 is not None
+    np.save(array, estimate.map_g_per_m2.astype(np.float32))
+    write_whole(folder / name, overlay)
+    write_whole(folder / f"{name.removesuffix('.png')}.npy", array.getvalue())
+    drawn |= {name, f"{name.removesuffix('.png')}.npy"}
+    return overlay
+
+
+def _write_paddocks(
+    out: Path,
+    summary: Paddocks,
+    polygons: Polygons | None,
+    coordinates: bool,
+    report: PredictionsReport,
+    pre_grazing: float | None,
+    residual: float | None,
+) -> None:
+    table = summary.table()
+    write_whole(out / "paddocks.csv", table.map(spreadsheet_text).to_csv(index=False, lineterminator="\n"))
+    if coordinates:
+        write_whole(out / "paddocks.geojson", summary.geojson(polygons))
+    if table.empty:
+        log.warning("None of the photos belongs to a paddock.")
+        return
+    wedge = draw_wedge(table, pre_grazing=pre_grazing, residual=residual)
+    write_whole(out / "wedge.png", wedge)
+    report.add_paddocks(table, wedge)
 
 
 def submit(

@@ -34,9 +34,11 @@ from herbage.model.config import (
 )
 from herbage.model.intervals import LEVELS, coverage
 from herbage.model.model import HerbageModel, refuse_place
-from herbage.photos.photo import PhotoFile
+from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
+from herbage.results.density import draw_overlay
+from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.report import model_report
 from herbage.steps.progress import Track, silent
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
@@ -45,6 +47,7 @@ from herbage.tokens.store import StoredTokens, TokenStore
 
 log = logging.getLogger("herbage")
 
+WORST_SHOWN = 6
 HELD_SHARE = 0.25
 """Of the machine's memory that training tokens may take."""
 
@@ -143,7 +146,7 @@ def train(
     )
     trained = HerbageModel(about, heads, oof=oof_table(judged.frame, judged.grams, split, delivered), dropped=dropped)
     trained.learn(tokens, split.group, digests)
-    trained.report = model_report(trained)
+    trained.report = model_report(trained, _worst(trained, judged.files, tokens))
     if model is not None:
         run = run_record(
             "train", started, seed=seed, table="a table in memory" if isinstance(table, pd.DataFrame) else str(table)
@@ -172,6 +175,18 @@ def import_heads(
     return imported
 
 
+def _worst(model: HerbageModel, files: list[PhotoFile], tokens: Sequence[Tensor]) -> list[tuple[str, bytes]]:
+    """Captions and pictures of the photos that are furthest from their weights."""
+    assert model.oof is not None
+    shown = []
+    for row, (weighed_g, estimated_g) in worst_photos(model.oof, WORST_SHOWN):
+        pixels = open_photo(files[row]).pixels()
+        estimate = model.estimate_tokens(tokens[row], files[row].name, with_map=True)
+        picture = thumbnail(pixels) if estimate.map is None else draw_overlay(pixels, estimate, scale_g_per_m2=None)
+        shown.append((f"{files[row].name}: weighed {weighed_g:.1f} g, estimated {estimated_g:.1f} g", picture))
+    return shown
+
+
 def _coverages(
     weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"], group: Int[np.ndarray, " photo"]
 ) -> tuple[CoverageRecord, ...]:
@@ -198,7 +213,8 @@ def _in_words(table: WeighedTable) -> str:
     for target, grams in zip(TARGETS, table.grams.T, strict=True):
         if not np.isnan(grams).any():
             said.append(f"{target} {grams.min():.1f} to {grams.max():.1f} (mean {grams.mean():.1f})")
-    return "; ".join(said)
+    text = "; ".join(said)
+    return text[:1].upper() + text[1:]
 
 
 def _unfinished(model: Path) -> Path:

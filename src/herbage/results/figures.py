@@ -1,0 +1,88 @@
+"""Pictures of reports: weighed against estimated, residuals, and where photos were taken."""
+
+import io
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from herbage.judging.compare import estimated, weighed
+from herbage.results.density import COLOURS, LABELS
+from herbage.targets import TARGETS, known_targets
+
+THUMBNAIL_PX = 480
+MARKERS = "osv^DPX*"
+
+
+def draw_scatter(oof: pd.DataFrame, *, residuals: bool = False) -> bytes:
+    """A PNG: weighed against out-of-fold estimated grams with the 1:1 line, or what is left of them, by State."""
+    truth, guess = weighed(oof), estimated(oof)
+    known = [target for target in range(len(TARGETS)) if known_targets(truth)[target]]
+    states = oof["State"].astype(str) if "State" in oof else pd.Series(["photos"] * len(oof))
+    rows, columns = -(-(len(known) + 1) // 3), min(3, len(known) + 1)
+    figure = Figure(figsize=(10 / 3 * columns, 3.2 * rows), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns).ravel()
+    for ax in axes[len(known) :]:
+        ax.set_axis_off()
+    for t, ax in zip(known, axes, strict=False):
+        top = float(max(truth[:, t].max(), guess[:, t].max(), 1e-6)) * 1.05
+        ax.plot([0, top], [0, 0] if residuals else [0, top], color="0.5", linewidth=1)
+        for marker, state in zip(MARKERS * len(states), sorted(set(states)), strict=False):
+            own = np.flatnonzero(states == state)
+            shown = truth[own, t] - (guess[own, t] if residuals else 0)
+            ax.scatter(guess[own, t], shown, s=16, alpha=0.7, marker=marker, label=state)
+        ax.set(xlim=(0, top), title=LABELS[t], xlabel="estimated, g")
+        if residuals:
+            ax.set(ylabel="weighed less estimated, g")
+        else:
+            ax.set(ylim=(0, top), ylabel="weighed, g", aspect="equal")
+    if states.nunique() > 1:
+        handles, names = axes[0].get_legend_handles_labels()
+        axes[-1].legend(handles, names, title="State", loc="center", frameon=False)
+    return _png(figure)
+
+
+def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[float]) -> bytes:
+    """A PNG: where photos were taken and what stood there, drawn without any map service."""
+    figure = Figure(figsize=(7, 5), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    points = ax.scatter(longitude, latitude, c=kg_per_ha, cmap=matplotlib.colormaps[COLOURS], s=36, edgecolor="#333")
+    ax.set(xlabel="longitude, degrees", ylabel="latitude, degrees")
+    ax.ticklabel_format(useOffset=False)
+    # A degree of longitude is shorter than one of latitude.
+    ax.set_aspect(1 / max(np.cos(np.radians(np.mean(latitude))), 0.05), adjustable="datalim")
+    ax.margins(0.15)
+    ax.grid(color="#ddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    figure.colorbar(points, label="kg DM/ha")
+    return _png(figure)
+
+
+def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"]) -> bytes:
+    """A small JPEG of a picture file or of pixels."""
+    image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else Image.fromarray(picture)
+    small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, 4 * THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=78)
+    return buffer.getvalue()
+
+
+def worst_photos(oof: pd.DataFrame, count: int) -> list[tuple[int, Float[np.ndarray, "2"]]]:
+    """Rows whose heaviest known target is furthest from its estimate, and that target's weighed and estimated grams."""
+    truth, guess = weighed(oof), estimated(oof)
+    heaviest = int(np.nanargmax(truth.mean(0)))
+    rows = np.argsort(-np.abs(truth - guess)[:, heaviest], kind="stable")[:count]
+    return [(int(row), np.array([truth[row, heaviest], guess[row, heaviest]])) for row in rows]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,53 @@
+"""The feed wedge: paddocks from the heaviest to the lightest, with the line that grazing wants."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+SHOWN = 60
+"""Paddocks that one picture holds."""
+
+
+def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residual: float | None = None) -> bytes:
+    """A PNG of paddocks.csv's table: bars of kg DM/ha with their intervals, and the target line.
+
+    The line goes from `pre_grazing` at the heaviest paddock to `residual` at the one just grazed, both in kg DM/ha; one
+    of them alone is drawn level.
+    """
+    shown = table.head(SHOWN)
+    figure = Figure(figsize=(max(6.0, 0.45 * len(shown) + 2), 4.4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    place, weight = np.arange(len(shown)), shown["kg_per_ha"].to_numpy(float)
+    ax.bar(place, weight, color="#5b8c3a", edgecolor="#2b4a1a", width=0.75, label="estimated mean")
+    known = shown["kg_per_ha_high"].notna().to_numpy()
+    low, high = (shown[name].to_numpy(float)[known] for name in ("kg_per_ha_low", "kg_per_ha_high"))
+    if known.any():
+        reach = np.stack([weight[known] - low, high - weight[known]])
+        ax.errorbar(place[known], weight[known], yerr=reach, fmt="none", ecolor="#222", capsize=3, label="interval")
+    ends = [one for one in (pre_grazing, residual) if one is not None]
+    if ends:
+        ax.plot([-0.4, len(shown) - 0.6], [ends[0], ends[-1]], "--", color="#b3261e", linewidth=2, label="target")
+    crowded = len(shown) * max(map(len, shown["paddock"])) > 50
+    ax.set_xticks(
+        place,
+        [_short(name) for name in shown["paddock"]],
+        rotation=45 if crowded else 0,
+        ha="right" if crowded else "center",
+    )
+    ax.set_ylabel("kg DM/ha")
+    ax.set_ylim(bottom=0)
+    hidden = len(table) - len(shown)
+    ax.set_title("Feed wedge" + (f" (the {SHOWN} heaviest of {len(table)} paddocks)" if hidden > 0 else ""))
+    ax.legend(frameon=False, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else name[:17] + "…"

@@ -1,0 +1,179 @@
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from herbage.errors import InputInvalid
+from herbage.model.estimate import Estimate
+from herbage.model.means import MeanErrors
+from herbage.photos.photo import PhotoFacts, PhotoFile
+from herbage.results.paddocks import COLUMNS, Paddocks, Polygons, by_column, by_folder, by_polygon
+from herbage.results.wedge import draw_wedge
+from herbage.targets import SUMS
+
+ALL = (True,) * 5
+KG = 10 / 0.21
+
+
+def an_estimate(total, *, day=None, place=(None, None), clover=0.1, dead=0.3, area=0.21, **more):
+    components = np.array([clover, dead, 1 - clover - dead]) * total * area / 0.21
+    taken = None if day is None else datetime.fromisoformat(f"{day}T10:00")
+    return Estimate("a.jpg", grams=SUMS @ components, quadrat_area_m2=area, facts=PhotoFacts(taken, *place), **more)
+
+
+def errors():
+    rng = np.random.default_rng(0)
+    estimated = rng.uniform(5, 40, (60, 5))
+    shared = np.repeat(rng.normal(0, 2, (20, 5)), 3, axis=0)
+    return MeanErrors.learn(
+        estimated + shared + rng.normal(0, 4, estimated.shape), estimated, np.repeat(np.arange(20), 3)
+    )
+
+
+def paddocks(**more):
+    return Paddocks(**{"errors": errors(), "known": ALL, "quadrat_area_m2": 0.21, "level": 0.9, **more})
+
+
+def summarised(estimates, **more):
+    summary = paddocks(**more)
+    for name, estimate in estimates:
+        summary.add(name, estimate)
+    return summary.table().set_index("paddock")
+
+
+def test_the_mean_its_parts_and_the_shares_are_those_of_plain_arithmetic():
+    totals = np.array([20.0, 26.0, 31.0, 35.0])
+    row = summarised([("Home", an_estimate(total)) for total in totals]).loc["Home"]
+    assert row["photos"] == 4
+    assert row["kg_per_ha"] == pytest.approx(totals.mean() * KG, abs=1e-3)
+    low, high = stats.t.interval(0.9, 3, totals.mean(), totals.std(ddof=1) / 2)
+    assert row["sampling_kg_per_ha"] == pytest.approx((high - low) / 2 * KG, abs=1e-3)
+    model = errors().half_width_g(SUMS @ np.array([0.1, 0.3, 0.6]) * totals.mean(), 4, 0.9)[3] * KG
+    assert row["model_kg_per_ha"] == pytest.approx(model, abs=1e-3)
+    half = np.hypot(row["sampling_kg_per_ha"], model)
+    assert row["kg_per_ha_high"] - row["kg_per_ha"] == pytest.approx(half, abs=1e-2)
+    assert (row["green_share"], row["legume_share"]) == pytest.approx((0.7, 0.1))
+    assert row["variation"] == pytest.approx(totals.std(ddof=1) / totals.mean(), abs=1e-4)
+    assert row["GDM_kg_per_ha"] == pytest.approx(0.7 * totals.mean() * KG, abs=1e-3)
+
+
+def test_as_many_more_photos_as_it_says_halve_the_sampling_part():
+    few = summarised([("Home", an_estimate(total)) for total in (20, 30, 25, 25)]).loc["Home"]
+    many = summarised([("Home", an_estimate(total)) for total in (20, 30, 25, 25) * 4]).loc["Home"]
+    assert many["photos"] == few["photos"] + few["photos_to_halve_sampling"]
+    standard_error = [row["sampling_kg_per_ha"] / stats.t.ppf(0.95, row["photos"] - 1) for row in (few, many)]
+    assert standard_error[1] == pytest.approx(standard_error[0] / 2, rel=0.12)
+
+
+def test_a_calibrated_models_wider_errors_widen_the_mean_and_no_errors_leave_it_open():
+    estimates = [("Home", an_estimate(total)) for total in (20, 30)]
+    plain, wide = (summarised(estimates, widened=widened).loc["Home"] for widened in (1.0, 2.0))
+    assert wide["model_kg_per_ha"] == pytest.approx(2 * plain["model_kg_per_ha"], rel=1e-5)
+    open_ended = summarised(estimates, errors=None).loc["Home"]
+    assert np.isnan(open_ended["kg_per_ha_low"])
+    assert open_ended["sampling_kg_per_ha"] == plain["sampling_kg_per_ha"]
+    alone = summarised(estimates[:1]).loc["Home"]
+    assert np.isnan(alone["kg_per_ha_low"])
+
+
+def test_photos_of_another_quadrat_count_by_what_stands_on_an_area():
+    one = summarised([("Home", an_estimate(20)), ("Home", an_estimate(30))])
+    two = summarised([("Home", an_estimate(20)), ("Home", an_estimate(30, area=0.42))])
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_the_heaviest_comes_first_and_photos_of_no_paddock_are_counted():
+    summary = paddocks()
+    for name, total in (("b", 10), ("a", 30), (None, 99), ("c", 20)):
+        summary.add(name, an_estimate(total))
+    table = summary.table()
+    assert table["paddock"].tolist() == ["a", "c", "b"]
+    assert list(table.columns) == list(COLUMNS)
+    assert summary.without == 1
+
+
+def growing(first, second, days):
+    before = [("Home", an_estimate(total, day="2025-03-01")) for total in first]
+    day = str(np.datetime64("2025-03-01") + days)
+    return summarised(before + [("Home", an_estimate(total, day=day)) for total in second]).loc["Home"]
+
+
+def test_growth_is_told_where_the_dates_are_far_enough_apart_to_tell():
+    row = growing([20, 22, 24, 21, 23], [30, 32, 34, 31, 33], 60)
+    assert row["kg_per_ha"] == pytest.approx(32 * KG, abs=1e-3)
+    assert row["growth_kg_per_ha_day"] == pytest.approx(10 * KG / 60, abs=1e-3)
+    assert row["growth_low"] < row["growth_kg_per_ha_day"] < row["growth_high"]
+    assert row["growth_since"] == "2025-03-01"
+    assert row["taken_on"] == "2025-04-30"
+    assert pd.isna(growing([20, 22, 24], [30, 32, 34], 2)["growth_kg_per_ha_day"])
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[147, -42], [148, -42], [148, -41], [147, -41], [147, -42]]]}
+
+
+def polygons(tmp_path, *features):
+    path = tmp_path / "farm.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return Polygons.read(path)
+
+
+def test_a_photo_belongs_to_the_polygon_that_it_was_taken_in(tmp_path):
+    pytest.importorskip("shapely")
+    east = json.loads(json.dumps(SQUARE).replace("147", "150").replace("148", "151"))
+    farm = polygons(
+        tmp_path,
+        {"type": "Feature", "geometry": SQUARE, "properties": {"Name": "River"}},
+        {"type": "Feature", "geometry": east, "properties": {}},
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}, "properties": {"name": "gate"}},
+    )
+    paddock = by_polygon(farm)
+    file = PhotoFile("a.jpg", Path("a.jpg"))
+    for place, name in (
+        ((-41.5, 147.5), "River"),
+        ((-41.5, 150.2), "polygon 2"),
+        ((-41.5, 149.0), None),
+        ((None, None), None),
+    ):
+        assert paddock(file, an_estimate(10, place=place)) == name
+    summary = paddocks()
+    for total in (10, 20):
+        summary.add("River", an_estimate(total, place=(-41.5, 147.5)))
+    (feature,) = json.loads(summary.geojson(farm))["features"]
+    assert feature["geometry"] == SQUARE
+    assert feature["properties"]["kg_per_ha"] == pytest.approx(15 * KG, abs=1e-3)
+    assert feature["properties"]["growth_low"] is None
+    (point,) = json.loads(summary.geojson(None))["features"]
+    assert point["geometry"] == {"type": "Point", "coordinates": [147.5, -41.5]}
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("{", "is no GeoJSON file"), ('{"features": [1]}', "is no GeoJSON file"), ('{"features": []}', "has no polygon"),
+    (json.dumps({"features": [{"geometry": json.loads(json.dumps(SQUARE).replace("147", "500000"))}]}), "longitude and latitude"),
+])  # fmt: skip
+def test_what_is_no_farm_is_one_message(tmp_path, content, said):
+    pytest.importorskip("shapely")
+    (tmp_path / "farm.geojson").write_text(content)
+    with pytest.raises(InputInvalid, match=said):
+        Polygons.read(tmp_path / "farm.geojson")
+
+
+def test_folders_and_columns_name_paddocks_too():
+    file = PhotoFile("farm/River/a.jpg", Path("a.jpg"))
+    assert by_folder(file, an_estimate(1)) == "River"
+    assert by_folder(replace(file, name="a.jpg"), an_estimate(1)) == "(no folder)"
+    assert by_column({"farm/River/a.jpg": "R"})(file, an_estimate(1)) == "R"
+    assert by_column({})(file, an_estimate(1)) is None
+
+
+@pytest.mark.parametrize("count", [1, 5, 90])
+def test_a_wedge_can_be_drawn_of_any_farm(count):
+    table = summarised([(f"paddock {n} with a long name", an_estimate(10 + n)) for n in range(count) for _ in "ab"])
+    picture = draw_wedge(table.reset_index(), pre_grazing=2800, residual=1500)
+    assert picture.startswith(b"\x89PNG")
+    assert picture == draw_wedge(table.reset_index(), pre_grazing=2800, residual=1500)
+    assert picture != draw_wedge(table.reset_index())
