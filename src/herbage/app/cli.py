@@ -604,6 +604,47 @@ def export(
 
 
 @app.command
+def serve(
+    model: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    engine: Engine = Engine(),
+    quiet: Quiet = False,
+) -> int:
+    """Answer other programs: POST /api/predictions takes photos, /openapi.json says how.
+
+    For example:
+        herbage serve model/
+        curl -F photos=@a.jpg http://127.0.0.1:8000/api/predictions
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    host
+        127.0.0.1 answers this computer alone; 0.0.0.0 answers everybody who can reach it.
+    port
+        Where to answer.
+    token
+        What everybody has to give, as `Authorization: Bearer TOKEN`.
+    """
+    from herbage.app import server
+    from herbage.model.model import HerbageModel
+
+    listen(quiet)
+    opened = HerbageModel.from_pretrained(model)
+    backbone = opened.open_backbone(engine.backbone, device=engine.device, precision=engine.precision)
+    reach = (
+        "this computer alone" if host in ("127.0.0.1", "localhost", "::1") else "everybody who can reach this computer"
+    )
+    print(f"http://{host}:{port}/api/predictions answers {reach}; photos are not kept. Ctrl-C ends it.", flush=True)
+    server.serve(opened, backbone, host=host, port=port, token=token)
+    return DONE
+
+
+@app.command
 def check(*, as_json: Json = False) -> int:
     """Say what this machine has, and how to get what is missing.
 

@@ -5,7 +5,7 @@ import io
 import math
 import re
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ Corners = tuple[tuple[float, float], ...]
 class PhotoFile:
     """A photo that was asked for: the name it goes by in tables, and where it stands.
 
-    `corners` where it shows more than the quadrat: it is then cut to them, its perspective set right.
+    `corners` where it shows more than the quadrat: it is then cut to them, its perspective set right. `content` where
+    its bytes are at hand already, and no file is read.
     """
 
     name: str
     path: Path
     corners: Corners | None = None
+    content: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Photo:
 def open_photo(file: PhotoFile) -> Photo:
     """Read a photo's bytes and header; raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT."""
     try:
-        content = file.path.read_bytes()
+        content = file.path.read_bytes() if file.content is None else file.content
     except (OSError, ValueError) as error:
         raise PhotoUnreadable(f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not content:
@@ -138,25 +140,25 @@ def find_photos(where: str | Path) -> list[PhotoFile]:
             for path in root.rglob("*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
-        photos = [PhotoFile(_shown(path.relative_to(root).as_posix()), path) for path in found]
+        photos = [PhotoFile(shown_name(path.relative_to(root).as_posix()), path) for path in found]
         if not photos:
             raise PhotosMissing(f"No photo below {root}: expected files ending in {', '.join(SUFFIXES)}.")
         return photos
     if not root.exists():
         raise PhotosMissing(f"{root} is not there: expected a folder of photos, a photo, or a text file of paths.")
     if root.suffix.lower() in SUFFIXES:
-        return [PhotoFile(_shown(root.name), root)]
+        return [PhotoFile(shown_name(root.name), root)]
     try:
         lines = [line.strip() for line in root.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise PhotosMissing(f"{root} is neither a photo ({', '.join(SUFFIXES)}) nor a text file of paths.") from error
-    photos = [PhotoFile(_shown(line), root.parent / line) for line in lines if line]
+    photos = [PhotoFile(shown_name(line), root.parent / line) for line in lines if line]
     if not photos:
         raise PhotosMissing(f"{root} lists no photo: expected one path a line.")
     return photos
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name that every table can hold: bytes that are no UTF-8, and line breaks, become the replacement character."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

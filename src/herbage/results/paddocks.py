@@ -153,8 +153,8 @@ class Paddocks:
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         return frame.sort_values(["kg_per_ha", "paddock"], ascending=[False, True]).reset_index(drop=True)
 
-    def geojson(self, polygons: Polygons | None) -> str:
-        """The table as polygons, or else as points at the mean position of each paddock's photos."""
+    def geojson(self, polygons: Polygons | None, digits: int | None = None) -> str:
+        """The table as polygons, or else as points at the mean position of each paddock's photos, to so many digits."""
         rows = {row["paddock"]: row for row in self.table().to_dict("records")}
         features = []
         for name, row in rows.items():
@@ -164,7 +164,7 @@ class Paddocks:
                 geometry = polygons.features[polygons.names.index(name)]["geometry"]
             elif (placed := [one for one in self._visits[name].values() if one.placed]) and polygons is None:
                 place = sum(one.place for one in placed) / sum(one.placed for one in placed)
-                geometry = {"type": "Point", "coordinates": np.round(place, 7).tolist()}
+                geometry = {"type": "Point", "coordinates": np.round(place, 7 if digits is None else digits).tolist()}
             if geometry is not None:
                 features.append({"type": "Feature", "geometry": geometry, "properties": cells})
         return json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False) + "\n"

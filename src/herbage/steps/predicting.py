@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
@@ -119,7 +120,12 @@ def predict(
         if stale.name not in drawn:
             stale.unlink()
     if summary is not None:
-        _write_paddocks(out, summary, polygons if coordinates else None, coordinates, report, pre_grazing, residual)
+        write_whole(
+            out / "paddocks.csv", summary.table().map(spreadsheet_text).to_csv(index=False, lineterminator="\n")
+        )
+        if coordinates:
+            write_whole(out / "paddocks.geojson", summary.geojson(polygons, round_coordinates))
+        _draw_wedge(out, summary.table(), report, pre_grazing, residual)
         done.without_paddock = summary.without
     write_whole(out / "report.html", report.html())
     write_whole(
@@ -189,19 +195,9 @@ def _draw(model: HerbageModel, photo: Photo, estimate: Estimate, folder: Path, d
     return overlay
 
 
-def _write_paddocks(
-    out: Path,
-    summary: Paddocks,
-    polygons: Polygons | None,
-    coordinates: bool,
-    report: PredictionsReport,
-    pre_grazing: float | None,
-    residual: float | None,
+def _draw_wedge(
+    out: Path, table: pd.DataFrame, report: PredictionsReport, pre_grazing: float | None, residual: float | None
 ) -> None:
-    table = summary.table()
-    write_whole(out / "paddocks.csv", table.map(spreadsheet_text).to_csv(index=False, lineterminator="\n"))
-    if coordinates:
-        write_whole(out / "paddocks.geojson", summary.geojson(polygons))
     if table.empty:
         log.warning("None of the photos belongs to a paddock.")
         return

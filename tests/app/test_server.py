@@ -1,0 +1,189 @@
+"""The API: the same figures as `predict`, errors as problem details, and limits that hold."""
+
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from herbage import steps
+from herbage.app.server import HEADERS, Limits, make_app, serve
+from herbage.errors import InputInvalid
+from herbage.model.estimate import COLUMNS
+from herbage.recipe import load_recipe
+from herbage.targets import TARGETS
+
+RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
+
+
+@pytest.fixture(scope="module")
+def model(weighed_photos, tmp_path_factory):
+    place = tmp_path_factory.mktemp("served") / "model"
+    return steps.train(
+        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=RECIPE, backbone="texture"
+    )
+
+
+@pytest.fixture
+def client(model):
+    with TestClient(make_app(model, model.open_backbone(), limits=Limits(photos=30, photo_bytes=200_000))) as client:
+        yield client
+
+
+def upload(client, *files, **more):
+    return client.post("/api/predictions", files=[("photos", file) for file in files], **more)
+
+
+def problem(answer, status, said):
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert said in body["detail"]
+
+
+def test_twenty_photos_have_the_figures_of_predict_to_the_last_digit(client, model, weighed_photos, tmp_path):
+    photos = sorted((weighed_photos / "train").iterdir())[:20]
+    answer = upload(client, *((path.name, path.read_bytes(), "image/png") for path in photos))
+    assert answer.status_code == 200
+    rows = pd.DataFrame(answer.json()["predictions"])
+    (tmp_path / "list.txt").write_text("\n".join(map(str, photos)))
+    expected = model.predict(tmp_path / "list.txt")
+    assert list(rows.columns[: len(COLUMNS)]) == list(COLUMNS)
+    assert rows["photo"].tolist() == [path.name for path in photos]
+    pd.testing.assert_frame_equal(
+        rows[list(COLUMNS[1:])].astype(object).where(rows.notna(), None),
+        expected[list(COLUMNS[1:])].astype(object).where(expected.notna(), None),
+        check_dtype=False,
+        check_exact=True,
+    )
+
+
+def test_the_map_is_the_estimate_spread_over_the_photo(client, weighed_photos):
+    photo = weighed_photos / "train/ID3.png"
+    (row,) = upload(client, ("a.png", photo.read_bytes(), "image/png")).json()["predictions"]
+    shown = client.get(row["map"]).json()
+    assert (shown["rows"], shown["columns"], shown["unit"]) == (6, 12, "g/m2")
+    for target in TARGETS:
+        assert np.mean(shown["values"][target]) * row["quadrat_area_m2"] == pytest.approx(row[target], abs=0.05)
+        assert shown["top"][target] >= 0
+    problem(client.get("/api/maps/other"), 404, "There is no such map")
+
+
+def test_one_broken_photo_does_not_cost_the_others_and_all_broken_are_422(client, weighed_photos):
+    good = ("good.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
+    broken = ("broken.jpg", b"not a photo", "image/jpeg")
+    rows = upload(client, broken, good).json()["predictions"]
+    assert [row["status"] for row in rows] == ["unreadable", "ok"]
+    assert rows[0]["map"] is None
+    assert "broken.jpg is not a readable image" in rows[0]["message"]
+    problem(upload(client, broken), 422, "broken.jpg is not a readable image")
+    problem(client.post("/api/predictions"), 422, "photos")
+
+
+def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photos):
+    good = (weighed_photos / "train/ID3.png").read_bytes()
+    problem(upload(client, ("a.png", good + b"0" * 200_000, "image/png")), 413, "At most 30 photos a request")
+    problem(upload(client, *[("a.png", b"0", "image/png")] * 31), 413, "At most 30 photos a request")
+    problem(upload(client, ("a.txt", b"hello", "text/plain")), 415, "a.txt is text/plain; expected a photo")
+    problem(client.get("/etc/passwd"), 404, "Not Found")
+    problem(client.delete("/api/model"), 405, "Method Not Allowed")
+
+
+def test_names_are_shown_and_never_used(client, weighed_photos, tmp_path):
+    good = (weighed_photos / "train/ID3.png").read_bytes()
+    for name, shown in (("../../etc/passwd.png", "passwd.png"), ("C:\\photos\\a.png", "a.png"), ("<b>.png", "<b>.png")):
+        (row,) = upload(client, (name, good, "image/png")).json()["predictions"]
+        assert row["photo"] == shown
+
+
+def test_the_model_tells_of_itself_without_this_computers_paths(client, model, tmp_path):
+    facts = client.get("/api/model")
+    assert facts.json()["score"]["weighted_r2"] == model.about.score.weighted_r2
+    assert facts.json()["training"]["photos"] == 24
+    for answer in (facts, client.get("/healthz"), client.get("/openapi.json")):
+        assert answer.status_code == 200
+        assert str(tmp_path.parent.parent) not in answer.text
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value
+
+
+def test_a_token_is_asked_for_where_one_was_given(model):
+    with TestClient(make_app(model, model.open_backbone(), token="sesame")) as client:
+        assert client.get("/healthz").status_code == 200
+        problem(client.get("/api/model"), 401, "token")
+        problem(client.get("/api/model?token=wrong"), 401, "token")
+        assert client.get("/api/model", headers={"Authorization": "Bearer sesame"}).status_code == 200
+        assert client.get("/api/model?token=sesame").status_code == 200
+
+
+class Slow:
+    """A backbone that waits until it is let go."""
+
+    def __init__(self, inner):
+        self.inner, self.go = inner, threading.Event()
+        for name in ("name", "digest", "source_digest", "patch_px", "width", "batch_patches", "engine"):
+            setattr(self, name, getattr(inner, name))
+
+    def __call__(self, images):
+        assert self.go.wait(30)
+        return self.inner(images)
+
+
+def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_took(model, weighed_photos):
+    photo = ("a.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
+    backbone = Slow(model.open_backbone())
+    with TestClient(make_app(model, backbone, limits=Limits(waiting=6))) as client:
+        answers = []
+        crowd = [threading.Thread(target=lambda: answers.append(upload(client, photo, photo))) for _ in range(12)]
+        for one in crowd:
+            one.start()
+        while client.get("/healthz").json()["waiting"] < 6:
+            time.sleep(0.01)
+        refused = upload(client, photo)
+        problem(refused, 429, "Too many photos wait")
+        assert int(refused.headers["retry-after"]) > 0
+        backbone.go.set()
+        for one in crowd:
+            one.join(60)
+        codes = [answer.status_code for answer in answers]
+        assert set(codes) == {200, 429}
+        assert codes.count(200) >= 3
+        assert all(len(answer.json()["predictions"]) == 2 for answer in answers if answer.status_code == 200)
+        assert client.get("/healthz").json() == {"status": "ok", "waiting": 0}
+        assert upload(client, photo).status_code == 200
+
+
+def test_a_fault_of_the_server_is_a_problem_without_its_traceback(model, weighed_photos):
+    class Broken(Slow):
+        def __call__(self, images):
+            raise MemoryError("secret")
+
+    app = make_app(model, Broken(model.open_backbone()))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        photo = (weighed_photos / "train/ID3.png").read_bytes()
+        answer = upload(client, ("a.png", photo, "image/png"))
+        problem(answer, 500, "Something went wrong on the server")
+        assert "secret" not in answer.text
+        assert client.get("/healthz").json() == {"status": "ok", "waiting": 0}
+
+
+def test_a_port_that_is_taken_is_one_message(model):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputInvalid, match="cannot be had"):
+            serve(model, model.open_backbone(), port=taken.getsockname()[1])
+
+
+def test_a_huge_photo_is_skipped_before_it_is_decoded(client):
+    import io
+
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
+    problem(upload(client, ("bomb.png", bomb.getvalue(), "image/png")), 422, "over the limit of")
