@@ -74,6 +74,8 @@ def score(
             )
         else:
             oof = model.oof
+            if model.about.calibration is not None:
+                log.warning("%s was corrected by own cuts: this is its score before them.", name)
         judged.append(oof)
         record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
         scored.append(Scored(str(name), record, model.about.floors if table is None else {}, failed))
