@@ -114,7 +114,9 @@ def test_predict_writes_every_kind_of_result_and_names_what_failed(trained, surv
     points = json.loads((out / "photos.geojson").read_text())["features"]
     assert [p["geometry"]["coordinates"] for p in points] == [[147.25, -42.51]]
     assert points[0]["properties"]["Dry_Total_g"] == frame.loc[0, "Dry_Total_g"]
-    assert sorted(p.name for p in (out / "maps").iterdir()) == ["a.jpg.png", "b <script>.png.png"]
+    for kind in ("png", "npy"):
+        names = sorted(p.name for p in (out / "maps").glob(f"*.{kind}"))
+        assert names == [f"a.jpg.{kind}", f"b <script>.png.{kind}"]
     report = (out / "report.html").read_text()
     assert "b &lt;script&gt;.png" in report
     assert "<script" not in report

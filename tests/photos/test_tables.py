@@ -236,6 +236,8 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     (first, _), told = read_sidecar(tmp_path / "side.csv", files, "Paddock")
     assert first.corners is not None
     assert told == {"farm/a.jpg": "Home"}
+    pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
+    assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}
     with pytest.raises(TableInvalid, match="lacks the columns Field; there are image_path"):
         read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)

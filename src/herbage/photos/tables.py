@@ -116,7 +116,7 @@ def read_sidecar(
         raise TableInvalid(f"{where} names none of the {len(files)} photos: is its image_path as they are called?")
     corners = _corners(frame, where)
     told = {
-        file.name: str(frame[column].iloc[row])
+        file.name: _as_written(frame[column].iloc[row])
         for file, row in zip(files, rows, strict=True)
         if column and row is not None and pd.notna(frame[column].iloc[row])
     }
@@ -124,6 +124,11 @@ def read_sidecar(
         file if row is None or corners[row] is None else replace(file, corners=corners[row])
         for file, row in zip(files, rows, strict=True)
     ], told
+
+
+def _as_written(cell: Any) -> str:
+    """A cell as text: a paddock called 7 is no 7.0, which it becomes where other cells of its column are empty."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:
