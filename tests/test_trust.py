@@ -135,6 +135,15 @@ def test_what_is_no_calibration_is_one_message(farm, tmp_path):
     assert run(["train", "t.csv", "--photos", ".", "--model", str(tmp_path / "m"), "--columns", "Dry_Total_g"]) == 2
 
 
+def test_cuts_in_another_unit_are_asked_after(farm, caplog):
+    names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
+    steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
+    assert "times what the model says of their photos: are --unit" in caplog.text
+    caplog.clear()
+    steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
+    assert "are --unit" not in caplog.text
+
+
 def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     command = ["plan-cuts", farm / "model", farm / "photos", "--count", 5, "--out", farm / "plan.csv", "--quiet"]
     assert run([*map(str, command)]) == 0

@@ -79,6 +79,7 @@ def test_a_calibrated_models_wider_errors_widen_the_mean_and_no_errors_leave_it_
     assert open_ended["sampling_kg_per_ha"] == plain["sampling_kg_per_ha"]
     alone = summarised(estimates[:1]).loc["Home"]
     assert np.isnan(alone["kg_per_ha_low"])
+    assert pd.isna(alone["variation"])
 
 
 def test_photos_of_another_quadrat_count_by_what_stands_on_an_area():

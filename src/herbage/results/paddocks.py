@@ -182,7 +182,9 @@ class Paddocks:
             "sampling_kg_per_ha": sampling,
             "model_kg_per_ha": model,
             "photos_to_halve_sampling": 3 * last.photos if last.photos > 1 else None,
-            "variation": self._deviation(last) / (last.sums[self.main] / last.photos) if last.sums[self.main] else None,
+            "variation": self._deviation(last) * last.photos / last.sums[self.main]
+            if last.photos > 1 and last.sums[self.main]
+            else None,
             "GDM_kg_per_ha": self._kg(last.sums[GDM] / last.photos),
             "green_share": last.sums[GDM] / total if total else None,
             "legume_share": last.sums[CLOVER] / total if total else None,

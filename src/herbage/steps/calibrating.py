@@ -27,6 +27,9 @@ from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targe
 
 log = logging.getLogger("herbage")
 
+ODD_FACTOR = 4.0
+"""Cuts so many times heavier, or lighter, than their estimates are more often a wrong unit than a place."""
+
 
 def calibrate(
     model: str | Path | HerbageModel,
@@ -82,11 +85,17 @@ def calibrate(
     if not any(known_targets(weighed_g + estimated_g)):
         raise InputInvalid("The cuts weigh none of the targets that the model estimates.")
 
+    main = main_target(known_targets(weighed_g + estimated_g))
+    times = weighed_g[:, main].mean() / max(estimated_g[:, main].mean(), 1e-6)
+    if not 1 / ODD_FACTOR <= times <= ODD_FACTOR:
+        log.warning(
+            "The cuts weigh %.3g times what the model says of their photos: are --unit and --quadrat-area right?",
+            times,
+        )
     errors = Errors.of(weighed(source.oof), balance(estimated(source.oof)))
     done = fit_correction(weighed_g, estimated_g, errors)
     assert plain.knowledge is not None
     intervals, widened = recalibrated(plain.knowledge.intervals, weighed_g, done)
-    main = main_target(known_targets(weighed_g + estimated_g))
     both = np.stack([done.source_g[:, main], done.residual_g[:, main]])
     rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
     record = CalibrationRecord(
