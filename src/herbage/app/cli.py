@@ -613,10 +613,11 @@ def serve(
     engine: Engine = Engine(),
     quiet: Quiet = False,
 ) -> int:
-    """Answer other programs: POST /api/predictions takes photos, /openapi.json says how.
+    """Open the page: drop photos or take them with a phone, and see their estimates and maps.
 
-    For example:
+    Other programs ask it at /api/predictions; /openapi.json says how. For example:
         herbage serve model/
+        herbage serve model/ --host 0.0.0.0 --token "$(openssl rand -hex 8)"
         curl -F photos=@a.jpg http://127.0.0.1:8000/api/predictions
 
     Parameters
@@ -624,23 +625,24 @@ def serve(
     model
         A model folder or a hub id.
     host
-        127.0.0.1 answers this computer alone; 0.0.0.0 answers everybody who can reach it.
+        127.0.0.1 answers this computer alone; 0.0.0.0 answers everybody who can reach it, such as a phone.
     port
-        Where to answer.
+        Where to answer; 0 takes a free one.
     token
-        What everybody has to give, as `Authorization: Bearer TOKEN`.
+        What everybody has to give: by opening the address that is printed, or as `Authorization: Bearer TOKEN`.
     """
-    from herbage.app import server
+    from herbage.app.web.serving import serve as answer
     from herbage.model.model import HerbageModel
 
     listen(quiet)
     opened = HerbageModel.from_pretrained(model)
     backbone = opened.open_backbone(engine.backbone, device=engine.device, precision=engine.precision)
-    reach = (
-        "this computer alone" if host in ("127.0.0.1", "localhost", "::1") else "everybody who can reach this computer"
-    )
-    print(f"http://{host}:{port}/api/predictions answers {reach}; photos are not kept. Ctrl-C ends it.", flush=True)
-    server.serve(opened, backbone, host=host, port=port, token=token)
+    try:
+        answer(opened, backbone, host=host, port=port, token=token, announce=lambda said: print(said, flush=True))
+    except KeyboardInterrupt:
+        # At once: leaving in the usual way would wait for the photo that is in hand.
+        console.print("Ended.")
+        os._exit(INTERRUPTED)
     return DONE
 
 

@@ -1,7 +1,7 @@
 """Estimate: what a model says of one photo, and estimates as the rows of a table."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ COLUMNS = (
     "Dry_Total_kg_per_ha", "GDM_kg_per_ha", "in_domain", "taken_at", "latitude", "longitude", "message",
 )  # fmt: skip
 """The columns of predictions.csv, in order."""
+
+DIGITS = 6
+"""Decimal places of their figures."""
 
 
 def _nothing() -> Float[np.ndarray, "5"]:
@@ -50,6 +53,26 @@ class Estimate:
     def failed(cls, photo: str, failure: PhotoUnreadable) -> "Estimate":
         """The row of a photo that could not be read, or was skipped for its size."""
         return cls(photo, "skipped" if isinstance(failure, PhotoTooLarge) else "unreadable", message=str(failure))
+
+    @classmethod
+    def of_row(cls, cells: Mapping[str, Any], *, level: float, quadrat_area_m2: float) -> "Estimate":
+        """An estimate from the cells of its row, without its map; `taken_at` is a datetime or None."""
+
+        def figures(end: str) -> Float[np.ndarray, "5"]:
+            return np.array([cells[target + end] for target in TARGETS], float)
+
+        return cls(
+            cells["photo"],
+            cells["status"],
+            figures(""),
+            figures("_low"),
+            figures("_high"),
+            level,
+            quadrat_area_m2,
+            in_domain=cells["in_domain"],
+            facts=PhotoFacts(cells["taken_at"], cells["latitude"], cells["longitude"]),
+            message=cells["message"] or "",
+        )
 
     @property
     def kg_per_ha(self) -> Float[np.ndarray, "5"]:
@@ -86,4 +109,4 @@ def estimates_table(estimates: Iterable[Estimate]) -> pd.DataFrame:
 
 
 def _cell(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else round(float(value), 6)
+    return None if value is None or math.isnan(value) else round(float(value), DIGITS)

@@ -42,8 +42,7 @@ def draw_overlay(
     if target is None:
         target = main_target(known_targets(estimate.grams))
     density = g_per_m2(estimate.map[target], estimate.quadrat_area_m2)
-    top = np.percentile(density, 99) if scale_g_per_m2 is None else scale_g_per_m2[target]
-    top = max(float(top), 1e-6)
+    top = scale_top(density, None if scale_g_per_m2 is None else scale_g_per_m2[target])
 
     photo = Image.fromarray(pixels)
     # A photo much taller than wide is drawn as a strip of its own proportions, as far as a page holds it.
@@ -69,6 +68,22 @@ def draw_overlay(
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
+
+
+def shared_scale(map_scale_g: Float[np.ndarray, "5"], quadrat_area_m2: float) -> Float[np.ndarray, "5"]:
+    """The top of the scale by target in g/m2, by the training quadrat: colours mean the same whatever photos show."""
+    return g_per_m2(map_scale_g, quadrat_area_m2)
+
+
+def scale_top(density: Float[np.ndarray, "row column"], shared: float | None) -> float:
+    """The top of the colour scale in g/m2: the shared one, or else this map's 99th percentile."""
+    return max(float(np.percentile(density, 99) if shared is None else shared), 1e-6)
+
+
+def swatches() -> list[str]:
+    """The colours from 0 to the top of the scale, as #rrggbb."""
+    colours = _colour(np.linspace(0, 1, 256)[None])[0]
+    return ["#" + bytes(colour).hex() for colour in colours]
 
 
 def map_name(photo: str) -> str:

@@ -19,7 +19,10 @@ class PhotosGeoJson:
 
     def add(self, estimate: Estimate) -> None:
         """Write one estimate's feature."""
-        row = estimate.row()
+        self.add_row(estimate.row())
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Write the feature of a row, as `Estimate.row` gives it."""
         longitude, latitude = row.pop("longitude"), row.pop("latitude")
         if longitude is None or latitude is None:
             return
@@ -30,15 +33,22 @@ class PhotosGeoJson:
 
 
 @contextmanager
+def photos_geojson(file: Any) -> Iterator[PhotosGeoJson]:
+    """A FeatureCollection on an open text file."""
+    file.write('{"type": "FeatureCollection", "features": [')
+    yield PhotosGeoJson(file)
+    file.write("\n]}\n")
+
+
+@contextmanager
 def open_photos_geojson(path: Path) -> Iterator[PhotosGeoJson]:
     """A writer for photos.geojson, which takes its place when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     growing = path.with_suffix(".partial.geojson")
     try:
         with growing.open("w", encoding="utf-8", newline="\n") as file:
-            file.write('{"type": "FeatureCollection", "features": [')
-            yield PhotosGeoJson(file)
-            file.write("\n]}\n")
+            with photos_geojson(file) as points:
+                yield points
             file.flush()
             os.fsync(file.fileno())
         growing.replace(path)

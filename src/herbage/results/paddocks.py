@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from herbage.errors import InputInvalid
-from herbage.model.estimate import Estimate
+from herbage.model.estimate import DIGITS, Estimate
 from herbage.model.means import MeanErrors
 from herbage.photos.photo import PhotoFile
 from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, Known, kg_per_ha, main_target
@@ -136,7 +136,8 @@ class Paddocks:
             return
         day = estimate.facts.taken_at.date() if estimate.facts.taken_at else None
         visit = self._visits.setdefault(paddock, {}).setdefault(day, _Visit())
-        grams = estimate.grams * self.area / estimate.quadrat_area_m2
+        # As the table of predictions has them, so that the same comes of its rows.
+        grams = estimate.grams.round(DIGITS) * self.area / estimate.quadrat_area_m2
         visit.photos += 1
         visit.sums += grams
         visit.squares += float(grams[self.main] ** 2)

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,11 @@ class PredictionsWriter:
 
     def add(self, estimate: Estimate) -> None:
         """Write one estimate's row."""
-        self._writer.writerow({name: spreadsheet_text(value) for name, value in estimate.row().items()})
+        self.add_row(estimate.row())
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """Write the cells of a row, as `Estimate.row` gives them."""
+        self._writer.writerow({name: spreadsheet_text(row[name]) for name in COLUMNS})
         self._file.flush()
 
 

@@ -18,7 +18,7 @@ from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Photo, PhotoFile, find_photos
 from herbage.photos.tables import read_sidecar, read_test_table
-from herbage.results.density import draw_overlay, map_name
+from herbage.results.density import draw_overlay, map_name, shared_scale
 from herbage.results.figures import thumbnail
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
@@ -27,7 +27,7 @@ from herbage.results.report import PredictionsReport
 from herbage.results.submission import submission_table
 from herbage.results.wedge import draw_wedge
 from herbage.steps.progress import Track, silent
-from herbage.targets import check_area, g_per_m2, missing_names
+from herbage.targets import check_area, missing_names
 
 log = logging.getLogger("herbage")
 
@@ -181,9 +181,8 @@ def _warn_of_level(model: HerbageModel, level: float) -> None:
 
 def _draw(model: HerbageModel, photo: Photo, estimate: Estimate, folder: Path, drawn: set[str]) -> bytes:
     """The overlay as PNG, and the map in g/m2 (target, row, column) as .npy; returns the overlay."""
-    # By area, so that the colours mean the same whatever quadrat these photos show.
     knowledge = model.knowledge
-    scale = None if knowledge is None else g_per_m2(knowledge.map_scale_g, model.quadrat_area_m2)
+    scale = None if knowledge is None else shared_scale(knowledge.map_scale_g, model.quadrat_area_m2)
     overlay = draw_overlay(photo.pixels(), estimate, scale_g_per_m2=scale)
     name = map_name(estimate.photo)
     array = io.BytesIO()

@@ -10,7 +10,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from herbage import steps
-from herbage.app.server import HEADERS, Limits, make_app, serve
+from herbage.app.web.api import make_app
+from herbage.app.web.guard import HEADERS, Limits
+from herbage.app.web.serving import serve
 from herbage.errors import InputInvalid
 from herbage.model.estimate import COLUMNS
 from herbage.recipe import load_recipe
@@ -115,9 +117,13 @@ def test_a_token_is_asked_for_where_one_was_given(model):
     with TestClient(make_app(model, model.open_backbone(), token="sesame")) as client:
         assert client.get("/healthz").status_code == 200
         problem(client.get("/api/model"), 401, "token")
-        problem(client.get("/api/model?token=wrong"), 401, "token")
+        problem(client.get("/?token=wrong"), 401, "token")
+        problem(client.get("/"), 401, "token")
         assert client.get("/api/model", headers={"Authorization": "Bearer sesame"}).status_code == 200
-        assert client.get("/api/model?token=sesame").status_code == 200
+        page = client.get("/?token=sesame")
+        assert page.url.query == b"", "the token does not stay in the address"
+        assert page.status_code == 200
+        assert client.get("/api/model").status_code == 200, "the cookie serves from here on"
 
 
 class Slow:
@@ -141,7 +147,9 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
         crowd = [threading.Thread(target=lambda: answers.append(upload(client, photo, photo))) for _ in range(12)]
         for one in crowd:
             one.start()
+        patience = time.monotonic() + 30
         while client.get("/healthz").json()["waiting"] < 6:
+            assert time.monotonic() < patience
             time.sleep(0.01)
         refused = upload(client, photo)
         problem(refused, 429, "Too many photos wait")

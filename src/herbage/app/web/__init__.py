@@ -1,0 +1,1 @@
+"""The page and its API: one model kept warm, photos that are not kept."""

@@ -1,0 +1,212 @@
+// One photo: its way to the server, its estimate, its map.
+
+import { getJson, postPhoto, predict, Refused, save } from "./api.js";
+import { askCorners } from "./corners.js";
+import { PatchMap } from "./map.js";
+import { label, number, percent, text } from "./text.js";
+
+const template = document.getElementById("card");
+let made = 0;
+
+export class Card {
+  /** `page` is told by `changed()` that there is something new, and says which target and opacity are shown. */
+  constructor(file, paddock, page) {
+    this.file = file;
+    this.page = page;
+    this.corners = null;
+    this.state = ["waiting"];
+    this.leaving = new AbortController();
+    this.element = document.importNode(template.content, true).firstElementChild;
+    this.find("h3").textContent = file.name;
+    this.find("h3").id = `photo-${made++}`;
+    this.element.setAttribute("aria-labelledby", this.find("h3").id);
+    this.find(".paddock").value = paddock;
+    this.find(".paddock").addEventListener("input", () => page.changed());
+    this.find(".remove").addEventListener("click", () => page.remove(this));
+    this.find(".again").addEventListener("click", () => page.again(this));
+    this.find(".corners").addEventListener("click", () => this.askCorners());
+    this.find(".overlay").addEventListener("click", () => this.saveOverlay());
+    this.patches = new PatchMap(this.find(".map"), this.find(".spot"), page.model.map_colours);
+    this.url = URL.createObjectURL(file);
+    this.image = this.find(".map img");
+    this.image.src = this.url;
+    this.loaded = this.image.decode().then(() => true, () => false);
+    this.loaded.then((shown) => {
+      this.image.hidden = !shown;
+      this.find(".map").hidden = !shown && !this.map;
+    });
+    this.show();
+  }
+
+  find(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  get paddock() {
+    return this.find(".paddock").value.trim() || null;
+  }
+
+  get done() {
+    return this.state[0] === "done";
+  }
+
+  get ended() {
+    return this.done || this.state[0] === "failed";
+  }
+
+  get ok() {
+    return this.done && this.row.status === "ok";
+  }
+
+  /** Send the photo and show what comes back; never throws. */
+  async run() {
+    const leaving = (this.leaving = new AbortController());
+    this.row = this.map = undefined;
+    try {
+      this.row = await predict(this.file, this.corners, (...state) => this.tell(...state), leaving.signal);
+      await this.loaded;
+      this.map = this.row.map && (await getJson(this.row.map.slice(1)));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof Refused)) throw error;
+      const status = error.status === 413 ? "skipped" : "unreadable";
+      if (this.row === undefined && error.status >= 400 && error.status < 500) {
+        this.row = error.rows[0] ?? { photo: this.file.name, status, message: error.message };
+      }
+      this.failure = error;
+    }
+    this.tell(this.row ? "done" : "failed");
+    this.page.changed();
+  }
+
+  leave() {
+    this.leaving.abort();
+    URL.revokeObjectURL(this.url);
+    this.element.remove();
+  }
+
+  tell(...state) {
+    this.state = state;
+    this.show();
+  }
+
+  /** Bring everything that is shown up to date: state, language, target, opacity. */
+  show() {
+    label(this.element);
+    this.find(".remove").setAttribute("aria-label", text("remove_photo", { photo: this.file.name }));
+    const [state, share] = this.state;
+    const { ended, ok } = this;
+    this.find(".progress").hidden = ended;
+    this.find(".answer").hidden = !ok;
+    this.find(".failure").hidden = !ended || ok;
+    this.find(".again").hidden = state !== "failed";
+    if (!ended) this.showProgress(state, share);
+    else if (ok) this.showAnswer();
+    else this.showFailure(state);
+    this.showMap(ok);
+  }
+
+  showProgress(state, share) {
+    const bar = this.find("progress");
+    if (share === undefined) bar.removeAttribute("value");
+    else bar.value = share;
+    const said = text(state, { share: share === undefined ? "" : percent(share) });
+    bar.setAttribute("aria-label", said);
+    this.find(".progress span").textContent = said;
+  }
+
+  showFailure(state) {
+    const [first, second] = this.find(".failure").children;
+    const unreachable = state === "failed" && this.failure.status === 0;
+    first.textContent = text(unreachable ? "unreachable" : state === "failed" ? "failed" : this.row.status);
+    second.textContent = this.row?.message ?? this.failure?.message ?? "";
+  }
+
+  showAnswer() {
+    const { row } = this;
+    const { main_target: main, targets } = this.page.model;
+    const [headline, range] = this.find(".headline").children;
+    headline.textContent = `${text(main)}: ${text("kg_per_ha_value", { value: this.kg(row[main]) })}`;
+    range.textContent = row[`${main}_low`] === null
+      ? text("interval_unknown")
+      : `${text("interval", { level: percent(row.level) })} ${this.range(main, (value) => this.kg(value))}`;
+    const second = main === "Dry_Total_g" && row.GDM_g !== null;
+    this.find(".second").hidden = !second;
+    if (second) this.find(".second").textContent = `${text("GDM_g")}: ${text("kg_per_ha_value", { value: this.kg(row.GDM_g) })}`;
+    this.find(".outside").hidden = row.in_domain !== false;
+    this.find(".shape").hidden = !row.message;
+    this.find("table").replaceChildren(
+      tableRow("th", [text("weight"), text("kg_per_ha"), text("grams_quadrat")]),
+      ...targets.map((target) => {
+        const line = tableRow("td", [text(target), this.kg(row[target]), number(row[target], 1)]);
+        line.classList.toggle("main", target === main);
+        if (row[`${target}_low`] !== null) {
+          line.children[1].append(small(this.range(target, (value) => this.kg(value))));
+          line.children[2].append(small(this.range(target, (value) => number(value, 1))));
+        }
+        return line;
+      }),
+    );
+  }
+
+  showMap(ok) {
+    const map = ok && this.map;
+    for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !map;
+    this.find(".corners").hidden = !(ok || this.row) || this.image.hidden;
+    const place = this.find(".map");
+    place.tabIndex = map ? 0 : -1;
+    place.setAttribute("role", map ? "application" : "img");
+    this.find("canvas").hidden = !map;
+    const { target, opacity } = this.page;
+    place.setAttribute("aria-label", map ? text("map_label", { photo: this.file.name, target: text(target) }) : this.file.name);
+    if (!map) return;
+    place.hidden = false;
+    this.patches.show(map, target, this.corners);
+    this.find("canvas").style.opacity = this.image.hidden ? 1 : opacity;
+    this.find(".ramp").style.background = `linear-gradient(to right, ${this.page.model.map_colours.join()})`;
+    this.find(".top").textContent = `${text("or_more", { value: number(map.top[target]) })} ${text("g_per_m2")}`;
+  }
+
+  async askCorners() {
+    const corners = await askCorners(this.url, this.corners);
+    if (corners === undefined) return;
+    this.corners = corners;
+    this.page.again(this);
+  }
+
+  async saveOverlay() {
+    try {
+      const answer = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
+      const name = answer.headers.get("Content-Disposition").match(/filename="(.*)"/)[1];
+      save(await answer.blob(), name);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;
+      this.find(".again").hidden = false;
+    }
+  }
+
+  kg(grams) {
+    return number((grams * 10) / this.row.quadrat_area_m2);
+  }
+
+  range(target, shown) {
+    return text("interval_value", { low: shown(this.row[`${target}_low`]), high: shown(this.row[`${target}_high`]) });
+  }
+}
+
+export function tableRow(kind, cells) {
+  const line = document.createElement("tr");
+  for (const cell of cells) {
+    const one = line.appendChild(document.createElement(kind));
+    one.textContent = cell;
+    if (kind === "th") one.scope = "col";
+  }
+  return line;
+}
+
+function small(content) {
+  const one = document.createElement("small");
+  one.textContent = content;
+  return one;
+}

@@ -1,0 +1,99 @@
+"""What goes over the wire, with examples; OpenAPI is made from it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from herbage.model.estimate import COLUMNS, Estimate
+from herbage.model.model import DEFAULT_LEVEL
+from herbage.photos.photo import Corners
+from herbage.targets import QUADRAT_AREA_M2
+
+Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Name = Annotated[str, Field(max_length=300)]
+
+EXAMPLE: dict[str, Any] = {
+    "photo": "north-1.jpg", "status": "ok",
+    "Dry_Clover_g": 1.2, "Dry_Dead_g": 9.8, "Dry_Green_g": 31.5, "Dry_Total_g": 42.5, "GDM_g": 32.7,
+    "Dry_Clover_g_low": 0.0, "Dry_Clover_g_high": 6.1, "Dry_Dead_g_low": 3.0, "Dry_Dead_g_high": 17.2,
+    "Dry_Green_g_low": 18.9, "Dry_Green_g_high": 46.0, "Dry_Total_g_low": 27.4, "Dry_Total_g_high": 60.1,
+    "GDM_g_low": 19.5, "GDM_g_high": 48.3,
+    "Dry_Total_kg_per_ha": 2023.8, "GDM_kg_per_ha": 1557.1, "in_domain": True, "taken_at": "2026-09-04T10:12:00",
+    "latitude": -41.5, "longitude": 147.1, "message": None,
+    "level": 0.9, "quadrat_area_m2": 0.21, "map": "/api/maps/Yp3vQm0c9wYbE1aS",
+}  # fmt: skip
+
+
+class Prediction(BaseModel):
+    """One photo's row of predictions.csv: grams of dry matter a quadrat, their interval, kg a hectare.
+
+    Figures are null where the model cannot tell. `map` is the address of the patch map.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
+
+    photo: Name
+    status: Literal["ok", "unreadable", "skipped"]
+    Dry_Clover_g: Weight | None = None
+    Dry_Dead_g: Weight | None = None
+    Dry_Green_g: Weight | None = None
+    Dry_Total_g: Weight | None = None
+    GDM_g: Weight | None = None
+    Dry_Clover_g_low: Weight | None = None
+    Dry_Clover_g_high: Weight | None = None
+    Dry_Dead_g_low: Weight | None = None
+    Dry_Dead_g_high: Weight | None = None
+    Dry_Green_g_low: Weight | None = None
+    Dry_Green_g_high: Weight | None = None
+    Dry_Total_g_low: Weight | None = None
+    Dry_Total_g_high: Weight | None = None
+    GDM_g_low: Weight | None = None
+    GDM_g_high: Weight | None = None
+    Dry_Total_kg_per_ha: Weight | None = None
+    GDM_kg_per_ha: Weight | None = None
+    in_domain: bool | None = Field(None, description="Whether the photo is like the training photos.")
+    taken_at: datetime | None = Field(None, description="Local time, from the photo's EXIF.")
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = Field(None, description="WGS 84, from the photo's EXIF.")
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    message: Annotated[str, Field(max_length=2000)] | None = None
+    level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="Of the intervals.")
+    quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-3, le=1e4, description="The area that the photo shows.")
+    map: Annotated[str, Field(max_length=100)] | None = None
+
+    def cells(self) -> dict[str, Any]:
+        """The cells of its row of predictions.csv, as `Estimate.row` gives them."""
+        cells = self.model_dump(include=set(COLUMNS))
+        return cells | {"taken_at": self.taken_at.isoformat() if self.taken_at else None}
+
+    def estimate(self) -> Estimate:
+        """The estimate that this row was made of, without its map."""
+        return Estimate.of_row(self.model_dump(), level=self.level, quadrat_area_m2=self.quadrat_area_m2)
+
+
+class Predictions(BaseModel):
+    """Rows, as `POST /api/predictions` answers them."""
+
+    predictions: list[Prediction] = Field(max_length=10_000)
+
+
+class Grouped(Predictions):
+    """Rows, and the name of the paddock of each; null for none."""
+
+    paddocks: list[Name | None] = Field(max_length=10_000, examples=[["North"]])
+
+
+class Map(BaseModel):
+    """Where the weight stands: row by row from the upper left of the photo, or of what stands between its corners."""
+
+    unit: Literal["g/m2"] = "g/m2"
+    rows: int
+    columns: int
+    top: dict[str, float] = Field(description="The top of the colour scale, by target.")
+    values: dict[str, list[float]] = Field(description="Grams a square metre, by target; rows x columns of them.")
+
+
+CORNERS: TypeAdapter[list[Corners | None]] = TypeAdapter(
+    list[tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]] | None]  # type: ignore[arg-type]  # a Corners of just four
+)
+"""One entry a photo: four (x, y) in pixels of the upright photo, from the upper left and clockwise, or null."""

@@ -1,0 +1,111 @@
+"""The one thread that owns the model, and the bounded queue before it.
+
+All photos that wait are taken together, so that a crowd is served as fast as `herbage predict` is.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from herbage.backbones.backbone import Backbone
+from herbage.model.estimate import Estimate
+from herbage.model.model import HerbageModel
+from herbage.photos.photo import PhotoFile
+
+
+@dataclass
+class _Job:
+    """A photo that waits, and where its estimate goes."""
+
+    file: PhotoFile
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[Estimate]"
+
+
+@dataclass
+class Worker:
+    """Photos go in from the event loop, estimates come back as futures; at most `most_waiting` photos wait."""
+
+    model: HerbageModel
+    backbone: Backbone
+    most_waiting: int
+    waiting: deque[_Job] = field(default_factory=deque)
+    in_hand: int = 0
+    stopped: bool = False
+    seconds_a_photo: float = 1.0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def start(self) -> None:
+        """Begin to work, or begin again."""
+        self.stopped = False
+        threading.Thread(target=self._run, name="model", daemon=True).start()
+
+    def stop(self) -> None:
+        """Take no more; what is in hand is not waited for."""
+        with self._changed:
+            self.stopped = True
+            self._changed.notify()
+
+    @property
+    def load(self) -> int:
+        """Photos that wait or are in hand."""
+        return len(self.waiting) + self.in_hand
+
+    @property
+    def seconds_left(self) -> int:
+        """How long the photos now here will take, at least 1."""
+        return max(1, math.ceil(self.load * self.seconds_a_photo))
+
+    def has_room(self, photos: int) -> bool:
+        """Whether so many more may wait; an idle server takes any request that is within its limits."""
+        return self.load == 0 or self.load + photos <= self.most_waiting
+
+    def submit(self, files: Sequence[PhotoFile]) -> list["asyncio.Future[Estimate]"]:
+        """Put photos in the queue, from the event loop. A future that is cancelled gives its place up."""
+        loop = asyncio.get_running_loop()
+        jobs = [_Job(file, loop, loop.create_future()) for file in files]
+        with self._changed:
+            self.waiting.extend(jobs)
+            self._changed.notify()
+        return [job.done for job in jobs]
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.waiting or self.stopped)
+                if self.stopped:
+                    return
+                jobs = [job for job in self.waiting if not job.done.cancelled()]
+                self.waiting.clear()
+                self.in_hand = len(jobs)
+            self._estimate(jobs)
+            self.in_hand = 0
+
+    def _estimate(self, jobs: list[_Job]) -> None:
+        before = time.monotonic()
+        try:
+            made = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
+            for job, (estimate, _) in zip(jobs, made, strict=True):
+                job.loop.call_soon_threadsafe(_answer, job.done, estimate)
+                self.in_hand -= 1
+                if self.stopped:
+                    return
+        except Exception as error:
+            for job in jobs:
+                job.loop.call_soon_threadsafe(_fail, job.done, error)
+        if jobs:
+            self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
+
+
+def _answer(done: "asyncio.Future[Estimate]", estimate: Estimate) -> None:
+    if not done.done():
+        done.set_result(estimate)
+
+
+def _fail(done: "asyncio.Future[Estimate]", error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)

@@ -1,0 +1,80 @@
+"""The API against its own description: whatever is sent, it answers as OpenAPI says, and never with a fault."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from herbage import steps
+from herbage.app.web.api import make_app
+from herbage.app.web.guard import Limits
+from herbage.app.web.schemas import EXAMPLE, Prediction
+from herbage.model.estimate import COLUMNS
+from herbage.recipe import load_recipe
+
+schemathesis = pytest.importorskip("schemathesis")
+
+CHECKS = (
+    schemathesis.checks.not_a_server_error,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_schema_conformance,
+)
+
+
+@pytest.fixture(scope="module")
+def app(weighed_photos, tmp_path_factory):
+    recipe = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
+    place = tmp_path_factory.mktemp("described") / "model"
+    model = steps.train(
+        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=recipe, backbone="texture"
+    )
+    return make_app(model, model.open_backbone(), limits=Limits(photos=5, photo_bytes=100_000))
+
+
+OPERATIONS = {
+    "GET /healthz", "GET /api/model", "POST /api/predictions", "GET /api/maps/{name}", "POST /api/maps/{name}/overlay",
+    "POST /api/files/predictions.csv", "POST /api/files/photos.geojson", "POST /api/paddocks",
+    "POST /api/files/paddocks.csv",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def operations(app):
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {f"{one.method.upper()} {one.path}": one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        *(("POSITIVE", name) for name in sorted(OPERATIONS)),
+        *(("NEGATIVE", name) for name in sorted(OPERATIONS) if name.startswith("POST")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # schemathesis does
+def test_whatever_is_sent_is_answered_as_described(operations, name, mode):
+    assert set(operations) == OPERATIONS
+    strategy = operations[name].as_strategy(generation_mode=schemathesis.GenerationMode[mode])
+    codes = []
+
+    @given(case=strategy)
+    @settings(
+        max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    )
+    def send(case):
+        response = case.call()
+        codes.append(response.status_code)
+        assert response.status_code < 500, response.text
+        case.validate_response(response, checks=CHECKS)
+
+    send()
+    assert codes
+
+
+def test_rows_on_the_wire_are_rows_of_the_table():
+    fields = list(Prediction.model_fields)
+    assert fields[: len(COLUMNS)] != []
+    assert set(COLUMNS) <= set(fields)
+    assert set(fields) - set(COLUMNS) == {"level", "quadrat_area_m2", "map"}
+    assert list(Prediction(**EXAMPLE).cells()) != []
+    assert {key: EXAMPLE[key] for key in COLUMNS} == Prediction(**EXAMPLE).cells()

@@ -1,0 +1,110 @@
+"""`herbage serve` as a process: where it answers, how it ends, what it leaves behind."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from herbage import steps
+from herbage.app.web.serving import reach, serve
+from herbage.errors import InputInvalid
+from herbage.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def model(weighed_photos, tmp_path_factory):
+    recipe = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
+    place = tmp_path_factory.mktemp("process") / "model"
+    return steps.train(
+        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=recipe, backbone="texture"
+    )
+
+
+@pytest.fixture
+def server(model, tmp_path):
+    """The process, its address, and the folder for its temporary files."""
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "herbage.app.cli", "serve", str(tmp_path / "model"), "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from herbage.app.cli import main; main()", *command[3:]],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+    )  # fmt: skip
+    said = process.stdout.readline()
+    address = re.match(r"http://127.0.0.1:\d+/", said)
+    assert address, said + process.stderr.read()
+    yield process, address[0], tmp_path / "tmp"
+    process.kill()
+    process.communicate()
+
+
+def begin_upload(address, size=3_000_000):
+    """A request of which half came."""
+    host, port = address[7:-1].split(":")
+    connection = socket.create_connection((host, int(port)))
+    head = (
+        "POST /api/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        f'Content-Length: {2 * size}\r\n\r\n--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
+    )
+    connection.sendall(head.encode() + bytes(size))
+    time.sleep(0.5)
+    return connection
+
+
+def test_ctrl_c_ends_it_at_once_with_photos_in_hand(server, weighed_photos):
+    process, address, _ = server
+    photo = (weighed_photos / "train/ID1.png").read_bytes()
+    answer = httpx.post(address + "api/predictions", files=[("photos", ("a.png", photo, "image/png"))])
+    assert answer.status_code == 200
+    assert "photos are not kept" in httpx.get(address + "openapi.json").text or httpx.get(address).status_code == 200
+    with begin_upload(address):
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 130
+    assert "Ended." in said
+    assert "Traceback" not in said
+
+
+def test_nothing_of_an_upload_is_left_behind_even_by_a_crash(server):
+    process, address, temporary = server
+    with begin_upload(address):
+        assert httpx.get(address + "healthz").status_code == 200, "half an upload holds nobody else"
+        process.kill()
+        process.wait(10)
+    assert list(temporary.iterdir()) == []
+
+
+def test_another_name_of_this_computer_is_refused_where_it_answers_itself_alone(server):
+    _, address, _ = server
+    assert httpx.get(address, headers={"Host": "evil.example"}).status_code == 421
+    assert httpx.get(address, headers={"Host": "localhost"}).status_code == 200
+
+
+def test_a_port_that_is_taken_is_one_message(model):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputInvalid, match="cannot be had"):
+            serve(model, model.open_backbone(), port=taken.getsockname()[1])
+    for port in (-1, 70_000):
+        with pytest.raises(InputInvalid, match="cannot be had"):
+            serve(model, model.open_backbone(), port=port)
+
+
+def test_who_can_reach_it_is_said():
+    alone = reach("127.0.0.1", 8000, None)
+    assert "http://127.0.0.1:8000/ answers this computer alone" in alone
+    everybody = reach("0.0.0.0", 8000, "sesame")
+    assert "everybody who can reach this computer" in everybody
+    assert "has the token" in everybody
+    assert re.search(r"http://[^/]+:8000/\?token=sesame", everybody)
+    assert "127.0.0.1" not in everybody
+    assert "http://[fe80::1]:80/" in reach("fe80::1", 80, None)

@@ -1,0 +1,412 @@
+"""The page itself, driven in Chromium as a person would."""
+
+import os
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+from PIL import ExifTags, Image
+
+from herbage import steps
+from herbage.app.web.api import make_app
+from herbage.recipe import load_recipe
+from tests.conftest import draw_photo
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+ROOT = Path(__file__).parent.parent.parent
+AXE = next(ROOT.glob(".venv/axe/*/node_modules/axe-core/axe.min.js"), ROOT / "axe.min.js")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
+PATIENCE_MS = 60_000
+
+
+def need(there, what):
+    """Skip on a computer without `what`; but never where the whole suite has to run."""
+    if not there:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing; scripts/test gets it")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twenty photos of two days in one place, some of which say where; and one that is broken."""
+    folder = tmp_path_factory.mktemp("phone") / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(8)
+    for number in range(20):
+        photo = draw_photo(rng, rng.uniform(0.1, 0.9), (240, 120))
+        exif = Image.Exif()
+        exif[ExifTags.Base.DateTime] = f"2026:09:{4 + 7 * (number % 2):02d} 10:00:00"
+        if number % 3:
+            north = {1: "S", 2: (41.0, 30.0, number / 10), 3: "E", 4: (147.0, 6.0, number / 7)}
+            exif.get_ifd(ExifTags.IFD.GPSInfo).update(north)
+        photo.save(folder / f"p{number:02d}.jpg", exif=exif, quality=95)
+    (folder / "p20.jpg").write_bytes(b"not a photo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(weighed_photos, tmp_path_factory):
+    place = tmp_path_factory.mktemp("paged")
+    table = pd.read_csv(weighed_photos / "wide.csv")
+    table["Sampling_Date"] = [f"2015/{number // 2 + 1}/1" for number in range(len(table))]  # enough groups for 90 %
+    table.to_csv(place / "table.csv", index=False)
+    return steps.train(
+        place / "table.csv", photos=weighed_photos, model=place / "model", recipe=RECIPE, backbone="texture"
+    )
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    server = uvicorn.Server(uvicorn.Config(make_app(model, model.open_backbone()), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    need(CHROMIUM, "Chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """Opens the page as asked; afterwards nothing may have been asked of others, or stand in the console."""
+    contexts, asked, said = [], [], []
+
+    def open_page(**options):
+        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith((address, f"blob:{address}"))] == []
+    # A browser notes refusals by itself; and that a test reads a canvas.
+    assert [one for one in said if not re.search("status of (422|429|500)|willReadFrequently", one)] == []
+
+
+def wait_done(page, count):
+    expect(page.locator(".card .answer:visible, .card .failure:visible")).to_have_count(count, timeout=PATIENCE_MS)
+
+
+def downloaded(page, button):
+    with page.expect_download() as waiting:
+        page.locator(button).click()
+    return Path(waiting.value.path()).read_bytes(), waiting.value.suggested_filename
+
+
+def figures(text):
+    return [float(one.replace(",", "")) for one in re.findall(r"\d[\d,]*\.?\d*", text)]
+
+
+def test_one_photo_gives_its_weights_and_its_map(opened, model, photos):
+    page = opened()
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    estimate = model.estimate(photos / "p01.jpg")
+    headline = page.locator(".headline")
+    low, high = (round(one * 10 / 0.21) for one in (estimate.low[3], estimate.high[3]))
+    assert figures(headline.inner_text()) == [round(estimate.kg_per_ha[3]), 90, low, high]
+    cells = [figures(row.inner_text()) for row in page.locator(".answer tr").all()[1:]]
+    for row, grams in zip(cells, estimate.grams, strict=True):
+        assert row[0] == round(grams * 10 / 0.21)
+        assert round(float(grams), 1) in row
+    expect(page.locator("#status")).to_have_text("1 of 1 photos done")
+
+    place = page.locator(".map")
+    box = place.bounding_box()
+    place.hover(position={"x": box["width"] * 0.97, "y": box["height"] * 0.1})
+    shown = estimate.map_g_per_m2
+    assert figures(page.locator(".spot").inner_text())[0] == pytest.approx(shown[3, 0, -1], abs=0.51)
+    page.select_option("#target", "Dry_Green_g")
+    assert figures(page.locator(".spot").inner_text())[0] == pytest.approx(shown[2, 0, -1], abs=0.51)
+    canvas = page.locator(".map canvas")
+    assert canvas.evaluate("one => getComputedStyle(one).opacity") == "0.6"
+    page.locator("#opacity").fill("20")
+    assert canvas.evaluate("one => getComputedStyle(one).opacity") == "0.2"
+
+
+def test_the_map_has_the_colours_of_its_values(opened, model, photos):
+    page = opened()
+    page.set_input_files("#choose", photos / "p02.jpg")
+    wait_done(page, 1)
+    shown = model.estimate(photos / "p02.jpg").map_g_per_m2[3]
+    facts = page.evaluate("fetch('api/model').then(answer => answer.json())")
+    top = page.evaluate("fetch(performance.getEntriesByType('resource').map(one => one.name).find(one => one.includes('api/maps/'))).then(answer => answer.json())")["top"]["Dry_Total_g"]  # fmt: skip
+    rows, columns = shown.shape
+    for row, column in ((0, 0), (rows - 1, 0), (2, columns - 1), (3, 5)):
+        pixel = page.evaluate(
+            "([u, v]) => { const one = document.querySelector('.map canvas');"
+            "return [...one.getContext('2d').getImageData(u * one.width, v * one.height, 1, 1).data] }",
+            [(column + 0.5) / columns, (row + 0.5) / rows],
+        )
+        share = min(1, float(shown[row, column]) / top)
+        wanted = bytes.fromhex(facts["map_colours"][round(share * 255)][1:])
+        assert np.abs(np.array(pixel[:3]) - np.array(list(wanted))).max() <= 3
+        assert pixel[3] == 255
+
+
+def test_twenty_photos_and_a_broken_one_and_files_equal_to_those_of_predict(opened, model, photos, tmp_path):
+    steps.predict(model, photos, out=tmp_path / "out", maps=True, paddocks="folder")
+    page = opened()
+    page.fill("#paddock", "(no folder)")
+    page.evaluate("document.querySelector('#drop').dispatchEvent(new DragEvent('dragover', { bubbles: true }))")
+    assert page.locator("#drop.over").count() == 1
+    page.set_input_files("#choose", sorted(photos.iterdir()))
+    wait_done(page, 21)
+    expect(page.locator("#status")).to_have_text("20 of 21 photos done, 1 failed")
+    failure = page.locator(".card").nth(20).locator(".failure")
+    assert "cannot be read" in failure.inner_text()
+    assert "p20.jpg is not a readable image" in failure.inner_text()
+    expect(page.locator("#points circle")).to_have_count(13)
+
+    expect(page.locator("#paddocks-csv")).to_be_visible()
+    for button, name in (
+        ("#csv", "predictions.csv"),
+        ("#geojson", "photos.geojson"),
+        ("#paddocks-csv", "paddocks.csv"),
+    ):
+        content, suggested = downloaded(page, button)
+        assert suggested == name
+        assert content == (tmp_path / "out" / name).read_bytes(), name
+    overlay, name = downloaded(page, ".card:nth-child(4) .overlay")
+    assert name == "p03.jpg.png"
+    assert overlay == (tmp_path / "out/maps/p03.jpg.png").read_bytes()
+
+
+def test_photos_are_grouped_by_the_names_that_are_typed(opened, model, photos):
+    page = opened()
+    page.fill("#paddock", "North")
+    page.set_input_files("#choose", [photos / "p00.jpg", photos / "p02.jpg"])
+    page.fill("#paddock", "")
+    page.set_input_files("#choose", photos / "p04.jpg")
+    wait_done(page, 3)
+    page.locator(".card").nth(2).locator(".paddock").fill("South")
+    expect(page.locator("#summary tr")).to_have_count(4)
+    table = [row.locator("td").all_inner_texts() for row in page.locator("#summary tr").all()[1:]]
+    means = [model.estimate(photos / f"p0{n}.jpg").kg_per_ha[3] for n in (0, 2, 4)]
+    rows = {row[0]: row for row in table}
+    assert table[0][0] == "All photos"
+    for name, expected, count in (
+        ("All photos", np.mean(means), 3), ("North", np.mean(means[:2]), 2), ("South", means[2], 1),
+    ):  # fmt: skip
+        assert figures(rows[name][1])[0] == pytest.approx(expected, abs=0.51)
+        assert rows[name][3] == str(count)
+        if count > 1:
+            low, high = figures(rows[name][2])
+            assert low < expected < high
+    page.locator(".card .remove").first.click()
+    expect(page.locator("#summary tr").nth(1).locator("td").nth(3)).to_have_text("2")
+
+
+def test_everything_works_with_the_keyboard_alone(opened, photos):
+    page = opened()
+    page.set_input_files("#choose", photos / "p05.jpg")
+    wait_done(page, 1)
+    expect(page.locator("#summary table")).to_be_visible()
+    reached = []
+    page.locator("#language").focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
+        )
+        outline = page.evaluate(
+            "(one => one.closest('.button') ?? one)(document.activeElement).computedStyleMap().get('outline-style').value"
+        )
+        assert name == "BODY" or outline == "solid", f"{name} does not show that it has the focus"
+        reached.append(name)
+        if name == "map":
+            page.keyboard.press("ArrowRight")
+            first = page.locator(".spot").inner_text()
+            for _ in range(3):
+                page.keyboard.press("ArrowDown")
+            assert figures(first)
+            assert page.locator(".spot").inner_text() != first
+        if name == "corners":
+            break
+    wanted = [
+        "choose",
+        "paddock",
+        "csv",
+        "geojson",
+        "overlays",
+        "target",
+        "opacity",
+        "remove",
+        "map",
+        "paddock",
+        "corners",
+    ]
+    assert [name for name in reached if name in wanted] == wanted
+
+    page.keyboard.press("Enter")
+    handle = page.locator("dialog .frame button").first
+    expect(handle).to_be_focused()
+    before = figures(handle.get_attribute("aria-label"))
+    page.keyboard.press("Shift+ArrowRight")
+    after = figures(handle.get_attribute("aria-label"))
+    assert after[0] > before[0]
+    assert after[1] == before[1]
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+
+
+def test_corners_are_dragged_to_the_frame_and_count_as_a_tables_corners_do(opened, model, photos, tmp_path):
+    page = opened()
+    page.set_input_files("#choose", photos / "p07.jpg")
+    wait_done(page, 1)
+    page.locator(".card .corners").click()
+    handles = page.locator("dialog .frame button")
+    image = page.locator("dialog img").bounding_box()
+
+    def drag(index, x, y):
+        start = handles.nth(index).bounding_box()
+        page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(image["x"] + image["width"] * x / 240, image["y"] + image["height"] * y / 120, steps=4)
+        page.mouse.up()
+
+    drag(2, 30, 20)
+    expect(page.locator("dialog .warning")).to_be_visible()
+    page.locator("dialog .strong").click()
+    expect(page.locator("dialog")).to_be_visible()
+    drag(2, 200, 100)
+    expect(page.locator("dialog .warning")).to_be_hidden()
+    drag(0, 60, 30)
+    places = [figures(one.get_attribute("style")) for one in handles.all()]
+    given = (np.array(places) / 100 * [240, 120]).round(1)
+    page.locator("dialog .strong").click()
+    assert np.abs(given - [[60, 30], [216, 12], [200, 100], [24, 108]]).max() < 1
+    wait_done(page, 1)
+
+    columns = [f"{axis}{n}" for n in range(1, 5) for axis in "xy"]
+    row = {"image_path": "p07.jpg", **dict(zip(columns, given.ravel(), strict=True))}
+    pd.DataFrame([row]).to_csv(tmp_path / "side.csv", index=False)
+    steps.predict(model, photos / "p07.jpg", out=tmp_path / "out", maps=True, table=tmp_path / "side.csv")
+    content, _ = downloaded(page, "#csv")
+    assert content == (tmp_path / "out/predictions.csv").read_bytes()
+    overlay, _ = downloaded(page, ".card .overlay")
+    assert overlay == (tmp_path / "out/maps/p07.jpg.png").read_bytes()
+    outside, inside = (
+        page.evaluate(
+            "([x, y]) => { const one = document.querySelector('.map canvas');"
+            "return one.getContext('2d').getImageData(x / 240 * one.width, y / 120 * one.height, 1, 1).data[3] }",
+            spot,
+        )
+        for spot in ([5, 5], [130, 65])
+    )
+    assert (outside, inside) == (0, 255), "the map lies between the corners"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="desktop"),
+        pytest.param({"color_scheme": "dark"}, id="dark"),
+        pytest.param(
+            {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "locale": "ja-JP"},
+            id="phone, Japanese",
+        ),
+    ],
+)
+def test_axe_finds_nothing_serious(opened, photos, options):
+    need(AXE.is_file(), "axe-core")
+    page = opened(**options)
+    page.set_input_files("#choose", [photos / "p00.jpg", photos / "p01.jpg", photos / "p20.jpg"])
+    wait_done(page, 3)
+    expect(page.locator("#summary table")).to_be_visible()
+    page.evaluate(AXE.read_text("utf-8"))
+    for dialog in (False, True):
+        if dialog:
+            page.locator(".card .corners").first.click()
+            expect(page.locator("dialog")).to_be_visible()
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 15
+        serious = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]])
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+def test_a_phone_in_japanese_and_the_dark_has_no_sideways_scroll_and_can_take_photos(opened, photos):
+    page = opened(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, color_scheme="dark", locale="ja-JP"
+    )
+    expect(page.locator(".phone")).to_be_visible()
+    assert page.locator("#take").get_attribute("capture") == "environment"
+    page.set_input_files("#take", photos / "p01.jpg")
+    wait_done(page, 1)
+    expect(page.locator("#summary table")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.documentElement.lang") == "ja"
+    assert "牧区" in page.locator("#results").inner_text()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 18)"
+    page.locator(".map").tap()
+    assert figures(page.locator(".spot").inner_text())
+    page.select_option("#language", "en")
+    expect(page.locator("#status")).to_have_text("1 of 1 photos done")
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photos):
+    page = opened()
+    answers = iter(["busy", "gone", "go on"])
+
+    def answer(route):
+        match next(answers, "go on"):
+            case "busy":
+                route.fulfill(
+                    status=429, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}"
+                )
+            case "gone":
+                route.fulfill(
+                    status=500, content_type="application/problem+json", body='{"detail": "Something went wrong"}'
+                )
+            case _:
+                route.continue_()
+
+    page.route("**/api/predictions", answer)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    expect(page.locator(".progress span")).to_contain_text("busy")
+    wait_done(page, 1)
+    assert "No answer" in page.locator(".failure").inner_text()
+    page.locator(".again").click()
+    expect(page.locator(".answer")).to_be_visible()
+
+
+def test_names_are_text_and_never_markup(opened, photos, tmp_path):
+    name = "<img src=x onerror=alert(1)>.jpg"
+    (tmp_path / name).write_bytes((photos / "p00.jpg").read_bytes())
+    page = opened()
+    page.fill("#paddock", "<b>North</b>")
+    page.set_input_files("#choose", tmp_path / name)
+    wait_done(page, 1)
+    expect(page.locator("#summary td").filter(has_text="<b>North</b>")).to_be_visible()
+    assert page.locator("h3").inner_text() == name
+    assert page.locator("h3 img, #summary b").count() == 0

@@ -1,0 +1,51 @@
+"""One table of strings serves every language, and nothing on the page is outside it."""
+
+import re
+
+from herbage.app.web.api import PAGE, read_strings
+from herbage.targets import TARGETS
+
+SOURCES = {path.name: path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix in (".js", ".html")}
+MADE = {
+    *TARGETS,
+    *(f"corner_{n}" for n in range(4)),
+    "waiting",
+    "uploading",
+    "estimating",
+    "busy",
+    "unreadable",
+    "skipped",
+}
+"""Keys that the page puts together from what it knows."""
+
+
+def test_every_language_says_everything_with_the_same_places_for_values():
+    strings = read_strings()
+    assert set(strings) == {"en", "ja"}
+    for key, english in strings["en"].items():
+        for language, table in strings.items():
+            assert table[key].strip(), (language, key)
+            assert set(re.findall(r"\{\w+\}", table[key])) == set(re.findall(r"\{\w+\}", english)), (language, key)
+    japanese = [key for key, said in strings["ja"].items() if re.search(r"[ぁ-んァ-ヶ一-龠]", said)]
+    alike = {key for key, said in strings["ja"].items() if said == strings["en"][key]}
+    assert alike <= {"interval_value", "scale_m"}
+    assert len(japanese) > 60
+
+
+def test_the_page_asks_for_what_the_table_has_and_for_all_of_it():
+    used = set(MADE)
+    for text in SOURCES.values():
+        used |= set(re.findall(r'data-(?:text|label)="(\w+)"', text))
+        used |= {key for call in re.findall(r"\btext\(([^)]*)\)", text) for key in re.findall(r'"(\w+)"', call)}
+    there = set(read_strings()["en"]) - {"language"}
+    assert used & there == there, "keys that nothing uses"
+    assert {key for key in used - there if not key.startswith("Dry")} <= {"failed", "done"}
+
+
+def test_the_page_asks_nothing_of_other_places_and_has_no_inline_script_or_style():
+    for name, text in SOURCES.items():
+        for address in re.findall(r"https?://[^\s\"')]+", text):
+            assert address == "http://www.w3.org/2000/svg", (name, address)
+    html = SOURCES["index.html"]
+    assert re.findall(r"<script(?![^>]*src=)", html) == []
+    assert not re.search(r"\s(style|on\w+)=", html)
