@@ -19,6 +19,7 @@ MODULES = {
     "predict": "speed.predict",
     "startup": "speed.startup",
     "memory": "speed.memory",
+    "serving": "speed.serving",
     "intervals": "trust.intervals",
     "domain": "trust.domain",
     "cuts": "trust.cuts",
