@@ -19,12 +19,14 @@ def main() -> None:
     asked = parser.parse_args()
     measured = {name: json.loads((asked.results / f"{name}.json").read_text()) for name in NAMES}
     extracted = [json.loads(one.read_text()) for one in sorted(asked.results.glob("extract-*.json"))]
+    served = [json.loads(one.read_text()) for one in sorted(asked.results.glob("serving-*.json"))]
     write_page(
         "performance",
         machine=measured["heads"]["machine"],
         views=json.loads((asked.work / "views.json").read_text()),
         parity=json.loads((asked.work / "int8/parity.json").read_text()),
         extract=[line for one in extracted for line in one["lines"]],
+        serving=[line for one in served for line in one["lines"]],
         **{name: one["lines"] for name, one in measured.items()},
     )
 

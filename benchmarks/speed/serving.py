@@ -2,8 +2,8 @@
 
 python -m benchmarks serving MODEL [--name NAME] [--clients 40] [--seconds 60] [--quick]
 
-Each client sends PHOTOS_A_REQUEST photos, waits for the answer, and sends again; where it is refused it waits as long as
-the server says. The clients share the machine with the server.
+Each client sends PHOTOS_A_REQUEST photos, waits for the answer, and sends again; where it is refused it waits as long
+as the server says. The clients share the machine with the server.
 """
 
 import asyncio

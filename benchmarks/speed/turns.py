@@ -97,8 +97,8 @@ def report(name: str, lines: list[dict[str, Any]], out: Path) -> None:
             said.append(f"peak {line['peak_gb']:.2f} GB, {line['beyond_weights_gb']:.2f} GB beyond the weights")
         if "refused" in line:
             said.append(f"{line['photos_a_s']:.3g} photos a second ({line['predict_photos_a_s']:.3g} by predict)")
-            said.append(f"p50 {line['p50_s']:.1f} s, p99 {line['p99_s']:.1f} s, /healthz p99 {line['healthz_p99_s']:.2f} s")
-            said.append(f"requests: {line['accepted']} answered, {line['refused']} refused (429), {line['others']} other")
+            said.append("p50 {p50_s:.1f} s, p99 {p99_s:.1f} s, /healthz p99 {healthz_p99_s:.2f} s".format(**line))
+            said.append("requests: {accepted} answered, {refused} refused (429), {others} other".format(**line))
             said.append("GB: {before:.2f} before, {first_half:.2f}, {second_half:.2f}".format(**line["memory_gb"]))
         print("; ".join(said), flush=True)
     out.mkdir(parents=True, exist_ok=True)

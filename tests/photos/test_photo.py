@@ -31,6 +31,29 @@ def test_every_format_becomes_upright_rgb(tmp_path, suffix):
     np.testing.assert_allclose(pixels.mean((0, 1)), (200, 100, 50), atol=2)
 
 
+def test_heic_is_read_with_its_facts_where_its_library_is(tmp_path, monkeypatch):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.DateTime] = 6, "2026:09:04 10:00:00"
+    sideways = Image.new("RGB", (64, 32), "red")
+    sideways.paste("blue", (0, 0, 32, 32))
+    sideways.save(tmp_path / "a.HEIC", exif=exif, quality=95)
+    photo = open_at(tmp_path / "a.HEIC")
+    pixels = photo.pixels().astype(int)
+    # HEIF has turns of its own, which its decoder applies; EXIF's must not turn it again (ISO/IEC 23008-12).
+    assert pixels.shape == (32, 64, 3)
+    assert photo.aspect == 2
+    assert np.abs(pixels[16, 5] - [0, 0, 255]).max() < 30
+    assert np.abs(pixels[16, -5] - [255, 0, 0]).max() < 30
+    assert str(photo.facts.taken_at) == "2026-09-04 10:00:00"
+    assert [file.name for file in find_photos(tmp_path)] == ["a.HEIC"]
+
+    monkeypatch.setattr("herbage.photos.photo._reads_heif", lambda: False)
+    with pytest.raises(PhotoUnreadable, match="pip install 'herbage\\[heic\\]'"):
+        open_at(tmp_path / "a.HEIC")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, orientation):
     undo = {

@@ -7,6 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+HEIF_SUFFIXES = (".heic", ".heif")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", *HEIF_SUFFIXES)
 PIXEL_LIMIT = 120_000_000
 """Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
 
@@ -81,9 +83,9 @@ class Photo:
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
         """Upright 8-bit RGB; raises PhotoUnreadable where the file is damaged.
 
-        EXIF orientation is applied. Grey and palette become RGB; transparency is laid on white; CMYK by Pillow's
-        plain conversion; 16-bit grey is divided by 257; of several pages the first is taken. Then the photo is cut to
-        the corners of its file, if it has some.
+        EXIF orientation is applied; for HEIC its own turns are, by its decoder. Grey and palette become RGB;
+        transparency is laid on white; CMYK by Pillow's plain conversion; 16-bit grey is divided by 257; of several
+        pages the first is taken. Then the photo is cut to the corners of its file, if it has some.
         """
         try:
             with Image.open(io.BytesIO(self.content)) as image:
@@ -102,6 +104,8 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoUnreadable(f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not content:
         raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
+    if file.name.lower().endswith(HEIF_SUFFIXES) and not _reads_heif():
+        raise PhotoUnreadable(f"{file.name}: HEIC needs a library of its own: pip install 'herbage[heic]'")
     try:
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
@@ -194,6 +198,17 @@ def _rectified(image: Image.Image, corners: Corners) -> Image.Image:
         wanted += [x, y]
     numbers = np.linalg.solve(np.array(equations, float), np.array(wanted, float)).tolist()
     return image.transform((width, height), Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
+
+
+@cache
+def _reads_heif() -> bool:
+    """Whether Pillow can read HEIC here; imported only where such a photo comes, since it takes its time."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
