@@ -400,6 +400,19 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photo
     expect(page.locator(".answer")).to_be_visible()
 
 
+def test_photos_chosen_before_the_page_is_ready_are_not_lost(opened, photos):
+    page = opened()
+
+    def slowly(route):
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/api/model", slowly)
+    page.reload(wait_until="commit")
+    page.set_input_files("#choose", photos / "p00.jpg")
+    wait_done(page, 1)
+
+
 def test_names_are_text_and_never_markup(opened, photos, tmp_path):
     name = "<img src=x onerror=alert(1)>.jpg"
     (tmp_path / name).write_bytes((photos / "p00.jpg").read_bytes())

@@ -53,6 +53,11 @@ function add(files) {
   next();
 }
 
+function take(input) {
+  add([...input.files]);
+  input.value = "";
+}
+
 function next() {
   while (running < AT_ONCE && waiting.length) {
     const card = waiting.shift();
@@ -123,12 +128,7 @@ async function download(path, body, name) {
 find("language").replaceChildren(...languages.map(([code, name]) => new Option(name, code)));
 find("language").value = preferredLanguage();
 find("language").addEventListener("change", (event) => speak(event.target.value));
-for (const id of ["choose", "take"]) {
-  find(id).addEventListener("change", (event) => {
-    add([...event.target.files]);
-    event.target.value = "";
-  });
-}
+for (const id of ["choose", "take"]) find(id).addEventListener("change", (event) => take(event.target));
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
@@ -144,3 +144,4 @@ find("overlays").addEventListener("click", async () => {
   for (const card of cards) if (card.map) await card.saveOverlay();
 });
 speak(find("language").value);
+for (const id of ["choose", "take"]) take(find(id)); // chosen before this script was there
