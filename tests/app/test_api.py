@@ -1,7 +1,9 @@
 """The API: the same figures as `predict`, errors as problem details, and limits that hold."""
 
+import asyncio
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,9 @@ from PIL import Image
 from herbage import steps
 from herbage.app.web.api import make_app
 from herbage.app.web.guard import HEADERS, Limits
-from herbage.app.web.serving import serve
-from herbage.errors import InputInvalid
+from herbage.app.web.worker import Worker
 from herbage.model.estimate import COLUMNS
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from herbage.targets import TARGETS
 
@@ -95,6 +97,30 @@ def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photo
     problem(client.delete("/api/model"), 405, "Method Not Allowed")
 
 
+def test_an_overlay_is_of_the_photo_of_its_map_alone(client, weighed_photos):
+    photo, other = ((weighed_photos / f"train/ID{n}.png").read_bytes() for n in (3, 4))
+    (row,) = upload(client, ("写真.png", photo, "image/png")).json()["predictions"]
+    place = row["map"] + "/overlay"
+    drawn = client.post(place, files={"photo": ("a.png", photo, "image/png")})
+    assert drawn.headers["content-type"] == "image/png"
+    assert "filename*=UTF-8''%E5%86%99%E7%9C%9F.png.png" in drawn.headers["content-disposition"]
+    problem(client.post(place, files={"photo": ("a.png", other, "image/png")}), 422, "another photo")
+    problem(client.post("/api/maps/x/overlay", files={"photo": ("a.png", photo, "image/png")}), 404, "no such map")
+
+
+def test_rows_that_were_sent_are_cells_of_one_line_and_no_formulas(client):
+    row = {"photo": "a\r=1+1\n.jpg", "status": "unreadable", "message": " =HYPERLINK(1)"}
+    table = client.post("/api/files/predictions.csv", json={"predictions": [row]}).text
+    assert len(table.splitlines()) == 2
+    assert "a =1+1 .jpg" in table
+    assert "' =HYPERLINK(1)" in table
+
+
+def test_tables_that_are_sent_are_bounded_like_a_photo(client):
+    problem(client.post("/api/paddocks", content=b" " * 300_000), 413, "At most")
+    problem(client.post("/api/paddocks", content=iter([b" " * 150_000, b" " * 150_000])), 413, "At most")
+
+
 def test_names_are_shown_and_never_used(client, weighed_photos, tmp_path):
     good = (weighed_photos / "train/ID3.png").read_bytes()
     for name, shown in (("../../etc/passwd.png", "passwd.png"), ("C:\\photos\\a.png", "a.png"), ("<b>.png", "<b>.png")):
@@ -165,6 +191,56 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
         assert upload(client, photo).status_code == 200
 
 
+def test_one_photo_that_breaks_the_model_costs_the_others_nothing(model, weighed_photos):
+    inner = model.open_backbone()
+    first = weighed_photos / "train/ID1.png"
+
+    class Choosy(Slow):
+        def __call__(self, images):
+            if (images == self.poison).all():
+                raise ZeroDivisionError
+            return self.inner(images)
+
+        poison = None
+
+    backbone = Choosy(inner)
+    seen = []
+    recorder = Slow(inner)
+    recorder.go.set()
+    recorder.inner = lambda images: seen.append(images) or inner(images)
+    list(model.estimates([PhotoFile("a", first)], recorder))
+    Choosy.poison = seen[0]
+    photos = [
+        ("photos", (f"{n}.png", (weighed_photos / f"train/ID{n}.png").read_bytes(), "image/png")) for n in range(4)
+    ]
+    with TestClient(make_app(model, backbone), raise_server_exceptions=False) as client:
+        answers = {}
+
+        def ask(number):
+            answers[number] = client.post("/api/predictions", files=[photos[number]]).status_code
+
+        crowd = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join(30)
+    assert answers == {0: 200, 1: 500, 2: 200, 3: 200}
+
+
+def test_who_has_gone_gives_his_place_up(model):
+    worker = Worker(model, model.open_backbone(), most_waiting=4)
+
+    async def come_and_go():
+        waiting = worker.submit([PhotoFile("a", Path("a"))] * 4)
+        assert not worker.has_room(1)
+        for one in waiting[:3]:
+            one.cancel()
+        assert worker.load == 1
+        assert worker.has_room(3)
+
+    asyncio.run(come_and_go())
+
+
 def test_a_fault_of_the_server_is_a_problem_without_its_traceback(model, weighed_photos):
     class Broken(Slow):
         def __call__(self, images):
@@ -177,16 +253,6 @@ def test_a_fault_of_the_server_is_a_problem_without_its_traceback(model, weighed
         problem(answer, 500, "Something went wrong on the server")
         assert "secret" not in answer.text
         assert client.get("/healthz").json() == {"status": "ok", "waiting": 0}
-
-
-def test_a_port_that_is_taken_is_one_message(model):
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(InputInvalid, match="cannot be had"):
-            serve(model, model.open_backbone(), port=taken.getsockname()[1])
 
 
 def test_a_huge_photo_is_skipped_before_it_is_decoded(client):

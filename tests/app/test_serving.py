@@ -99,6 +99,13 @@ def test_a_port_that_is_taken_is_one_message(model):
             serve(model, model.open_backbone(), port=port)
 
 
+def test_an_empty_token_protects_nothing_and_is_refused(model):
+    for token in ("", "  "):
+        with pytest.raises(InputInvalid, match="protect nothing"):
+            serve(model, model.open_backbone(), port=0, token=token)
+    assert "?token=a%2Bb%26c" in reach("127.0.0.1", 1, "a+b&c")
+
+
 def test_who_can_reach_it_is_said():
     alone = reach("127.0.0.1", 8000, None)
     assert "http://127.0.0.1:8000/ answers this computer alone" in alone

@@ -105,7 +105,9 @@ def opened(chromium, address):
         context.close()
     assert [url for url in asked if not url.startswith((address, f"blob:{address}"))] == []
     # A browser notes refusals by itself; and that a test reads a canvas.
-    assert [one for one in said if not re.search("status of (422|429|500)|willReadFrequently", one)] == []
+    assert [
+        one for one in said if not re.search("status of (408|422|429|500)|net::ERR_FAILED|willReadFrequently", one)
+    ] == []
 
 
 def wait_done(page, count):
@@ -376,7 +378,7 @@ def test_a_phone_in_japanese_and_the_dark_has_no_sideways_scroll_and_can_take_ph
 
 def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photos):
     page = opened()
-    answers = iter(["busy", "gone", "go on"])
+    answers = iter(["busy", "gone", "slow", "go on"])
 
     def answer(route):
         match next(answers, "go on"):
@@ -388,6 +390,8 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photo
                 route.fulfill(
                     status=500, content_type="application/problem+json", body='{"detail": "Something went wrong"}'
                 )
+            case "slow":
+                route.fulfill(status=408, content_type="application/problem+json", body='{"detail": "Nothing came"}')
             case _:
                 route.continue_()
 
@@ -397,7 +401,12 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photo
     wait_done(page, 1)
     assert "No answer" in page.locator(".failure").inner_text()
     page.locator(".again").click()
+    expect(page.locator(".failure")).to_contain_text("Nothing came")
+    page.locator(".again").click()
     expect(page.locator(".answer")).to_be_visible()
+    page.route("**/api/files/*", lambda route: route.abort())
+    page.locator("#csv").click()
+    expect(page.locator("#status")).to_have_text("The server cannot be reached.")
 
 
 def test_photos_chosen_before_the_page_is_ready_are_not_lost(opened, photos):

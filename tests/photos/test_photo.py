@@ -241,3 +241,40 @@ def test_corners_outside_their_photo_are_named(tmp_path):
     file = PhotoFile("a.png", tmp_path / "a.png", ((0.0, 0.0), (300.0, 0.0), (300.0, 160.0), (0.0, 160.0)))
     with pytest.raises(PhotoUnreadable, match="a.png is 240 x 160 pixels, and corners of its quadrat stand outside"):
         open_photo(file)
+
+
+@pytest.mark.parametrize(
+    "head", [b"GRIB\0\0\0\1", b"\x89HDF\r\n\x1a\n", b"BUFR", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"GIF89a"]
+)
+def test_what_pillow_could_take_for_a_picture_but_is_no_photo_is_unreadable(tmp_path, head):
+    (tmp_path / "a.jpg").write_bytes(head + b"0" * 200)
+    with pytest.raises(PhotoUnreadable, match="is not a readable image"):
+        open_at(tmp_path / "a.jpg")
+
+
+def test_a_photo_absurdly_long_is_skipped_before_it_is_decoded(tmp_path):
+    for size in ((1, 51), (2000, 39)):
+        Image.new("RGB", size).save(tmp_path / "a.png")
+        with pytest.raises(PhotoTooLarge, match="at most 50 times longer than wide"):
+            open_at(tmp_path / "a.png")
+    Image.new("RGB", (50, 1)).save(tmp_path / "a.png")
+    assert open_at(tmp_path / "a.png").aspect == 50
+
+
+def test_corners_are_no_way_around_the_limits(tmp_path, monkeypatch):
+    Image.new("RGB", (1000, 1000)).save(tmp_path / "a.png")
+    sliver = ((0.0, 0.0), (1000.0, 990.0), (1000.0, 1000.0), (0.0, 10.0))
+    thin = ((0.0, 0.0), (1000.0, 0.0), (1000.0, 10.0), (0.0, 10.0))
+    with pytest.raises(PhotoTooLarge, match="times longer than wide"):
+        open_photo(PhotoFile("a.png", tmp_path / "a.png", thin))
+    monkeypatch.setattr(module, "PIXEL_LIMIT", 1_100_000)
+    across = ((0.0, 500.0), (500.0, 0.0), (1000.0, 500.0), (500.0, 1000.0))
+    assert open_photo(PhotoFile("a.png", tmp_path / "a.png", across)).aspect == 1
+    wide = ((0.0, 0.0), (1000.0, 900.0), (1000.0, 1000.0), (0.0, 1000.0))
+    assert open_photo(PhotoFile("a.png", tmp_path / "a.png", wide)).pixels().size < 3 * 1_100_000
+    with pytest.raises(PhotoTooLarge):
+        open_photo(PhotoFile("a.png", tmp_path / "a.png", sliver))
+    Image.new("RGB", (1000, 50)).save(tmp_path / "b.png")
+    outside = ((0.0, -19.0), (1000.0, -19.0), (1000.0, 50.0), (0.0, 50.0))
+    with pytest.raises(PhotoUnreadable, match="stand outside"):
+        open_photo(PhotoFile("b.png", tmp_path / "b.png", outside))

@@ -22,8 +22,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", *HEIF_SUFFIXES)
 PIXEL_LIMIT = 120_000_000
 """Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
 
+ASPECT_LIMIT = 50
+"""How many times longer than wide a photo may be, or what stands between its corners; no quadrat is, and resizing what
+is takes memory out of all proportion."""
+
 CORNER_REACH = 0.02
-"""How far a corner may stand outside its photo, as a share of its longer side."""
+"""How far a corner may stand outside its photo, as a share of its width and height."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+"""What Pillow may take a photo for; others have readers that are less looked after."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT says it, and means it
 
@@ -88,7 +95,7 @@ class Photo:
         pages the first is taken. Then the photo is cut to the corners of its file, if it has some.
         """
         try:
-            with Image.open(io.BytesIO(self.content)) as image:
+            with Image.open(io.BytesIO(self.content), formats=_formats(self.file)) as image:
                 ImageOps.exif_transpose(image, in_place=True)
                 upright = _to_rgb(image)
                 return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
@@ -107,7 +114,7 @@ def open_photo(file: PhotoFile) -> Photo:
     if file.name.lower().endswith(HEIF_SUFFIXES) and not _reads_heif():
         raise PhotoUnreadable(f"{file.name}: HEIC needs a library of its own: pip install 'herbage[heic]'")
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_formats(file)) as image:
             width, height = image.size
             facts = _facts(image)
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -115,19 +122,17 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
     except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
         raise PhotoUnreadable(f"{file.name} is not a readable image: {_first_line(error)}") from error
-    if width * height > PIXEL_LIMIT:
-        raise PhotoTooLarge(
-            f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
-        )
+    _refuse_size(file, width, height)
     if turned:
         width, height = height, width
     sha256 = hashlib.sha256(content).hexdigest()
     if file.corners is None:
         return Photo(file, sha256, width / height, facts, content)
-    reach = CORNER_REACH * max(width, height)
-    if any(not (-reach <= x <= width + reach and -reach <= y <= height + reach) for x, y in file.corners):
+    least, most = -CORNER_REACH, 1 + CORNER_REACH
+    if any(not (least <= x / width <= most and least <= y / height <= most) for x, y in file.corners):
         raise PhotoUnreadable(f"{file.name} is {width} x {height} pixels, and corners of its quadrat stand outside it")
     across, down = _sides_px(file.corners)
+    _refuse_size(file, round(across), round(down))
     sha256 = hashlib.sha256(f"{sha256} {file.corners}".encode()).hexdigest()
     return Photo(file, sha256, across / down, facts, content)
 
@@ -200,6 +205,23 @@ def _rectified(image: Image.Image, corners: Corners) -> Image.Image:
     return image.transform((width, height), Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
 
 
+def _refuse_size(file: PhotoFile, width: int, height: int) -> None:
+    """Raise PhotoTooLarge for what would take too much memory."""
+    if width * height > PIXEL_LIMIT:
+        raise PhotoTooLarge(
+            f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
+        )
+    if max(width, height) > ASPECT_LIMIT * min(width, height):
+        raise PhotoTooLarge(
+            f"{file.name} has {width} x {height} pixels; expected a photo at most {ASPECT_LIMIT} times longer than wide"
+        )
+
+
+def _formats(file: PhotoFile) -> tuple[str, ...]:
+    """What this photo may be, by its name: HEIC is known to Pillow only where its library is."""
+    return (*FORMATS, "HEIF") if file.name.lower().endswith(HEIF_SUFFIXES) else FORMATS
+
+
 @cache
 def _reads_heif() -> bool:
     """Whether Pillow can read HEIC here; imported only where such a photo comes, since it takes its time."""
@@ -249,6 +271,8 @@ def _time(value: Any) -> datetime | None:
 def _degrees(gps: dict[int, Any], tag: int, reference_tag: int, negative: str, limit: int) -> float | None:
     try:
         degrees, minutes, seconds = (float(part) for part in gps[tag])
+        if not (0 <= minutes < 60 and 0 <= seconds < 60):
+            return None
         value = degrees + minutes / 60 + seconds / 3600
         sign = -1 if str(gps[reference_tag]).strip("\0 ").upper() == negative else 1
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,8 @@ def open_predictions(path: Path) -> Iterator[PredictionsWriter]:
 
 
 def spreadsheet_text(value: Any) -> Any:
-    """Numbers as they are; text that a spreadsheet would take for a formula is made text again."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    """Numbers as they are; text in one line, and as text again where a spreadsheet would take it for a formula."""
+    if not isinstance(value, str):
+        return value
+    line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", value)
+    return "'" + line if line.lstrip()[:1] in ("=", "+", "-", "@") or value[:1] in ("\t", "\r") else line

@@ -9,9 +9,11 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import Response
@@ -126,7 +128,7 @@ def make_app(
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said, predictions=rows)
         for row, estimate, file in zip(rows, made, files, strict=True):
             if estimate.map is not None:
-                row["map"] = f"/api/maps/{kept.keep(estimate, file.corners)}"
+                row["map"] = f"/api/maps/{kept.keep(estimate, file)}"
         return {"predictions": rows}
 
     @app.get("/api/maps/{name}", response_model=Map, responses=responses(status_404=_Kept.SAID))
@@ -139,14 +141,18 @@ def make_app(
         response_class=Response,
         responses={
             200: {"description": "The photo under its map", "content": {"image/png": {}}},
-            **responses(status_404=_Kept.SAID, status_413=too_large(limits), status_422="This is another photo."),
+            **responses(
+                status_404=_Kept.SAID, status_413=too_large(limits), status_422="This is another photo than the map's."
+            ),
         },
     )
     async def overlay(name: str, photo: Annotated[UploadFile, File()], target: Target | None = None) -> Response:
         """The picture that `predict --maps` writes, drawn on the same photo, which is sent again since none is kept."""
-        estimate, corners = kept.find(name)
+        estimate, digest, corners = kept.find(name)
         _check([photo], limits)
         file = await _received(photo, corners, limits)
+        if _digest(file) != digest:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "This is another photo than the map's.")
         number = main_target(model.about.known) if target is None else TARGETS.index(target)
         if not math.isfinite(estimate.grams[number]):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"The model does not know {target}.")
@@ -229,21 +235,21 @@ def read_strings() -> dict[str, dict[str, str]]:
 
 @dataclass
 class _Kept:
-    """The newest estimates that have a map, with the corners of their photos, by a name that cannot be guessed."""
+    """The newest estimates that have a map, with digest and corners of their photos, by a name that none can guess."""
 
     most: int
-    _found: OrderedDict[str, tuple[Estimate, Corners | None]] = field(default_factory=OrderedDict)
+    _found: OrderedDict[str, tuple[Estimate, str, Corners | None]] = field(default_factory=OrderedDict)
 
     SAID = "There is no such map; the server keeps the newest only. Send the photo again."
 
-    def keep(self, estimate: Estimate, corners: Corners | None) -> str:
+    def keep(self, estimate: Estimate, file: PhotoFile) -> str:
         name = secrets.token_urlsafe(12)
-        self._found[name] = estimate, corners
+        self._found[name] = estimate, _digest(file), file.corners
         while len(self._found) > self.most:
             self._found.popitem(last=False)
         return name
 
-    def find(self, name: str) -> tuple[Estimate, Corners | None]:
+    def find(self, name: str) -> tuple[Estimate, str, Corners | None]:
         if name not in self._found:
             raise HTTPException(HTTPStatus.NOT_FOUND, self.SAID)
         return self._found[name]
@@ -298,6 +304,10 @@ async def _unless_gone(request: Request, waiting: list["asyncio.Future[Estimate]
     return [one.result() for one in waiting]
 
 
+def _digest(file: PhotoFile) -> str:
+    return sha256(file.content or b"").hexdigest()
+
+
 def _name(photo: Upload) -> str:
     """An upload's name, which is shown and never used as a path."""
     return shown_name((photo.filename or "photo").replace("\\", "/").rpartition("/")[2])[:200] or "photo"
@@ -337,8 +347,10 @@ def _paddocks(rows: Grouped, model: HerbageModel) -> Paddocks:
 
 
 def _attached(content: bytes, media_type: str, name: str) -> Response:
-    quoted = name.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_")
-    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{quoted}"'})
+    # RFC 6266: a plain name for old clients, and the name as it is.
+    plain = name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_").replace("?", "_")
+    said = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(content, media_type=media_type, headers={"Content-Disposition": said})
 
 
 def _file(media_type: str) -> dict[int | str, dict[str, Any]]:

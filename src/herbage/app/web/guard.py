@@ -21,6 +21,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
 """Of every answer."""
 
@@ -80,7 +81,8 @@ class Guard:
         if answer is not None:
             await answer(scope, receive, with_headers)
             return
-        body = _Body(self, receive)
+        many = Request(scope).headers.get("content-type", "").startswith("multipart/")
+        body = _Body(self, receive, self.limits.request_bytes if many else self.limits.photo_bytes)
         try:
             await self.app(scope, body.receive, with_headers)
         except asyncio.CancelledError:
@@ -116,8 +118,8 @@ class Guard:
 class _Body:
     """A request's body as it comes in: counted, bounded, and not waited for endlessly."""
 
-    def __init__(self, guard: Guard, receive: Receive) -> None:
-        self.guard, self._receive = guard, receive
+    def __init__(self, guard: Guard, receive: Receive, most: int) -> None:
+        self.guard, self._receive, self.most = guard, receive, most
         self.received, self.whole = 0, False
 
     async def receive(self) -> Message:
@@ -133,7 +135,7 @@ class _Body:
         self.whole = not message.get("more_body", False)
         self.received += size
         self.guard.bytes_in_flight += size
-        if self.received > limits.request_bytes:
+        if self.received > self.most:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limits))
         if self.guard.bytes_in_flight > limits.bytes_in_flight:
             raise busy(5)

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Callable
+from urllib.parse import quote
 
 import uvicorn
 
@@ -28,6 +29,8 @@ def serve(
 
     `announce` is told where, and who can reach it, when the port is open. Port 0 takes a free one.
     """
+    if token is not None and not token.strip():
+        raise InputInvalid("--token is empty, which would protect nothing; give one, or leave --token out.")
     app = make_app(model, backbone, token=token, hosts=LOCAL if host in LOCAL else None)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
@@ -44,7 +47,7 @@ def serve(
 
 def reach(host: str, port: int, token: str | None) -> str:
     """Where the server answers, and whom, in words."""
-    query = "" if token is None else f"?token={token}"
+    query = "" if token is None else f"?token={quote(token, safe='')}"
     if host in LOCAL:
         return f"{_address(host, port)}{query} answers this computer alone; photos are not kept. Ctrl-C ends it."
     names = sorted(_own_addresses(host)) if host in EVERYBODY else [host]

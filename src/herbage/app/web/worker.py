@@ -1,6 +1,6 @@
 """The one thread that owns the model, and the bounded queue before it.
 
-All photos that wait are taken together, so that a crowd is served as fast as `herbage predict` is.
+Photos that wait are taken together, so that a crowd is served as fast as `herbage predict` is.
 """
 
 import asyncio
@@ -15,6 +15,9 @@ from herbage.backbones.backbone import Backbone
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile
+
+TOGETHER = 16
+"""Photos taken from the queue at once: enough to keep the cores busy, and few enough to notice who has gone."""
 
 
 @dataclass
@@ -52,8 +55,8 @@ class Worker:
 
     @property
     def load(self) -> int:
-        """Photos that wait or are in hand."""
-        return len(self.waiting) + self.in_hand
+        """Photos that wait or are in hand; those that nobody waits for any longer do not count."""
+        return sum(not job.done.cancelled() for job in self.waiting) + self.in_hand
 
     @property
     def seconds_left(self) -> int:
@@ -79,26 +82,32 @@ class Worker:
                 self._changed.wait_for(lambda: self.waiting or self.stopped)
                 if self.stopped:
                     return
-                jobs = [job for job in self.waiting if not job.done.cancelled()]
-                self.waiting.clear()
+                jobs = [self.waiting.popleft() for _ in range(min(TOGETHER, len(self.waiting)))]
+                jobs = [job for job in jobs if not job.done.cancelled()]
                 self.in_hand = len(jobs)
+            before = time.monotonic()
             self._estimate(jobs)
+            if jobs:
+                self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
             self.in_hand = 0
 
     def _estimate(self, jobs: list[_Job]) -> None:
-        before = time.monotonic()
+        answered = 0
         try:
             made = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
             for job, (estimate, _) in zip(jobs, made, strict=True):
                 job.loop.call_soon_threadsafe(_answer, job.done, estimate)
+                answered += 1
                 self.in_hand -= 1
                 if self.stopped:
                     return
         except Exception as error:
-            for job in jobs:
-                job.loop.call_soon_threadsafe(_fail, job.done, error)
-        if jobs:
-            self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
+            if len(jobs) == 1:
+                jobs[0].loop.call_soon_threadsafe(_fail, jobs[0].done, error)
+                return
+            # One photo must not cost the others their answers.
+            for job in jobs[answered:]:
+                self._estimate([job])
 
 
 def _answer(done: "asyncio.Future[Estimate]", estimate: Estimate) -> None:

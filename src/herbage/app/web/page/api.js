@@ -10,20 +10,23 @@ export class Refused extends Error {
 }
 
 export async function getJson(path) {
-  return (await answered(await fetch(path))).json();
+  return (await answered(path)).json();
 }
 
 export async function postJson(path, body) {
-  return answered(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+  return answered(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 export async function postPhoto(path, file) {
   const form = new FormData();
   form.append("photo", file);
-  return answered(await fetch(path, { method: "POST", body: form }));
+  return answered(path, { method: "POST", body: form });
 }
 
-async function answered(answer) {
+async function answered(path, options) {
+  const answer = await fetch(path, options).catch(() => {
+    throw new Refused(0, {});
+  });
   if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
   return answer;
 }

@@ -69,10 +69,9 @@ export class Card {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof Refused)) throw error;
-      const status = error.status === 413 ? "skipped" : "unreadable";
-      if (this.row === undefined && error.status >= 400 && error.status < 500) {
-        this.row = error.rows[0] ?? { photo: this.file.name, status, message: error.message };
-      }
+      const status = { 413: "skipped", 415: "unreadable", 422: "unreadable" }[error.status];
+      if (status) this.row = error.rows[0] ?? { photo: this.file.name, status, message: error.message };
+      else this.row = undefined;
       this.failure = error;
     }
     this.tell(this.row ? "done" : "failed");
@@ -177,8 +176,8 @@ export class Card {
   async saveOverlay() {
     try {
       const answer = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
-      const name = answer.headers.get("Content-Disposition").match(/filename="(.*)"/)[1];
-      save(await answer.blob(), name);
+      const name = answer.headers.get("Content-Disposition").match(/filename\*=UTF-8''(.*)/)[1];
+      save(await answer.blob(), decodeURIComponent(name));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;

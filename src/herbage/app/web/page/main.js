@@ -1,6 +1,6 @@
 // The page: photos come in, cards are made, a few photos at a time go to the server, the summary follows.
 
-import { getJson, postJson, save } from "./api.js";
+import { getJson, postJson, Refused, save } from "./api.js";
 import { Card } from "./card.js";
 import { showPaddocks, showPoints } from "./summary.js";
 import { languages, number, preferredLanguage, setLanguage, text } from "./text.js";
@@ -26,7 +26,7 @@ const page = {
   changed() {
     showStatus();
     clearTimeout(settling);
-    settling = setTimeout(summarise, SETTLE_MS);
+    settling = setTimeout(() => summarise().catch(told), SETTLE_MS);
   },
   remove(card) {
     cards.splice(cards.indexOf(card), 1);
@@ -41,6 +41,12 @@ const page = {
     page.changed();
   },
 };
+
+/** A refusal is said in the status line; any other error is a fault of the page. */
+function told(error) {
+  if (!(error instanceof Refused)) throw error;
+  find("status").textContent = error.status ? error.message : text("unreachable");
+}
 
 function add(files) {
   for (const file of files) {
@@ -122,7 +128,7 @@ function speak(code) {
 }
 
 async function download(path, body, name) {
-  save(await (await postJson(path, body)).blob(), name);
+  await postJson(path, body).then(async (answer) => save(await answer.blob(), name)).catch(told);
 }
 
 find("language").replaceChildren(...languages.map(([code, name]) => new Option(name, code)));
