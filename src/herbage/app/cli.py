@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, validators
 
 import herbage
 from herbage.app.terminal import console, failures, floors_of, listen, score_table, tracker
@@ -92,6 +92,8 @@ def extract(
     store: Path,
     recipe: str = "field",
     shard: str | None = None,
+    cluster: str | None = None,
+    worker_cpus: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     status: Annotated[bool, Parameter(negative="")] = False,
     engine: Engine = Engine(),
     quiet: Quiet = False,
@@ -101,6 +103,7 @@ def extract(
     For example:
         herbage extract photos/ --store tokens/ --recipe seed
         herbage extract photos/ --store tokens/ --shard 3/16
+        herbage extract photos/ --store tokens/ --cluster auto
         herbage extract photos/ --store tokens/ --status
 
     Parameters
@@ -113,6 +116,10 @@ def extract(
         seed, field, crosspvt, or a TOML file.
     shard
         i/n: only every n-th photo, so that n processes or machines share the work. Counting i from 0 or 1 both work.
+    cluster
+        auto, or the address of a Ray cluster whose machines see the photos and the store by the same paths.
+    worker_cpus
+        Cores of each of the cluster's workers; by default a worker has a machine, or a GPU where there are some.
     status
         Only say how many photos there are and how many have no tokens yet.
     """
@@ -123,7 +130,16 @@ def extract(
         total, missing = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
         print(f"{total} photos, {total - missing} in the store, {missing} missing")
         return DONE
-    done = steps.extract(photos, store=store, recipe=recipe, shard=shard, track=tracker(quiet), **engine.options())
+    done = steps.extract(
+        photos,
+        store=store,
+        recipe=recipe,
+        shard=shard,
+        cluster=cluster,
+        worker_cpus=worker_cpus,
+        track=tracker(quiet),
+        **engine.options(),
+    )
     print(f"{done.made} photos extracted, {done.present} were in the store, {len(done.failed)} failed")
     return failures(done.failed)
 

@@ -1,0 +1,198 @@
+"""The same work on many machines, by Ray Data (extra `cluster`): a worker is the plain program on some of the photos.
+
+What a worker does with photos is passed in; here is only how photos come to workers, and what happens when one dies. A
+worker that dies is started again and its photos are done again. Those that it had in hand are then tried one at a time,
+so that a photo which kills its worker is known, and set aside after TRIES.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from herbage.errors import HerbageError, InputInvalid, PhotoTooLarge
+from herbage.photos.photo import PhotoFile
+from herbage.tokens.extraction import Extracted
+
+log = logging.getLogger("herbage")
+
+TRIES = 2
+PHOTOS_A_CALL = 16
+"""Photos that a worker is given at once: enough to keep its cores busy, and few enough to do again."""
+
+ANSWER_S = 10
+
+Work = Callable[[list[PhotoFile]], Iterable[Extracted]]
+
+
+def stream_on_cluster(
+    files: Sequence[PhotoFile],
+    make_work: Callable[[], Work],
+    *,
+    cluster: str,
+    trying: Path,
+    worker_cpus: int | None = None,
+    uses_gpu: bool = False,
+) -> Iterator[Extracted]:
+    """What the workers made of each photo, in the order given, without its pixels and tokens.
+
+    `cluster`: the address of a Ray cluster; `auto` takes the one that this machine belongs to, or else this machine
+    alone. `make_work` is called once in each worker. A worker has a GPU where `uses_gpu` and there are some, or else
+    `worker_cpus` cores (by default all of a machine). `trying` is a folder that all machines see, where photos in hand
+    are noted. Raises InputInvalid where there is no such cluster, and what a worker raises.
+    """
+    ray = _connected(cluster)
+    try:
+        pool = _pool(ray, worker_cpus, uses_gpu)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        asked = ray.data.from_items([{"file": _anywhere(file)} for file in files])
+        done = asked.map_batches(
+            _Worker, batch_size=PHOTOS_A_CALL, batch_format="numpy", fn_constructor_args=(make_work, trying), **pool
+        )
+        try:
+            for row in done.iter_rows():
+                yield row["done"]
+        except ray.exceptions.RayError as error:
+            raise _cause(error) from error
+    finally:
+        ray.shutdown()
+
+
+class _Worker:
+    """An actor: takes photos, gives what became of them in the same order."""
+
+    def __init__(self, make_work: Callable[[], Work], trying: Path) -> None:
+        self.work = make_work()
+        self.trying = _Trying(trying)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        files: list[PhotoFile] = list(batch["file"])
+        tried = [self.trying.count(file) for file in files]
+        suspects = [file for file, count in zip(files, tried, strict=True) if 0 < count < TRIES]
+        fresh = [file for file, count in zip(files, tried, strict=True) if count == 0]
+        done: dict[str, Extracted] = {}
+        for together in (fresh, *([file] for file in suspects)):
+            for file in together:
+                self.trying.begin(file)
+            for item in self.work(together):
+                self.trying.end(item.file)
+                done[str(item.file)] = replace(item, photo=None, tokens=None)
+        found = np.empty(len(files), object)
+        for number, file in enumerate(files):
+            found[number] = done.get(str(file)) or Extracted(file, failure=self.trying.aside(file))
+        return {"done": found}
+
+
+class _Trying:
+    """Which photos are in hand, and how often each was: a small file a photo, which only a dead worker leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def count(self, file: PhotoFile) -> int:
+        """How often it was begun and not ended."""
+        try:
+            return len(self._note(file).read_bytes())
+        except FileNotFoundError:
+            return 0
+
+    def begin(self, file: PhotoFile) -> None:
+        """Note one more try."""
+        with self._note(file).open("ab") as note:
+            note.write(b".")
+
+    def end(self, file: PhotoFile) -> None:
+        """It is done, whatever came of it."""
+        self._note(file).unlink(missing_ok=True)
+
+    def aside(self, file: PhotoFile) -> PhotoTooLarge:
+        """Why it was not tried again."""
+        return PhotoTooLarge(
+            f"{file.name} was set aside: {TRIES} workers died while they had it in hand. To try it again, delete "
+            f"{self._note(file)}"
+        )
+
+    def _note(self, file: PhotoFile) -> Path:
+        return self.folder / sha256(str(file).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _connected(cluster: str) -> Any:
+    """Ray, connected; without its reports to its makers."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputInvalid("--cluster needs Ray: pip install 'herbage[cluster]' on every machine.") from error
+    if cluster != "auto":
+        _refuse_silence(cluster)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        if cluster != "auto":
+            ray.init(address=cluster, **quiet)
+        else:
+            try:
+                ray.init(address="auto", **quiet)
+            except ConnectionError:
+                ray.init(include_dashboard=False, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise InputInvalid(f"--cluster {cluster}: no Ray cluster answers there ({error}).") from error
+    # Ray tells of workers that died on standard output, which belongs to results; what is set aside is told by us.
+    ray._private.worker._worker_logs_enabled = False
+    return ray
+
+
+def _refuse_silence(cluster: str) -> None:
+    """Ray itself would ask a place where nobody answers for many minutes."""
+    host, _, port = cluster.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputInvalid(
+            f"--cluster {cluster}: no Ray cluster answers there ({error}); expected auto or HOST:PORT."
+        ) from error
+
+
+def _pool(ray: Any, worker_cpus: int | None, uses_gpu: bool) -> dict[str, Any]:
+    """How many workers there are, and what each has."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes) if uses_gpu else 0
+    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+    if not cores:
+        raise InputInvalid("The Ray cluster has no machine with a core to work on.")
+    cpus = worker_cpus or (1 if gpus else min(cores))
+    workers = gpus or sum(core // cpus for core in cores)
+    if not workers:
+        raise InputInvalid(f"--worker-cpus {worker_cpus}: no machine of the cluster has so many; at most {max(cores)}.")
+    log.info("%d workers on %d machines, each with %s", workers, len(nodes), "a GPU" if gpus else f"{cpus} cores")
+    own = {"num_gpus": 1} if gpus else {"num_cpus": cpus}
+    return {"compute": ray.data.ActorPoolStrategy(min_size=1, max_size=workers), **own}
+
+
+def _anywhere(file: PhotoFile) -> PhotoFile:
+    """A photo by a path that means the same in every worker's folder."""
+    return replace(file, path=file.path.absolute())
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a worker raised, where it is one of ours or the system's; else Ray's own words."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, HerbageError | OSError) and not type(seen).__module__.startswith("ray."):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    with contextlib.suppress(IndexError):
+        return InputInvalid(f"The cluster's workers failed: {str(error).strip().splitlines()[-1]}")
+    return error

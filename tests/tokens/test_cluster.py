@@ -1,0 +1,129 @@
+"""Extraction by a Ray cluster: this machine alone, which is enough to kill its workers."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from herbage import steps
+from herbage.errors import InputInvalid
+
+pytest.importorskip("ray")
+
+COMMAND = [sys.executable, "-c", "from herbage.app.cli import main; main()", "extract"]
+WORKER = b"ray::MapWorker"
+
+POISON = """
+import os, signal, sys, time
+from functools import partial
+from pathlib import Path
+from herbage.errors import PhotoUnreadable
+from herbage.photos.photo import find_photos
+from herbage.tokens.cluster import stream_on_cluster
+from herbage.tokens.extraction import Extracted
+
+def make_work(folder):
+    def work(files):
+        for file in files:
+            (folder / f"{file.name}.{os.getpid()}").touch()
+            if file.name == "ID5.png":
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield Extracted(file, sha256=file.name, failure=PhotoUnreadable("broken") if file.name == "ID3.png" else None)
+    return work
+
+if __name__ == "__main__":
+    files = find_photos(sys.argv[1])
+    seen = Path(sys.argv[2])
+    done = stream_on_cluster(files, partial(make_work, seen), cluster="auto", trying=seen / ".trying", worker_cpus=1)
+    for item in done:
+        print(item.file.name, item.sha256, item.failure, sep="|")
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(weighed_photos, tmp_path_factory):
+    """Ninety-six photos that all differ, and a broken one."""
+    place = tmp_path_factory.mktemp("cluster") / "photos"
+    for copy in range(4):
+        shutil.copytree(weighed_photos / "train", place / str(copy))
+    for number, path in enumerate(sorted(place.rglob("*.png"))):
+        with path.open("ab") as file:
+            file.write(number.to_bytes(4, "big"))
+    (place / "broken.jpg").write_bytes(b"not a photo")
+    return place
+
+
+def workers(of):
+    """The processes of the workers of this cluster that have begun."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            line, parents = (place / "cmdline").read_bytes(), (place / "environ").read_bytes()
+        except OSError:
+            continue
+        if line.startswith(WORKER) and str(of).encode() in parents:
+            found.append(int(place.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are found below /proc")
+def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(photos, tmp_path):
+    store = tmp_path / "cluster"
+    command = [*COMMAND, str(photos), "--store", str(store), "--backbone", "texture", "--recipe", "seed"]
+    process = subprocess.Popen(
+        [*command, "--cluster", "auto", "--worker-cpus", "1", "--quiet"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 90
+    while len(list(store.rglob("*.safetensors"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    there = workers(tmp_path)
+    assert there, "a worker works"
+    os.kill(there[0], signal.SIGKILL)
+    out, said = process.communicate(timeout=180)
+    assert process.returncode == 1, said
+    assert "96 photos extracted" in out or "were in the store, 1 failed" in out
+    assert "broken.jpg is not a readable image" in out
+    assert "set aside" not in said
+    plain = steps.extract(photos, store=tmp_path / "plain", recipe="seed", backbone="texture")
+    assert plain.made == 96
+
+    def content(root):
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
+
+    assert content(store) == content(tmp_path / "plain")
+    assert list((store / ".trying").iterdir()) == []
+
+
+def test_a_photo_that_kills_its_worker_twice_is_set_aside_and_named(weighed_photos, tmp_path):
+    script = tmp_path / "poison.py"
+    script.write_text(POISON)
+    (tmp_path / "seen").mkdir()
+    done = subprocess.run(
+        [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "seen")],
+        capture_output=True, text=True, timeout=180, check=True,
+    )  # fmt: skip
+    rows = [line.split("|") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == [path.name for path in sorted((weighed_photos / "train").iterdir())]
+    for name, made, failure in rows:
+        if name == "ID5.png":
+            assert "ID5.png was set aside: 2 workers died while they had it in hand" in failure
+        elif name == "ID3.png":
+            assert failure == "broken"
+        else:
+            assert (made, failure) == (name, "None")
+    assert len(list((tmp_path / "seen").glob("ID5.png.*"))) == 2, "tried twice, by two workers"
+    assert len(list((tmp_path / "seen/.trying").iterdir())) == 1
+
+
+def test_what_cannot_be_is_one_message(weighed_photos, tmp_path):
+    with pytest.raises(InputInvalid, match="no Ray cluster answers there"):
+        steps.extract(
+            weighed_photos / "train", store=tmp_path, recipe="seed", backbone="texture", cluster="no-such-place:1"
+        )
