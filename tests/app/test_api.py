@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +96,26 @@ def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photo
     problem(upload(client, ("a.txt", b"hello", "text/plain")), 415, "a.txt is text/plain; expected a photo")
     problem(client.get("/etc/passwd"), 404, "Not Found")
     problem(client.delete("/api/model"), 405, "Method Not Allowed")
+    problem(client.post("/nope"), 404, "Not Found")
+    assert client.options("/api/predictions").headers["allow"] == "POST"
+    assert client.head("/healthz").status_code == 200
+
+
+def test_a_client_that_sends_slowly_or_not_at_all_is_let_go(model):
+    async def drip():
+        for _ in range(50):
+            yield b" "
+            await asyncio.sleep(0.1)
+
+    async def ask(limits):
+        app = make_app(model, model.open_backbone(), limits=limits)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.post("/api/paddocks", content=drip())
+
+    for limits in (Limits(idle_s=0.05), Limits(whole_s=0.5)):
+        started = time.monotonic()
+        problem(asyncio.run(ask(limits)), 408, "Nothing came")
+        assert time.monotonic() - started < 4
 
 
 def test_an_overlay_is_of_the_photo_of_its_map_alone(client, weighed_photos):
@@ -145,7 +166,8 @@ def test_a_token_is_asked_for_where_one_was_given(model):
         problem(client.get("/api/model"), 401, "token")
         problem(client.get("/?token=wrong"), 401, "token")
         problem(client.get("/"), 401, "token")
-        assert client.get("/api/model", headers={"Authorization": "Bearer sesame"}).status_code == 200
+        assert client.get("/api/model", headers={"Authorization": "bearer sesame"}).status_code == 200
+        problem(client.get("/api/model", headers={"Authorization": "sesame"}), 401, "token")
         page = client.get("/?token=sesame")
         assert page.url.query == b"", "the token does not stay in the address"
         assert page.status_code == 200

@@ -5,6 +5,7 @@ Long, because the help of every option of every command stands here and nowhere 
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -657,6 +658,7 @@ def serve(
         answer(opened, backbone, host=host, port=port, token=token, announce=lambda said: print(said, flush=True))
     except KeyboardInterrupt:
         # At once: leaving in the usual way would wait for the photo that is in hand.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         console.print("Ended.")
         os._exit(INTERRUPTED)
     return DONE

@@ -6,7 +6,7 @@ import io
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -40,6 +40,7 @@ from herbage.steps.predicting import summarise
 from herbage.targets import TARGETS, main_target
 
 PAGE = Path(__file__).parent / "page"
+FILES = StaticFiles(directory=PAGE)
 TYPES = ("image/", "application/octet-stream")
 UPLOAD = Path("upload")
 DECODED_AT_ONCE = 2
@@ -80,6 +81,7 @@ def make_app(
     )
     tell_problems(app)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         """Whether the server is alive, and how many photos wait."""
@@ -202,7 +204,9 @@ def make_app(
     async def texts() -> dict[str, dict[str, str]]:
         return strings
 
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    # A route a file, since a mount at / would answer for methods that the API's own paths do not have.
+    for name in ("", *(file.name for file in PAGE.iterdir())):
+        app.add_route(f"/{name}", _shown_file(name or "index.html"), include_in_schema=False)
     return Guard(app, limits, token=token, hosts=hosts)
 
 
@@ -255,11 +259,18 @@ class _Kept:
         return self._found[name]
 
 
+def _shown_file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def shown(request: Request) -> Response:
+        return await FILES.get_response(name, request.scope)
+
+    return shown
+
+
 def _check(photos: Sequence[Upload], limits: Limits) -> None:
     if len(photos) > limits.photos or any((photo.size or 0) > limits.photo_bytes for photo in photos):
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limits))
     for photo in photos:
-        if photo.content_type and not photo.content_type.startswith(TYPES):
+        if photo.content_type and not photo.content_type.lower().startswith(TYPES):
             said = f"{_name(photo)} is {photo.content_type}; expected a photo, such as image/jpeg."
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -34,7 +35,7 @@ class Limits:
     """What a request and the server may hold: photos and bytes a request, bytes a photo, photos waiting, maps kept.
 
     `bytes_in_flight` bounds what all requests together have sent and not yet had answered; a client that sends nothing
-    for `idle_s` seconds is let go.
+    for `idle_s` seconds, or is not done after `whole_s`, is let go.
     """
 
     photos: int = 50
@@ -44,6 +45,7 @@ class Limits:
     waiting: int = 100
     maps: int = 500
     idle_s: float = 30.0
+    whole_s: float = 600.0
 
 
 class Guard:
@@ -102,8 +104,9 @@ class Guard:
                 answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
                 answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
                 return answer
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not self._is_token(given or request.cookies.get(COOKIE, "")):
+            scheme, _, given = request.headers.get("authorization", "").partition(" ")
+            bears = scheme.lower() == "bearer" and self._is_token(given)
+            if not bears and not self._is_token(request.cookies.get(COOKIE, "")):
                 said = "Give the server's token as Authorization: Bearer, or open the address that ends in ?token=."
                 return problem(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
         length = request.headers.get("content-length", "")
@@ -120,17 +123,19 @@ class _Body:
 
     def __init__(self, guard: Guard, receive: Receive, most: int) -> None:
         self.guard, self._receive, self.most = guard, receive, most
-        self.received, self.whole = 0, False
+        self.received, self.whole, self.started = 0, False, time.monotonic()
 
     async def receive(self) -> Message:
         """The next message; raises HTTPException for too much, or nothing for too long."""
         if self.whole:
             return await self._receive()
         limits = self.guard.limits
+        left = self.started + limits.whole_s - time.monotonic()
         try:
-            message: dict[str, Any] = dict(await asyncio.wait_for(self._receive(), limits.idle_s))
+            message: dict[str, Any] = dict(await asyncio.wait_for(self._receive(), min(limits.idle_s, left)))
         except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"Nothing came for {limits.idle_s:g} s.") from None
+            said = f"Nothing came for {limits.idle_s:g} s, or not all within {limits.whole_s:g} s."
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, said) from None
         size = len(message.get("body", b""))
         self.whole = not message.get("more_body", False)
         self.received += size

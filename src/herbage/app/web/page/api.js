@@ -41,7 +41,10 @@ export async function predict(file, corners, told, signal) {
     if (status === 200) return body.predictions[0];
     if (status !== 429) throw new Refused(status, body);
     told("busy");
-    await new Promise((go) => setTimeout(go, 1000 * Math.min(30, Number(retryAfter) || 5)));
+    await new Promise((go) => {
+      setTimeout(go, 1000 * Math.min(30, Number(retryAfter) || 5));
+      signal.addEventListener("abort", go);
+    });
     if (signal.aborted) throw new DOMException("", "AbortError");
   }
 }
