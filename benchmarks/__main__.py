@@ -20,6 +20,7 @@ MODULES = {
     "startup": "speed.startup",
     "memory": "speed.memory",
     "serving": "speed.serving",
+    "fuzz": "reliability.fuzz",
     "intervals": "trust.intervals",
     "domain": "trust.domain",
     "cuts": "trust.cuts",

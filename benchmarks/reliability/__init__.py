@@ -1,0 +1,1 @@
+"""What breaks what: damaged input, many entries, killed runs."""
