@@ -303,14 +303,16 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
 def test_odd_photos_never_stop_predict(models, weighed_photos, tmp_path):
     photos = tmp_path / "p"
     photos.mkdir()
-    Image.new("RGB", (2, 9000)).save(photos / "a thin.png")
-    Image.new("RGB", (9000, 2)).save(photos / "b flat.png")
+    Image.new("RGB", (180, 9000)).save(photos / "a thin.png")
+    Image.new("RGB", (9000, 180)).save(photos / "b flat.png")
+    Image.new("RGB", (2, 9000)).save(photos / "h thinner.png")
     for name in (b"c\xff.png", b"d\nline.png", b"e\rreturn.png", b"f" * 240 + b".png", "g 🌱 é.png".encode()):
         shutil.copy(weighed_photos / "train/ID0.png", os.path.join(os.fsencode(photos), name))
     done = steps.predict(models / "ridge", photos, out=photos / "results", maps=True, store=tmp_path / "s")
-    assert (done.estimated, done.failed) == (7, {})
+    assert done.estimated == 7
+    assert list(done.failed) == ["h thinner.png"]
     frame = pd.read_csv(photos / "results/predictions.csv")
-    assert len(frame) == 7
+    assert frame["status"].tolist() == ["ok"] * 7 + ["skipped"]
     for kind in ("png", "npy"):
         assert len(list((photos / "results/maps").glob(f"*.{kind}"))) == 7
     again = steps.predict(models / "ridge", photos, out=photos / "results", maps=False, overwrite=True)
