@@ -8,6 +8,8 @@ import tests.typecheck  # noqa: F401  # the hook looks it up by name
 install_import_hook("herbage", "tests.typecheck.check")
 
 import os  # noqa: E402
+import shutil  # noqa: E402
+import sys  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -23,6 +25,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="herbage-cache-")
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
+
+HERBAGE = [sys.executable, "-c", "from herbage.app.cli import main; main()"]
+"""The command line as a process of its own."""
 
 # A test never fails for the time it took.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -110,6 +115,29 @@ def weighed_photos(tmp_path_factory):
     long.to_csv(folder / "train.csv", index=False)
     long[["sample_id", "image_path", "target_name"]].to_csv(folder / "test.csv", index=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick_model(weighed_photos, tmp_path_factory):
+    """A trained model of recipe field, small and with one view, on `texture`."""
+    from herbage import steps
+    from herbage.recipe import load_recipe
+
+    recipe = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
+    place = tmp_path_factory.mktemp("quick") / "model"
+    return steps.train(
+        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=recipe, backbone="texture"
+    )
+
+
+def photos_that_differ(weighed_photos: Path, place: Path, copies: int) -> Path:
+    """So many copies of the weighed photos below `place`, no two of which have the same bytes."""
+    for copy in range(copies):
+        shutil.copytree(weighed_photos / "train", place / str(copy))
+    for number, path in enumerate(sorted(place.rglob("*.png"))):
+        with path.open("ab") as file:
+            file.write(number.to_bytes(4, "big"))
+    return place
 
 
 @pytest.fixture(scope="session")

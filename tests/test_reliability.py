@@ -7,7 +7,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,22 +19,17 @@ from herbage import steps
 from herbage.errors import ModelInvalid
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import find_photos
-from herbage.recipe import load_recipe
+from tests.conftest import HERBAGE, photos_that_differ
 
-RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
-HERBAGE = [sys.executable, "-c", "from herbage.app.cli import main; main()"]
 NAMES = [
     "a b.png", "quote'\".png", "line\nbreak.png", "שלום.png", "\u202egnp.exe.png", "😀.png", "=1+1.png", "<b>x<&.png",
     "a,b;c.png", "ü" * 100 + ".png", "-rf.png", "%s%n{0}.png",
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def model(weighed_photos, tmp_path_factory):
-    place = tmp_path_factory.mktemp("reliable") / "model"
-    return steps.train(
-        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=RECIPE, backbone="texture"
-    )
+@pytest.fixture
+def model(quick_model):
+    return quick_model
 
 
 @pytest.fixture
@@ -47,13 +41,7 @@ def model_folder(model, tmp_path):
 @pytest.fixture(scope="module")
 def many(weighed_photos, tmp_path_factory):
     """Forty-eight photos that all differ."""
-    place = tmp_path_factory.mktemp("many") / "photos"
-    for copy in range(2):
-        shutil.copytree(weighed_photos / "train", place / str(copy))
-    for number, path in enumerate(sorted(place.rglob("*.png"))):
-        with path.open("ab") as file:
-            file.write(number.to_bytes(4, "big"))
-    return place
+    return photos_that_differ(weighed_photos, tmp_path_factory.mktemp("many") / "photos", copies=2)
 
 
 def test_photos_of_any_name_have_their_rows_maps_and_places_in_the_report(model, weighed_photos, tmp_path):

@@ -12,24 +12,17 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from herbage import steps
 from herbage.app.web.api import make_app
 from herbage.app.web.guard import HEADERS, Limits
 from herbage.app.web.worker import Worker
 from herbage.model.estimate import COLUMNS
 from herbage.photos.photo import PhotoFile
-from herbage.recipe import load_recipe
 from herbage.targets import TARGETS
 
-RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
 
-
-@pytest.fixture(scope="module")
-def model(weighed_photos, tmp_path_factory):
-    place = tmp_path_factory.mktemp("served") / "model"
-    return steps.train(
-        weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=RECIPE, backbone="texture"
-    )
+@pytest.fixture
+def model(quick_model):
+    return quick_model
 
 
 @pytest.fixture
@@ -255,9 +248,9 @@ def test_who_has_gone_gives_his_place_up(model):
     async def come_and_go():
         waiting = worker.submit([PhotoFile("a", Path("a"))] * 4)
         assert not worker.has_room(1)
-        for one in waiting[:3]:
-            one.cancel()
-        assert worker.load == 1
+        worker.forget(waiting[:3])
+        assert all(one.cancelled() for one in waiting[:3])
+        assert worker.load == len(worker.waiting) == 1, "nor is their memory held"
         assert worker.has_room(3)
 
     asyncio.run(come_and_go())

@@ -2,7 +2,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from herbage.photos.photo import PhotoFile, find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import is_stored, stream_tokens, take_shard, token_bytes
 from herbage.tokens.store import TokenStore
+from tests.conftest import HERBAGE, photos_that_differ
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 4})
 TILES = load_recipe("crosspvt").model_copy(update={"grid": 2})
@@ -137,22 +137,9 @@ def test_what_is_no_shard_is_one_message(shard):
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
     """The command is killed half way; run again, it does the rest, and the files equal those of an unbroken run."""
-    photos = tmp_path / "photos"
-    for copy in range(6):
-        shutil.copytree(weighed_photos / "train", photos / str(copy))
-    for number, path in enumerate(sorted(photos.rglob("*.png"))):
-        with path.open("ab") as file:
-            file.write(number.to_bytes(4, "big"))
+    photos = photos_that_differ(weighed_photos, tmp_path / "photos", copies=6)
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    command = [
-        sys.executable,
-        "-c",
-        "from herbage.app.cli import main; main()",
-        "extract",
-        str(photos),
-        "--store",
-        str(broken),
-    ]
+    command = [*HERBAGE, "extract", str(photos), "--store", str(broken)]
     command += ["--backbone", "texture", "--recipe", "seed", "--quiet"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60

@@ -34,7 +34,7 @@ from herbage.model.intervals import Intervals
 from herbage.model.knowledge import Knowledge
 from herbage.photos.photo import NO_FACTS, Photo, PhotoFacts, PhotoFile, find_photos
 from herbage.recipe import Recipe
-from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, balance
+from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, balance, g_per_m2
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.kept import tokens_shape
 from herbage.tokens.store import TokenStore
@@ -88,6 +88,11 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
     def quadrat_area_m2(self) -> float:
         """The area of the quadrats it was trained on."""
         return self.about.training.quadrat_area_m2 if self.about.training else QUADRAT_AREA_M2
+
+    @property
+    def map_scale_g_per_m2(self) -> Float[np.ndarray, "5"] | None:
+        """The top of the maps' colour scale by target, by area, so that colours mean the same whatever photos show."""
+        return None if self.knowledge is None else g_per_m2(self.knowledge.map_scale_g, self.quadrat_area_m2)
 
     def open_backbone(
         self, name: str | Path | None = None, *, device: Device = "auto", precision: Precision = "auto"

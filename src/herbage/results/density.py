@@ -70,11 +70,6 @@ def draw_overlay(
     return buffer.getvalue()
 
 
-def shared_scale(map_scale_g: Float[np.ndarray, "5"], quadrat_area_m2: float) -> Float[np.ndarray, "5"]:
-    """The top of the scale by target in g/m2, by the training quadrat: colours mean the same whatever photos show."""
-    return g_per_m2(map_scale_g, quadrat_area_m2)
-
-
 def scale_top(density: Float[np.ndarray, "row column"], shared: float | None) -> float:
     """The top of the colour scale in g/m2: the shared one, or else this map's 99th percentile."""
     return max(float(np.percentile(density, 99) if shared is None else shared), 1e-6)

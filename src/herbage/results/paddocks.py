@@ -17,6 +17,7 @@ from herbage.errors import InputInvalid
 from herbage.model.estimate import DIGITS, Estimate
 from herbage.model.means import MeanErrors
 from herbage.photos.photo import PhotoFile
+from herbage.results.predictions import spreadsheet_text
 from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, Known, kg_per_ha, main_target
 
 log = logging.getLogger("herbage")
@@ -154,13 +155,19 @@ class Paddocks:
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         return frame.sort_values(["kg_per_ha", "paddock"], ascending=[False, True]).reset_index(drop=True)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The table's rows, None where there is nothing to say."""
+        return plain_rows(self.table())
+
+    def csv(self) -> str:
+        """The table as paddocks.csv."""
+        return self.table().map(spreadsheet_text).to_csv(index=False, lineterminator="\n")
+
     def geojson(self, polygons: Polygons | None, digits: int | None = None) -> str:
         """The table as polygons, or else as points at the mean position of each paddock's photos, to so many digits."""
-        rows = {row["paddock"]: row for row in self.table().to_dict("records")}
         features = []
-        for name, row in rows.items():
-            cells = {key: None if pd.isna(value) else value for key, value in row.items()}
-            geometry = None
+        for cells in self.rows():
+            name, geometry = cells["paddock"], None
             if polygons is not None and name in polygons.names:
                 geometry = polygons.features[polygons.names.index(name)]["geometry"]
             elif (placed := [one for one in self._visits[name].values() if one.placed]) and polygons is None:
@@ -226,6 +233,12 @@ class Paddocks:
 
     def _kg(self, grams: float) -> float:
         return float(kg_per_ha(np.array([grams], float), self.area)[0])
+
+
+def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table of paddocks, None where there is nothing to say."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _rounded(value: Any) -> Any:

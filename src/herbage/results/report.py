@@ -17,6 +17,7 @@ from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
+from herbage.results.paddocks import plain_rows
 from herbage.targets import TARGETS, main_target
 
 ROWS_SHOWN = 500
@@ -93,9 +94,7 @@ class PredictionsReport:
 
     def add_paddocks(self, table: pd.DataFrame, wedge: bytes) -> None:
         """Take in the summary of paddocks, and its picture."""
-        shown = table.head(ROWS_SHOWN)
-        plain = shown.astype(object).where(shown.notna(), None)
-        self._paddocks = [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+        self._paddocks = plain_rows(table.head(ROWS_SHOWN))
         self._wedge = _data_uri(wedge, "png")
 
     def html(self) -> str:

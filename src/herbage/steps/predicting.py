@@ -18,11 +18,11 @@ from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Photo, PhotoFile, find_photos
 from herbage.photos.tables import read_sidecar, read_test_table
-from herbage.results.density import draw_overlay, map_name, shared_scale
+from herbage.results.density import draw_overlay, map_name
 from herbage.results.figures import thumbnail
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
-from herbage.results.predictions import open_predictions, spreadsheet_text
+from herbage.results.predictions import open_predictions
 from herbage.results.report import PredictionsReport
 from herbage.results.submission import submission_table
 from herbage.results.wedge import draw_wedge
@@ -120,9 +120,7 @@ def predict(
         if stale.name not in drawn:
             stale.unlink()
     if summary is not None:
-        write_whole(
-            out / "paddocks.csv", summary.table().map(spreadsheet_text).to_csv(index=False, lineterminator="\n")
-        )
+        write_whole(out / "paddocks.csv", summary.csv())
         if coordinates:
             write_whole(out / "paddocks.geojson", summary.geojson(polygons, round_coordinates))
         _draw_wedge(out, summary.table(), report, pre_grazing, residual)
@@ -181,9 +179,7 @@ def _warn_of_level(model: HerbageModel, level: float) -> None:
 
 def _draw(model: HerbageModel, photo: Photo, estimate: Estimate, folder: Path, drawn: set[str]) -> bytes:
     """The overlay as PNG, and the map in g/m2 (target, row, column) as .npy; returns the overlay."""
-    knowledge = model.knowledge
-    scale = None if knowledge is None else shared_scale(knowledge.map_scale_g, model.quadrat_area_m2)
-    overlay = draw_overlay(photo.pixels(), estimate, scale_g_per_m2=scale)
+    overlay = draw_overlay(photo.pixels(), estimate, scale_g_per_m2=model.map_scale_g_per_m2)
     name = map_name(estimate.photo)
     array = io.BytesIO()
     assert estimate.map_g_per_m2 is not None

@@ -5,7 +5,6 @@ worker that dies is started again and its photos are done again. Those that it h
 so that a photo which kills its worker is known, and set aside after TRIES.
 """
 
-import contextlib
 import logging
 import os
 import socket
@@ -140,14 +139,13 @@ def _connected(cluster: str) -> Any:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        if cluster != "auto":
+        try:
             ray.init(address=cluster, **quiet)
-        else:
-            try:
-                ray.init(address="auto", **quiet)
-            except ConnectionError:
-                ray.init(include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        except ConnectionError:
+            if cluster != "auto":
+                raise
+            ray.init(include_dashboard=False, **quiet)
+    except (ValueError, RuntimeError, OSError) as error:
         raise InputInvalid(f"--cluster {cluster}: no Ray cluster answers there ({error}).") from error
     # Ray tells of workers that died on standard output, which belongs to results; what is set aside is told by us.
     ray._private.worker._worker_logs_enabled = False
@@ -193,6 +191,5 @@ def _cause(error: BaseException) -> BaseException:
         if isinstance(seen, HerbageError | OSError) and not type(seen).__module__.startswith("ray."):
             return seen
         seen = getattr(seen, "cause", None) or seen.__cause__
-    with contextlib.suppress(IndexError):
-        return InputInvalid(f"The cluster's workers failed: {str(error).strip().splitlines()[-1]}")
-    return error
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return InputInvalid(f"The cluster's workers failed: {said[-1]}")

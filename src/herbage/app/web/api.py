@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,16 +25,16 @@ import herbage
 from herbage.app.web.guard import Guard, Limits, busy, too_large
 from herbage.app.web.problems import problem, responses, tell_problems
 from herbage.app.web.schemas import CORNERS, Grouped, Map, Predictions
-from herbage.app.web.worker import Worker
+from herbage.app.web.worker import Answer, Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral, open_photo, shown_name
-from herbage.results.density import draw_overlay, map_name, scale_top, shared_scale, swatches
+from herbage.results.density import draw_overlay, map_name, scale_top, swatches
 from herbage.results.geojson import photos_geojson
 from herbage.results.paddocks import Paddocks
-from herbage.results.predictions import PredictionsWriter, spreadsheet_text
+from herbage.results.predictions import PredictionsWriter
 from herbage.steps.predicting import summarise
 from herbage.targets import TARGETS, main_target
 
@@ -63,7 +62,7 @@ def make_app(
     worker = Worker(model, backbone, limits.waiting)
     kept = _Kept(limits.maps)
     decoding = asyncio.Semaphore(DECODED_AT_ONCE)
-    scale = None if model.knowledge is None else shared_scale(model.knowledge.map_scale_g, model.quadrat_area_m2)
+    scale = model.map_scale_g_per_m2
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -90,17 +89,14 @@ def make_app(
     @app.get("/api/model")
     async def about() -> dict[str, Any]:
         """The model's card as data, and the colours of its maps."""
-        return model_facts(model) | {"map_colours": swatches(), "photo_bytes": limits.photo_bytes}
+        return model_facts(model) | {"map_colours": swatches()}
 
     @app.post(
         "/api/predictions",
         response_model=Predictions,
         responses=responses(
-            status_408="Nothing came for 30 s.",
-            status_413=too_large(limits),
             status_415="a.txt is text/plain; expected a photo, such as image/jpeg.",
             status_422="a.jpg is not a readable image: cannot identify image file",
-            status_429="Too many photos wait; try again later.",
         ),
     )
     async def predictions(
@@ -123,14 +119,14 @@ def make_app(
         files = [await _received(photo, of, limits) for photo, of in zip(photos, cut, strict=True)]
         if not worker.has_room(len(files)):
             raise busy(worker.seconds_left)
-        made = await _unless_gone(request, worker.submit(files))
-        rows = [_row(estimate, model) for estimate in made]
-        if all(estimate.status != "ok" for estimate in made):
-            said = "; ".join(estimate.message for estimate in made)
+        made = await _unless_gone(request, worker, files)
+        rows = [_row(estimate, model) for estimate, _ in made]
+        if all(estimate.status != "ok" for estimate, _ in made):
+            said = "; ".join(estimate.message for estimate, _ in made)
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said, predictions=rows)
-        for row, estimate, file in zip(rows, made, files, strict=True):
+        for row, (estimate, digest), of in zip(rows, made, cut, strict=True):
             if estimate.map is not None:
-                row["map"] = f"/api/maps/{kept.keep(estimate, file)}"
+                row["map"] = f"/api/maps/{kept.keep(estimate, digest, of)}"
         return {"predictions": rows}
 
     @app.get("/api/maps/{name}", response_model=Map, responses=responses(status_404=_Kept.SAID))
@@ -143,9 +139,7 @@ def make_app(
         response_class=Response,
         responses={
             200: {"description": "The photo under its map", "content": {"image/png": {}}},
-            **responses(
-                status_404=_Kept.SAID, status_413=too_large(limits), status_422="This is another photo than the map's."
-            ),
+            **responses(status_404=_Kept.SAID, status_422="This is another photo than the map's."),
         },
     )
     async def overlay(name: str, photo: Annotated[UploadFile, File()], target: Target | None = None) -> Response:
@@ -153,14 +147,12 @@ def make_app(
         estimate, digest, corners = kept.find(name)
         _check([photo], limits)
         file = await _received(photo, corners, limits)
-        if _digest(file) != digest:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "This is another photo than the map's.")
         number = main_target(model.about.known) if target is None else TARGETS.index(target)
         if not math.isfinite(estimate.grams[number]):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"The model does not know {target}.")
         async with decoding:
             try:
-                png = await asyncio.to_thread(_overlay, file, estimate, scale, number)
+                png = await asyncio.to_thread(_overlay, file, digest, estimate, scale, number)
             except PhotoUnreadable as error:
                 raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
         return _attached(png, "image/png", map_name(estimate.photo))
@@ -187,16 +179,12 @@ def make_app(
     @app.post("/api/paddocks", responses=responses(status_422="paddocks: expected 2 names, one a photo; got 1."))
     def paddocks(rows: Grouped) -> dict[str, Any]:
         """What stands in each paddock, with the columns of paddocks.csv: a mean with its interval, green and legume."""
-        table = _paddocks(rows, model).table()
-        return {"paddocks": table.astype(object).where(table.notna(), None).to_dict("records")}
+        return {"paddocks": _paddocks(rows, model).rows()}
 
     @app.post("/api/files/paddocks.csv", response_class=Response, responses=_file("text/csv"))
     def paddocks_csv(rows: Grouped) -> Response:
         """The same as the file that `predict --paddocks` writes."""
-        table = _paddocks(rows, model).table().map(spreadsheet_text)
-        return _attached(
-            table.to_csv(index=False, lineterminator="\n").encode(), "text/csv; charset=utf-8", "paddocks.csv"
-        )
+        return _attached(_paddocks(rows, model).csv().encode(), "text/csv; charset=utf-8", "paddocks.csv")
 
     strings = read_strings()
 
@@ -246,9 +234,9 @@ class _Kept:
 
     SAID = "There is no such map; the server keeps the newest only. Send the photo again."
 
-    def keep(self, estimate: Estimate, file: PhotoFile) -> str:
+    def keep(self, estimate: Estimate, digest: str, corners: Corners | None) -> str:
         name = secrets.token_urlsafe(12)
-        self._found[name] = estimate, _digest(file), file.corners
+        self._found[name] = estimate, digest, corners
         while len(self._found) > self.most:
             self._found.popitem(last=False)
         return name
@@ -301,8 +289,9 @@ async def _received(photo: Upload, corners: Corners | None, limits: Limits) -> P
     return PhotoFile(_name(photo), UPLOAD, corners, content)
 
 
-async def _unless_gone(request: Request, waiting: list["asyncio.Future[Estimate]"]) -> list[Estimate]:
-    """The estimates, unless the client goes away: then its photos give their places up."""
+async def _unless_gone(request: Request, worker: Worker, files: Sequence[PhotoFile]) -> list[Answer]:
+    """The answers, unless the client goes away."""
+    waiting = worker.submit(files)
     try:
         pending = set(waiting)
         while pending:
@@ -310,13 +299,8 @@ async def _unless_gone(request: Request, waiting: list["asyncio.Future[Estimate]
             if pending and await request.is_disconnected():
                 raise HTTPException(HTTPStatus.BAD_REQUEST, "The client has gone.")
     finally:
-        for one in waiting:
-            one.cancel()
+        worker.forget(waiting)
     return [one.result() for one in waiting]
-
-
-def _digest(file: PhotoFile) -> str:
-    return sha256(file.content or b"").hexdigest()
 
 
 def _name(photo: Upload) -> str:
@@ -340,9 +324,11 @@ def _map(estimate: Estimate, scale: Any) -> Map:
     )
 
 
-def _overlay(file: PhotoFile, estimate: Estimate, scale: Any, target: int) -> bytes:
-    pixels = open_photo(file).pixels()
-    return draw_overlay(pixels, estimate, scale_g_per_m2=scale, target=target)
+def _overlay(file: PhotoFile, digest: str, estimate: Estimate, scale: Any, target: int) -> bytes:
+    photo = open_photo(file)
+    if photo.sha256 != digest:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "This is another photo than the map's.")
+    return draw_overlay(photo.pixels(), estimate, scale_g_per_m2=scale, target=target)
 
 
 def _paddocks(rows: Grouped, model: HerbageModel) -> Paddocks:

@@ -79,12 +79,14 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        answer = self._answer(Request(scope))
+        request = Request(scope)
+        many = request.headers.get("content-type", "").startswith("multipart/")
+        most = self.limits.request_bytes if many else self.limits.photo_bytes
+        answer = self._answer(request, most)
         if answer is not None:
             await answer(scope, receive, with_headers)
             return
-        many = Request(scope).headers.get("content-type", "").startswith("multipart/")
-        body = _Body(self, receive, self.limits.request_bytes if many else self.limits.photo_bytes)
+        body = _Body(self, receive, most)
         try:
             await self.app(scope, body.receive, with_headers)
         except asyncio.CancelledError:
@@ -94,8 +96,8 @@ class Guard:
         finally:
             self.bytes_in_flight -= body.received
 
-    def _answer(self, request: Request) -> Response | None:
-        """What is answered before the app sees a request, if anything."""
+    def _answer(self, request: Request, most: int) -> Response | None:
+        """What is answered before the app sees a request, which may have so many bytes; None lets it through."""
         name = request.url.hostname or ""
         if self.hosts is not None and name not in self.hosts:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "This server answers as localhost only.")
@@ -110,7 +112,7 @@ class Guard:
                 said = "Give the server's token as Authorization: Bearer, or open the address that ends in ?token=."
                 return problem(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.limits.request_bytes:
+        if length.isdecimal() and int(length) > most:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(self.limits))
         return None
 

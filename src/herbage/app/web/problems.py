@@ -28,6 +28,15 @@ SCHEMA = {
 }
 """JSON Schema of a problem."""
 
+OF_EVERY_BODY = {
+    "status_400": "There was an error parsing the body",
+    "status_401": "Give the server's token.",
+    "status_408": "Nothing came for 30 s, or not all within 600 s.",
+    "status_413": "At most 50 photos a request, each of 40 MB at most, 500 MB together.",
+    "status_429": "Too many photos wait; try again later.",
+}
+"""What may be answered wherever something is sent."""
+
 
 def problem(
     status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, predictions: Sequence[Any] = ()
@@ -42,10 +51,9 @@ def problem(
 
 
 def responses(**examples: str) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of an endpoint's errors, each as `status_429="an example"`; 400 and 401 are added."""
+    """What OpenAPI says of an endpoint's errors, each as `status_422="an example"`; those of every body are added."""
     found: dict[int | str, dict[str, Any]] = {}
-    always = {"status_400": "There was an error parsing the body", "status_401": "Give the server's token."}
-    for name, detail in (always | examples).items():
+    for name, detail in (OF_EVERY_BODY | examples).items():
         status = HTTPStatus(int(name.removeprefix("status_")))
         example = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
         found[status.value] = {

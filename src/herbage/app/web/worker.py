@@ -20,13 +20,17 @@ TOGETHER = 16
 """Photos taken from the queue at once: enough to keep the cores busy, and few enough to notice who has gone."""
 
 
+Answer = tuple[Estimate, str]
+"""An estimate, and the sha256 of its photo."""
+
+
 @dataclass
 class _Job:
-    """A photo that waits, and where its estimate goes."""
+    """A photo that waits, and where its answer goes."""
 
     file: PhotoFile
     loop: asyncio.AbstractEventLoop
-    done: "asyncio.Future[Estimate]"
+    done: "asyncio.Future[Answer]"
 
 
 @dataclass
@@ -55,8 +59,8 @@ class Worker:
 
     @property
     def load(self) -> int:
-        """Photos that wait or are in hand; those that nobody waits for any longer do not count."""
-        return sum(not job.done.cancelled() for job in self.waiting) + self.in_hand
+        """Photos that wait or are in hand."""
+        return len(self.waiting) + self.in_hand
 
     @property
     def seconds_left(self) -> int:
@@ -67,14 +71,22 @@ class Worker:
         """Whether so many more may wait; an idle server takes any request that is within its limits."""
         return self.load == 0 or self.load + photos <= self.most_waiting
 
-    def submit(self, files: Sequence[PhotoFile]) -> list["asyncio.Future[Estimate]"]:
-        """Put photos in the queue, from the event loop. A future that is cancelled gives its place up."""
+    def submit(self, files: Sequence[PhotoFile]) -> list["asyncio.Future[Answer]"]:
+        """Put photos in the queue, from the event loop."""
         loop = asyncio.get_running_loop()
         jobs = [_Job(file, loop, loop.create_future()) for file in files]
         with self._changed:
             self.waiting.extend(jobs)
             self._changed.notify()
         return [job.done for job in jobs]
+
+    def forget(self, answers: Sequence["asyncio.Future[Answer]"]) -> None:
+        """Nobody waits for these any longer: their photos give up their places, and their memory."""
+        gone = set(answers)
+        with self._changed:
+            self.waiting = deque(job for job in self.waiting if job.done not in gone)
+        for one in answers:
+            one.cancel()
 
     def _run(self) -> None:
         while True:
@@ -83,20 +95,18 @@ class Worker:
                 if self.stopped:
                     return
                 jobs = [self.waiting.popleft() for _ in range(min(TOGETHER, len(self.waiting)))]
-                jobs = [job for job in jobs if not job.done.cancelled()]
                 self.in_hand = len(jobs)
             before = time.monotonic()
             self._estimate(jobs)
-            if jobs:
-                self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
+            self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
             self.in_hand = 0
 
     def _estimate(self, jobs: list[_Job]) -> None:
         answered = 0
         try:
             made = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
-            for job, (estimate, _) in zip(jobs, made, strict=True):
-                job.loop.call_soon_threadsafe(_answer, job.done, estimate)
+            for job, (estimate, item) in zip(jobs, made, strict=True):
+                job.loop.call_soon_threadsafe(_answer, job.done, (estimate, item.sha256))
                 answered += 1
                 self.in_hand -= 1
                 if self.stopped:
@@ -110,11 +120,11 @@ class Worker:
                 self._estimate([job])
 
 
-def _answer(done: "asyncio.Future[Estimate]", estimate: Estimate) -> None:
+def _answer(done: "asyncio.Future[Answer]", answer: Answer) -> None:
     if not done.done():
-        done.set_result(estimate)
+        done.set_result(answer)
 
 
-def _fail(done: "asyncio.Future[Estimate]", error: Exception) -> None:
+def _fail(done: "asyncio.Future[Answer]", error: Exception) -> None:
     if not done.done():
         done.set_exception(error)

@@ -67,6 +67,11 @@ function send(file, corners, told, signal) {
   });
 }
 
+/** Kilograms a hectare of grams a quadrat, by the area that a prediction's photo shows. */
+export function kgPerHa(grams, row) {
+  return (grams * 10) / row.quadrat_area_m2;
+}
+
 /** Hand a file to the person. */
 export function save(blob, name) {
   const link = document.createElement("a");

@@ -1,6 +1,6 @@
 // One photo: its way to the server, its estimate, its map.
 
-import { getJson, postPhoto, predict, Refused, save } from "./api.js";
+import { getJson, kgPerHa, postPhoto, predict, Refused, save } from "./api.js";
 import { askCorners } from "./corners.js";
 import { PatchMap } from "./map.js";
 import { label, number, percent, text } from "./text.js";
@@ -151,7 +151,7 @@ export class Card {
   showMap(ok) {
     const map = ok && this.map;
     for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !map;
-    this.find(".corners").hidden = !(ok || this.row) || this.image.hidden;
+    this.find(".corners").hidden = !this.row || this.image.hidden;
     const place = this.find(".map");
     place.tabIndex = map ? 0 : -1;
     place.setAttribute("role", map ? "application" : "img");
@@ -186,7 +186,7 @@ export class Card {
   }
 
   kg(grams) {
-    return number((grams * 10) / this.row.quadrat_area_m2);
+    return number(kgPerHa(grams, this.row));
   }
 
   range(target, shown) {

@@ -1,6 +1,6 @@
 // What stands in all photos together: a row a paddock, and where the photos were taken.
 
-import { postJson } from "./api.js";
+import { kgPerHa, postJson } from "./api.js";
 import { tableRow } from "./card.js";
 import { number, percent, text } from "./text.js";
 
@@ -51,7 +51,7 @@ export function showPoints(place, predictions, main, colours) {
   const placed = predictions.filter((row) => row.status === "ok" && row.latitude !== null && row.longitude !== null && row[main] !== null);
   place.replaceChildren();
   if (!placed.length) return 0;
-  const weights = placed.map((row) => (row[main] * 10) / row.quadrat_area_m2);
+  const weights = placed.map((row) => kgPerHa(row[main], row));
   const [lightest, heaviest] = [Math.min(...weights), Math.max(...weights)];
   const narrow = Math.cos((placed[0].latitude * Math.PI) / 180); // a degree of longitude, by one of latitude
   const xs = placed.map((row) => row.longitude * narrow);
