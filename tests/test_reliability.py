@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -16,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from herbage import steps
-from herbage.errors import ModelInvalid
+from herbage.errors import ModelInvalid, OutputExists
 from herbage.model.model import HerbageModel
-from herbage.photos.photo import find_photos
+from herbage.photos.listing import find_photos
 from tests.conftest import HERBAGE, photos_that_differ
 
 NAMES = [
@@ -143,12 +144,14 @@ def test_a_header_that_lies_about_its_size_is_refused(model_folder):
             HerbageModel.from_pretrained(model_folder)
 
 
-def test_predict_killed_at_any_moment_leaves_whole_rows_and_ends_the_same(model_folder, many, tmp_path):
-    command = [*HERBAGE, "predict", model_folder, many, "--out", tmp_path / "out", "--overwrite", "--quiet"]
-    process = subprocess.Popen(command)
-    rows = tmp_path / "out/predictions.csv"
+@pytest.mark.parametrize("maps", [False, True])
+def test_predict_killed_at_any_moment_goes_on_behind_its_rows_and_ends_the_same(model_folder, many, tmp_path, maps):
+    out = tmp_path / "out"
+    command = [*HERBAGE, "predict", model_folder, many, "--out", out, "--paddocks", "folder", *["--maps"] * maps]
+    process = subprocess.Popen([*command, "--quiet"])
+    rows = out / "predictions.csv"
     deadline = time.monotonic() + 60
-    while not rows.exists() and time.monotonic() < deadline:
+    while (not rows.exists() or rows.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.4))
     process.send_signal(signal.SIGKILL)
@@ -156,13 +159,40 @@ def test_predict_killed_at_any_moment_leaves_whole_rows_and_ends_the_same(model_
     with rows.open(newline="") as file:
         found = list(csv.reader(file))
     assert all(len(row) == len(found[0]) for row in found[:-1]), "but for the last, every row is whole"
-    assert subprocess.run(command, timeout=120).returncode == 0
-    steps.predict(model_folder, many, out=tmp_path / "unbroken")
-    for name in ("predictions.csv", "photos.geojson", "report.html"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        path.name for path in (tmp_path / "unbroken").iterdir()
-    }
+    again = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"\d+ of 48 photos have their rows already", again.stderr)
+    steps.predict(model_folder, many, out=tmp_path / "unbroken", paddocks="folder", maps=maps)
+    ended, unbroken = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in (out, tmp_path / "unbroken")
+    )
+    assert set(ended) == set(unbroken)
+    assert [str(name) for name in ended if ended[name] != unbroken[name]] == ["run.json"]
+
+
+def test_rows_of_another_model_are_never_gone_on_with(model, weighed_photos, tmp_path):
+    """A run that is cut off after two rows, by a listing that fails."""
+    photos, out = weighed_photos / "train", tmp_path / "out"
+
+    def broken(items, *_):
+        for number, item in enumerate(items):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        steps.predict(model, photos, out=out, track=broken)
+    cut_off = (out / "predictions.csv").read_text()
+    assert cut_off.count("\n") == 3
+    with pytest.raises(OutputExists, match="begun with another model or other settings"):
+        steps.predict(model, photos, out=out, level=0.5)
+    assert (out / "predictions.csv").read_text() == cut_off
+    steps.predict(model, photos, out=out, level=0.5, overwrite=True)
+    steps.predict(model, photos, out=tmp_path / "other", level=0.5)
+    assert (out / "predictions.csv").read_bytes() == (tmp_path / "other/predictions.csv").read_bytes()
+    with pytest.raises(OutputExists, match="exists already"):
+        steps.predict(model, photos, out=out, level=0.5)
 
 
 def tokens_of(root: Path) -> dict[Path, bytes]:

@@ -13,7 +13,8 @@ from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import export_backbone
 from herbage.backbones.views import look
 from herbage.photos.drawing import Light, draw_sward
-from herbage.photos.photo import find_photos, open_photo
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
 
 SHAPES = {

@@ -23,7 +23,7 @@ from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage import steps
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.engine import Precision
-from herbage.photos.photo import find_photos
+from herbage.photos.listing import find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
 

@@ -15,7 +15,8 @@ from benchmarks.speed.turns import asked, in_turn, report, timed
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import image_by_image
 from herbage.backbones.views import look
-from herbage.photos.photo import find_photos, open_photo
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
 
 ATTENTION = {

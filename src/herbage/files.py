@@ -1,14 +1,9 @@
 """Files that appear whole or not at all, outputs that are not replaced unasked, and the machine that a run is on."""
 
-import json
 import os
-import platform
 import shutil
 import threading
-import time
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from herbage.errors import OutputExists
 
@@ -46,20 +41,6 @@ def replace_folder(new: Path, place: Path) -> None:
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def run_record(command: str, started: float, **about: Any) -> str:
-    """run.json: what ran where and for how long; the one file that differs between equal runs."""
-    record = {
-        "command": command,
-        **about,
-        **{name: version(name) for name in ("herbage", "torch", "transformers", "numpy", "pillow")},
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 2),
-    }
-    return json.dumps(record, indent=2) + "\n"
 
 
 def memory_bytes() -> float:

@@ -1,8 +1,22 @@
-"""The Hugging Face hub, seen from a machine that may have no network."""
+"""The Hugging Face hub: which revision is meant, and whether it can be reached from here."""
 
 import os
 import socket
 from urllib.parse import urlsplit
+
+PINNED = {
+    "facebook/dinov2-small": "ed25f3a31f01632728cabb09d1542f84ab7b0056",
+    "facebook/dinov2-base": "f9e44c814b77203eaa57a6bdbbd535f21ede1415",
+    "facebook/dinov2-large": "47b73eefe95e8d44ec3623f8890bd894b6ea2d6c",
+    "facebook/dinov2-giant": "611a9d42f2335e0f921f1e313ad3c1b7178d206d",
+}
+"""What a hub id without a revision means: what stood there when this was written, and not what will stand there."""
+
+
+def pinned(name: str) -> tuple[str, str | None]:
+    """A hub id and its revision, from ID or ID@REVISION; None is the newest."""
+    hub_id, _, revision = name.partition("@")
+    return hub_id, revision or PINNED.get(hub_id)
 
 
 def hub_is_out_of_reach() -> bool:

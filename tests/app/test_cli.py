@@ -176,7 +176,7 @@ def test_extract_says_what_is_there_and_what_is_missing(weighed_photos, tmp_path
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         "12 photos extracted, 0 were in the store, 0 failed",
-        "24 photos, 12 in the store, 12 missing",
+        "12 photos in the store, 12 missing, 0 failed",
         "12 photos extracted, 12 were in the store, 0 failed",
     ]
 

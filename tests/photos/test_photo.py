@@ -7,7 +7,8 @@ from PIL import ExifTags, Image
 
 from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
 from herbage.photos import photo as module
-from herbage.photos.photo import PhotoFile, find_photos, open_photo
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import PhotoFile, open_photo
 
 
 def open_at(path):

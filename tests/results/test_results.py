@@ -1,7 +1,9 @@
 import io
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,10 @@ from PIL import Image
 
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import COLUMNS, Estimate
-from herbage.photos.photo import PhotoFacts
-from herbage.results.density import draw_overlay, map_name
+from herbage.photos.photo import PhotoFacts, PhotoFile
+from herbage.results.density import draw_overlay, map_files
 from herbage.results.geojson import open_photos_geojson
-from herbage.results.predictions import open_predictions
+from herbage.results.predictions import PredictionsTable
 from herbage.results.submission import submission_table
 from herbage.targets import TARGETS, TOTAL
 
@@ -70,8 +72,8 @@ def test_the_same_estimate_is_the_same_picture_and_any_name_and_size_can_be_draw
 
 
 def test_maps_of_one_name_in_two_folders_do_not_meet():
-    assert len({map_name(n) for n in ("a/x.jpg", "b/x.jpg", "x.jpg", "x.png")}) == 4
-    assert not set("/\\") & set(map_name("a/b\\c.jpg"))
+    assert len({map_files(n) for n in ("a/x.jpg", "b/x.jpg", "x.jpg", "x.png")}) == 4
+    assert not set("/\\") & set("".join(map_files("a/b\\c.jpg")))
 
 
 def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place(tmp_path):
@@ -87,11 +89,17 @@ def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place(tmp_path):
     assert feature["properties"]["taken_at"] == "2015-09-04T10:30:00"
 
 
+def begun(path):
+    table = PredictionsTable(path, overwrite=True)
+    assert table.begin([], {}) == 0
+    return table
+
+
 def test_rows_stand_in_the_file_as_they_are_made(tmp_path):
     path = tmp_path / "out/predictions.csv"
 
     def interrupted():
-        with open_predictions(path) as table:
+        with begun(path).grow() as table:
             table.add(an_estimate(facts=PLACE))
             table.add(Estimate.failed("b.jpg", PhotoUnreadable("b.jpg is broken")))
             assert len(path.read_text().splitlines()) == 3
@@ -109,16 +117,47 @@ def test_rows_stand_in_the_file_as_they_are_made(tmp_path):
 def test_an_old_table_stays_whole_until_the_new_one_is(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text("the old table")
-    with open_predictions(path) as table:
+    with begun(path).grow() as table:
         table.add(an_estimate())
         assert path.read_text() == "the old table"
     assert pd.read_csv(path)["photo"].tolist() == ["a.jpg"]
     assert [p.name for p in tmp_path.iterdir()] == ["predictions.csv"]
 
 
+def test_a_table_that_was_cut_off_keeps_the_whole_rows_of_the_same_photos(tmp_path):
+    place = tmp_path / "predictions.csv"
+    files = [PhotoFile(name, Path(name)) for name in ("a,b.jpg", "=c.jpg", "d.jpg", "e.jpg")]
+    estimates = [an_estimate(file.name, facts=PLACE) for file in files]
+
+    def cut_off(at):
+        table = PredictionsTable(place, overwrite=False)
+        kept = table.begin(files, {"model": 1})
+        again = [Estimate.of_row(row, level=0.9, quadrat_area_m2=0.21).row() for row in table.kept_rows(kept)]
+        with suppress(KeyboardInterrupt), table.grow() as rows:
+            for estimate in estimates[kept:at]:
+                rows.add(estimate)
+            if at < len(estimates):
+                raise KeyboardInterrupt
+        return kept, again
+
+    assert cut_off(2) == (0, [])
+    with place.open("a") as file:
+        file.write("d.jpg,ok,1.5")
+    kept, again = cut_off(3)
+    assert kept == 2
+    assert [row | {"photo": one.photo} for row, one in zip(again, estimates, strict=False)] == [
+        one.row() for one in estimates[:2]
+    ]
+    files[1] = PhotoFile("between.jpg", Path("between.jpg"))
+    estimates[1] = an_estimate("between.jpg")
+    assert cut_off(4)[0] == 1
+    assert pd.read_csv(place)["photo"].tolist() == ["a,b.jpg", "between.jpg", "d.jpg", "e.jpg"]
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
 def test_numbers_below_0_and_text_are_told_apart_in_the_table(tmp_path):
     path = tmp_path / "predictions.csv"
-    with open_predictions(path) as table:
+    with begun(path).grow() as table:
         table.add(an_estimate("-cmd|x.jpg", facts=PLACE))
     row = pd.read_csv(path).iloc[0]
     assert row["photo"] == "'-cmd|x.jpg"

@@ -22,10 +22,8 @@ POISON = """
 import os, signal, sys, time
 from functools import partial
 from pathlib import Path
-from herbage.errors import PhotoUnreadable
-from herbage.photos.photo import find_photos
-from herbage.tokens.cluster import stream_on_cluster
-from herbage.tokens.extraction import Extracted
+from herbage.photos.listing import find_photos
+from herbage.tokens.cluster import Cluster, stream_on_cluster
 
 def make_work(folder):
     def work(files):
@@ -34,15 +32,14 @@ def make_work(folder):
             if file.name == "ID5.png":
                 time.sleep(0.2)
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield Extracted(file, sha256=file.name, failure=PhotoUnreadable("broken") if file.name == "ID3.png" else None)
+            yield file, "broken" if file.name == "ID3.png" else file.name
     return work
 
 if __name__ == "__main__":
     files = find_photos(sys.argv[1])
     seen = Path(sys.argv[2])
-    done = stream_on_cluster(files, partial(make_work, seen), cluster="auto", trying=seen / ".trying", worker_cpus=1)
-    for item in done:
-        print(item.file.name, item.sha256, item.failure, sep="|")
+    for file, made in stream_on_cluster(files, partial(make_work, seen), Cluster("auto", seen / ".trying", worker_cpus=1)):
+        print(file.name, made, sep="|")
 """
 
 
@@ -107,15 +104,47 @@ def test_a_photo_that_kills_its_worker_twice_is_set_aside_and_named(weighed_phot
     )  # fmt: skip
     rows = [line.split("|") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == [path.name for path in sorted((weighed_photos / "train").iterdir())]
-    for name, made, failure in rows:
+    for name, made in rows:
         if name == "ID5.png":
-            assert "ID5.png was set aside: 2 workers died while they had it in hand" in failure
-        elif name == "ID3.png":
-            assert failure == "broken"
+            assert "ID5.png was set aside: 2 workers died while they had it in hand" in made
         else:
-            assert (made, failure) == (name, "None")
+            assert made == ("broken" if name == "ID3.png" else name)
     assert len(list((tmp_path / "seen").glob("ID5.png.*"))) == 2, "tried twice, by two workers"
     assert len(list((tmp_path / "seen/.trying").iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are found below /proc")
+def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_on_when_cut_off(
+    quick_model, photos, tmp_path
+):
+    model, out = tmp_path / "model", tmp_path / "cluster"
+    quick_model.save_pretrained(model)
+    command = [*HERBAGE, "predict", str(model), str(photos), "--out", str(out), "--paddocks", "folder", "--maps"]
+    command += ["--cluster", "auto", "--worker-cpus", "1"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)}
+    )
+    rows = out / "predictions.csv"
+    deadline = time.monotonic() + 90
+    while (not rows.exists() or rows.read_bytes().count(b"\n") < 20) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    there = workers(tmp_path)
+    assert there, "a worker works"
+    os.kill(there[0], signal.SIGKILL)
+    time.sleep(1)
+    process.kill()
+    process.communicate(timeout=60)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert again.returncode == 1, again.stderr
+    assert re.search(r"\d+ of 97 photos have their rows already", again.stderr)
+    steps.predict(model, photos, out=tmp_path / "plain", paddocks="folder", maps=True)
+
+    def content(root):
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    ended, plain = content(out), content(tmp_path / "plain")
+    assert set(ended) == set(plain)
+    assert [str(name) for name in ended if ended[name] != plain[name]] == ["run.json"]
 
 
 def test_what_cannot_be_is_one_message(weighed_photos, tmp_path):

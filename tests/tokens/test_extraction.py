@@ -11,9 +11,10 @@ import torch
 from herbage import steps
 from herbage.backbones.backbone import open_backbone
 from herbage.errors import InputInvalid
-from herbage.photos.photo import PhotoFile, find_photos
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
-from herbage.tokens.extraction import is_stored, stream_tokens, take_shard, token_bytes
+from herbage.tokens.extraction import look_up, stream_tokens, take_shard, token_bytes
 from herbage.tokens.store import TokenStore
 from tests.conftest import HERBAGE, photos_that_differ
 
@@ -50,7 +51,7 @@ def test_run_again_it_does_only_what_is_missing(weighed_photos, tmp_path):
     assert len(backbone.shapes) == 14
     assert [item.from_store for item in again] == [True] * 10 + [False] * 14
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=False))
-    assert [item.file for item in again] == files
+    assert [item.file for item in again] == list(files)
 
 
 @pytest.mark.parametrize("batch_patches", [1, 192, 480])
@@ -92,6 +93,37 @@ def test_damaged_tokens_are_mended(weighed_photos, tmp_path, caplog):
     assert torch.equal(store.load(good[1].sha256), good[1].tokens)
 
 
+def test_kept_tokens_that_are_not_asked_for_are_not_read_and_only_their_length_is_checked(weighed_photos, tmp_path):
+    files = find_photos(weighed_photos / "train")[:4]
+    good, _, store = extract(files, tmp_path)
+    short, flipped = (store.path(good[number].sha256) for number in (1, 2))
+    whole = {path: path.read_bytes() for path in (short, flipped)}
+    short.write_bytes(whole[short][:-5])
+    flipped.write_bytes(whole[flipped][:-1] + bytes([whole[flipped][-1] ^ 1]))
+    again = list(stream_tokens(files, Counting(), RECIPE, store, read_kept=False))
+    assert [item.from_store for item in again] == [True, False, True, True]
+    assert [item.tokens is None for item in again] == [True, False, True, True]
+    assert short.read_bytes() == whole[short]
+    read = list(stream_tokens(files, Counting(), RECIPE, store))
+    assert [item.from_store for item in read] == [True, True, False, True]
+    assert flipped.read_bytes() == whole[flipped]
+
+
+def test_status_tells_what_is_done_missing_and_failed_until_it_is_mended(weighed_photos, tmp_path):
+    photos = tmp_path / "photos"
+    shutil.copytree(weighed_photos / "train", photos)
+    (photos / "ID3.png").write_bytes(b"not a photo")
+    options = {"store": tmp_path / "store", "recipe": "seed", "backbone": "texture"}
+    assert steps.extraction_status(photos, **options) == steps.ExtractionStatus(0, 24, {})
+    steps.extract(photos, **options, shard="1/2")
+    shards = [steps.extraction_status(photos, **options, shard=shard) for shard in ("1/2", "2/2")]
+    assert [(shard.present, shard.missing, len(shard.failed)) for shard in shards] == [(11, 0, 1), (0, 12, 0)]
+    assert "ID3.png is not a readable image" in shards[0].failed["ID3.png"]
+    shutil.copy(weighed_photos / "train/ID3.png", photos / "ID3.png")
+    assert steps.extract(photos, **options).made == 13
+    assert steps.extraction_status(photos, **options) == steps.ExtractionStatus(24, 0, {})
+
+
 def test_a_broken_photo_is_an_item_with_its_reason(weighed_photos, tmp_path):
     files = find_photos(weighed_photos / "train")[:2]
     broken = PhotoFile("broken.jpg", tmp_path / "broken.jpg")
@@ -106,7 +138,7 @@ def test_a_changed_photo_is_done_again(weighed_photos, tmp_path):
     photo = tmp_path / "a.png"
     shutil.copy(weighed_photos / "train/ID0.png", photo)
     (first,), _, store = extract([PhotoFile("a", photo)], tmp_path / "store")
-    assert is_stored(PhotoFile("a", photo), store)
+    assert [present for _, present, _ in look_up([PhotoFile("a", photo)], store)] == [True]
     shutil.copy(weighed_photos / "train/ID1.png", photo)
     (second,), backbone, _ = extract([PhotoFile("a", photo)], tmp_path / "store")
     assert len(backbone.shapes) == 1

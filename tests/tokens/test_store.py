@@ -10,7 +10,7 @@ from herbage.backbones.backbone import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
-from herbage.tokens.store import TokensIdentity, TokenStore
+from herbage.tokens.store import UNKNOWN, Known, TokensIdentity, TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2})
 PHOTO, OTHER = "ab" * 32, "cd" * 32
@@ -94,14 +94,17 @@ def test_a_save_that_fails_leaves_nothing_behind(store, monkeypatch):
 def test_the_index_knows_a_file_until_it_changes(store, tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
-    assert store.index.find(PhotoFile("a", photo)) is None
-    store.index.remember([(PhotoFile("a", photo), PHOTO)])
-    assert store.index.find(PhotoFile("a", photo)) == PHOTO
+    assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
+    store.index.remember([(PhotoFile("a", photo), Known(PHOTO))])
+    assert store.index.find([PhotoFile("a", photo)]) == [Known(PHOTO)]
     photo.write_bytes(b"two!")
-    assert store.index.find(PhotoFile("a", photo)) is None
+    assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
+    store.index.remember([(PhotoFile("a", photo), Known(failure="a is broken"))])
+    gone = PhotoFile("gone", tmp_path / "gone.jpg")
+    assert store.index.find([gone, PhotoFile("a", photo)]) == [UNKNOWN, Known(failure="a is broken")]
     store.index.path.write_bytes(b"not a database, and long enough to be seen as one" * 9)
-    assert store.index.find(PhotoFile("a", photo)) is None
-    store.index.remember([(PhotoFile("a", photo), PHOTO)])
+    assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
+    store.index.remember([(PhotoFile("a", photo), Known(PHOTO))])
 
 
 def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatch):

@@ -64,6 +64,19 @@ Unit = Annotated[
     Literal["g", "g_per_m2", "kg_per_ha"],
     Parameter(help="Of the table's weights: grams a quadrat, grams a square metre, kg of dry matter a hectare."),
 ]
+OnCluster = Annotated[
+    str | None,
+    Parameter(
+        help="auto, or the address of a Ray cluster whose machines see model, photos and results by the same paths."
+    ),
+]
+WorkerCpus = Annotated[
+    int | None,
+    Parameter(
+        validator=validators.Number(gte=1),
+        help="Cores of each worker of the cluster; by default a worker has a machine, or a GPU where there are some.",
+    ),
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Machine-readable output.")]
 
 
@@ -93,9 +106,10 @@ def extract(
     store: Path,
     recipe: str = "field",
     shard: str | None = None,
-    cluster: str | None = None,
-    worker_cpus: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    cluster: OnCluster = None,
+    worker_cpus: WorkerCpus = None,
     status: Annotated[bool, Parameter(negative="")] = False,
+    verify: Annotated[bool, Parameter(negative="")] = False,
     engine: Engine = Engine(),
     quiet: Quiet = False,
 ) -> int:
@@ -117,19 +131,18 @@ def extract(
         seed, field, crosspvt, or a TOML file.
     shard
         i/n: only every n-th photo, so that n processes or machines share the work. Counting i from 0 or 1 both work.
-    cluster
-        auto, or the address of a Ray cluster whose machines see the photos and the store by the same paths.
-    worker_cpus
-        Cores of each of the cluster's workers; by default a worker has a machine, or a GPU where there are some.
     status
-        Only say how many photos there are and how many have no tokens yet.
+        Only say how many photos are done, how many are missing, and which failed when they were last tried.
+    verify
+        Read and check every token file that is there; without, damage is noticed when the tokens are used.
     """
     from herbage import steps
 
     listen(quiet)
     if status:
-        total, missing = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
-        print(f"{total} photos, {total - missing} in the store, {missing} missing")
+        so_far = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
+        print(f"{so_far.present} photos in the store, {so_far.missing} missing, {len(so_far.failed)} failed")
+        failures(so_far.failed)
         return DONE
     done = steps.extract(
         photos,
@@ -138,6 +151,7 @@ def extract(
         shard=shard,
         cluster=cluster,
         worker_cpus=worker_cpus,
+        verify=verify,
         track=tracker(quiet),
         **engine.options(),
     )
@@ -310,16 +324,21 @@ def predict(
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
     store: Path | None = None,
+    cluster: OnCluster = None,
+    worker_cpus: WorkerCpus = None,
     engine: Engine = Engine(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
     """Estimate photos: predictions.csv, photos.geojson, report.html, and with --maps a picture a photo.
 
+    Cut off and run again, it goes on behind the rows that are there, if the model and the settings are the same.
+
     For example:
         herbage predict model/ new_photos/ --out results/ --maps
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
         herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
+        herbage predict model/ state/ --out results/ --cluster auto
 
     Parameters
     ----------
@@ -369,6 +388,8 @@ def predict(
         coordinates=not no_coordinates,
         round_coordinates=round_coordinates,
         store=store,
+        cluster=cluster,
+        worker_cpus=worker_cpus,
         overwrite=overwrite,
         track=tracker(quiet),
         **engine.options(),

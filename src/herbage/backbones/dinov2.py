@@ -13,7 +13,7 @@ from torch import Tensor
 
 from herbage.backbones.engine import Device, Engine, Precision, resolve_engine
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
-from herbage.hub import hub_is_out_of_reach
+from herbage.hub import hub_is_out_of_reach, pinned
 
 log = logging.getLogger("herbage")
 
@@ -136,10 +136,10 @@ def _load(name: str) -> Any:
         )
     if looks_local and not folder.is_dir():
         raise WeightsMissing(f"--backbone {name}: there is no such folder. {_how_to_get(name)}")
-    source = str(folder) if folder.is_dir() else name
-    local = folder.is_dir() or hub_is_out_of_reach()
+    source, revision = (str(folder), None) if folder.is_dir() else pinned(name)
+    where: dict[str, Any] = {"revision": revision, "local_files_only": folder.is_dir() or hub_is_out_of_reach()}
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=local)
+        config = AutoConfig.from_pretrained(source, **where)
         inside = {}
         if config.model_type == DEPTH_ANYTHING:
             config, inside = config.backbone_config, {"key_mapping": {r"^backbone\.": ""}}
@@ -150,7 +150,7 @@ def _load(name: str) -> Any:
             )
         with hushed():
             model, report = AutoModel.from_pretrained(
-                source, config=config, dtype="auto", output_loading_info=True, local_files_only=local, **inside
+                source, config=config, dtype="auto", output_loading_info=True, **where, **inside
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error.__cause__, GatedRepoError):

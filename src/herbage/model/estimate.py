@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,21 @@ class Estimate:
         """The map in grams a square metre."""
         return None if self.map is None else g_per_m2(self.map, self.quadrat_area_m2)
 
+    def rounded(self) -> "Estimate":
+        """As the table has it: all that is written is made of this, so that the same comes of the table's rows."""
+        grams, low, high = (
+            np.array([round(g, DIGITS) for g in of.tolist()]) for of in (self.grams, self.low, self.high)
+        )
+        return replace(self, grams=grams, low=low, high=high, facts=self.facts.veiled(True, DIGITS))
+
     def row(self) -> dict[str, Any]:
         """The cells of predictions.csv, None where there is nothing to say."""
+        said = self.rounded()
         cells: dict[str, Any] = {"photo": self.photo, "status": self.status}
         for t, target in enumerate(TARGETS):
-            cells[target] = _cell(self.grams[t])
-            cells[f"{target}_low"], cells[f"{target}_high"] = _cell(self.low[t]), _cell(self.high[t])
-        hectare = self.kg_per_ha
+            cells[target] = _cell(said.grams[t])
+            cells[f"{target}_low"], cells[f"{target}_high"] = _cell(said.low[t]), _cell(said.high[t])
+        hectare = said.kg_per_ha
         cells |= {
             "Dry_Total_kg_per_ha": _cell(hectare[TOTAL]),
             "GDM_kg_per_ha": _cell(hectare[GDM]),

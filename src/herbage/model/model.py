@@ -6,6 +6,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid, ModelInvalid, OutputExists
 from herbage.files import replace_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
-from herbage.hub import hub_is_out_of_reach
+from herbage.hub import hub_is_out_of_reach, pinned
 from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver, read_oof
 from herbage.model.calibration import Correction
@@ -32,7 +34,8 @@ from herbage.model.config import ModelConfig, read_config
 from herbage.model.estimate import Estimate, estimates_table
 from herbage.model.intervals import Intervals
 from herbage.model.knowledge import Knowledge
-from herbage.photos.photo import NO_FACTS, Photo, PhotoFacts, PhotoFile, find_photos
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import NO_FACTS, Photo, PhotoFacts, PhotoFile
 from herbage.recipe import Recipe
 from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, balance, g_per_m2
 from herbage.tokens.extraction import Extracted, stream_tokens
@@ -94,6 +97,11 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         """The top of the maps' colour scale by target, by area, so that colours mean the same whatever photos show."""
         return None if self.knowledge is None else g_per_m2(self.knowledge.map_scale_g, self.quadrat_area_m2)
 
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of what decides its estimates: its tensors and its config.json."""
+        return sha256(self._tensors_file() + self._config_file().encode()).hexdigest()
+
     def open_backbone(
         self, name: str | Path | None = None, *, device: Device = "auto", precision: Precision = "auto"
     ) -> Backbone:
@@ -127,7 +135,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
     def estimates(
         self,
-        files: list[PhotoFile],
+        files: Sequence[PhotoFile],
         backbone: Backbone,
         *,
         level: float = DEFAULT_LEVEL,
@@ -299,14 +307,18 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         token: str | bool | None = None,
         local_files_only: bool = False,
     ) -> "HerbageModel":
-        """Open a model folder or a hub id; raises ModelInvalid for what is no whole model of a known format."""
+        """Open a model folder or a hub id, with @REVISION behind it if not the newest.
+
+        Raises ModelInvalid for what is no whole model of a known format.
+        """
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             try:
+                hub_id, named = pinned(str(pretrained_model_name_or_path))
                 folder = Path(
                     snapshot_download(
-                        str(pretrained_model_name_or_path),
-                        revision=revision,
+                        hub_id,
+                        revision=revision or named,
                         cache_dir=cache_dir,
                         token=token,
                         local_files_only=local_files_only or hub_is_out_of_reach(),
@@ -331,18 +343,25 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             report.read_text("utf-8", errors="replace") if report.is_file() else None,
         )
 
-    def _save_pretrained(self, save_directory: Path) -> None:
+    def _tensors_file(self) -> bytes:
         tensors = {f"heads.{name}": tensor.contiguous() for name, tensor in self.heads.tensors().items()}
         if self.knowledge is not None:
             tensors |= self.knowledge.tensors()
+        content: bytes = save(tensors, {"format": "pt"})
+        return content
+
+    def _config_file(self) -> str:
+        return json.dumps(self.about.model_dump(mode="json"), indent=2) + "\n"
+
+    def _save_pretrained(self, save_directory: Path) -> None:
         # The manifest is written last: a folder with a config.json is whole.
-        write_whole(save_directory / "model.safetensors", save(tensors, {"format": "pt"}))
+        write_whole(save_directory / "model.safetensors", self._tensors_file())
         write_whole(save_directory / "README.md", write_card(self.about))
         if self.oof is not None:
             write_whole(save_directory / "oof.csv", self.oof.to_csv(index=False, lineterminator="\n"))
         if self.report is not None:
             write_whole(save_directory / "report.html", self.report)
-        write_whole(save_directory / "config.json", json.dumps(self.about.model_dump(mode="json"), indent=2) + "\n")
+        write_whole(save_directory / "config.json", self._config_file())
 
 
 def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = ()) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
-from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
+from herbage.errors import PhotoTooLarge, PhotoUnreadable
 
 HEIF_SUFFIXES = (".heic", ".heif")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", *HEIF_SUFFIXES)
@@ -135,42 +135,6 @@ def open_photo(file: PhotoFile) -> Photo:
     _refuse_size(file, round(across), round(down))
     sha256 = hashlib.sha256(f"{sha256} {file.corners}".encode()).hexdigest()
     return Photo(file, sha256, across / down, facts, content)
-
-
-def find_photos(where: str | Path) -> list[PhotoFile]:
-    """The photos of a folder (searched below, sorted by path), of one photo, or of a text file of paths.
-
-    Paths in a list are relative to the list's folder. Hidden files are passed over. Raises PhotosMissing.
-    """
-    root = Path(where)
-    if root.is_dir():
-        found = sorted(
-            path
-            for path in root.rglob("*")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-        photos = [PhotoFile(shown_name(path.relative_to(root).as_posix()), path) for path in found]
-        if not photos:
-            raise PhotosMissing(f"No photo below {root}: expected files ending in {', '.join(SUFFIXES)}.")
-        return photos
-    if not root.exists():
-        raise PhotosMissing(f"{root} is not there: expected a folder of photos, a photo, or a text file of paths.")
-    if root.suffix.lower() in SUFFIXES:
-        return [PhotoFile(shown_name(root.name), root)]
-    try:
-        lines = [line.strip() for line in root.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise PhotosMissing(f"{root} is neither a photo ({', '.join(SUFFIXES)}) nor a text file of paths.") from error
-    photos = [PhotoFile(shown_name(line), root.parent / line) for line in lines if line]
-    if not photos:
-        raise PhotosMissing(f"{root} lists no photo: expected one path a line.")
-    return photos
-
-
-def shown_name(name: str) -> str:
-    """A name that every table can hold: bytes that are no UTF-8, and line breaks, become the replacement character."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def is_quadrilateral(corners: Corners) -> bool:

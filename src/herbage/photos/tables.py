@@ -45,7 +45,7 @@ class WeighedTable:
     targets that nobody weighed and no sum determines.
     """
 
-    files: list[PhotoFile]
+    files: Sequence[PhotoFile]
     grams: Float[np.ndarray, "photo 5"]
     frame: pd.DataFrame
 
@@ -96,8 +96,8 @@ def read_weighed_table(
 
 
 def read_sidecar(
-    table: str | Path, files: list[PhotoFile], column: str | None = None
-) -> tuple[list[PhotoFile], dict[str, str]]:
+    table: str | Path, files: Sequence[PhotoFile], column: str | None = None
+) -> tuple[Sequence[PhotoFile], dict[str, str]]:
     """What a table of `image_path` says of photos; raises TableInvalid.
 
     The photos with the quadrats' corners, where it has x1 y1 ... x4 y4, and each photo's text in `column`, by name.

@@ -81,12 +81,12 @@ def swatches() -> list[str]:
     return ["#" + bytes(colour).hex() for colour in colours]
 
 
-def map_name(photo: str) -> str:
-    """The file name of a photo's overlay: its path with folders joined, so that names of two folders do not meet."""
+def map_files(photo: str) -> tuple[str, str]:
+    """The file names of a photo's overlay and of its map: its path with folders joined, so that no two meet."""
     name = photo.replace("/", "__").replace("\\", "__")
     if len(name.encode()) > NAME_BYTES:
         name = f"{sha256(name.encode()).hexdigest()[:12]}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"
-    return name + ".png"
+    return f"{name}.png", f"{name}.npy"
 
 
 def _draw_scale(

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def export_openvino(
     source: Backbone,
     out: Path,
     precision: Exported,
-    files: list[PhotoFile],
+    files: Sequence[PhotoFile],
     store: str | Path | None,
 ) -> Parity | None:
     """Write the backbone to the folder `out`, and where there are photos what it changes, to parity.json too.
@@ -110,7 +110,7 @@ def refuse_export(out: Path, *, overwrite: bool) -> None:
         raise OutputExists(f"--out {out} exists already; give --overwrite to replace it, or another name.")
 
 
-def _views(model: HerbageModel, files: list[PhotoFile], patch_px: int) -> list[Callable[[], Tensor]]:
+def _views(model: HerbageModel, files: Sequence[PhotoFile], patch_px: int) -> list[Callable[[], Tensor]]:
     """Images to calibrate on, one photo after the other, and another image of it each time that a photo comes up."""
 
     def image(number: int) -> Tensor:
@@ -123,7 +123,7 @@ def _views(model: HerbageModel, files: list[PhotoFile], patch_px: int) -> list[C
 
 
 def parity(
-    model: HerbageModel, source: Backbone, export: Backbone, files: list[PhotoFile], store: str | Path | None = None
+    model: HerbageModel, source: Backbone, export: Backbone, files: Sequence[PhotoFile], store: str | Path | None = None
 ) -> Parity:
     """Both backbones on the same photos; `store`, where given, spares what it has and keeps the rest."""
     recipe, main = model.recipe, main_target(model.about.known)

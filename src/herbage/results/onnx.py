@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,7 +51,9 @@ class OnnxParity:
         return f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{beside}"
 
 
-def export_onnx(model: HerbageModel, source: str | Path | None, out: Path, files: list[PhotoFile]) -> OnnxParity | None:
+def export_onnx(
+    model: HerbageModel, source: str | Path | None, out: Path, files: Sequence[PhotoFile]
+) -> OnnxParity | None:
     """Write `estimator.onnx` below the folder `out`, onnx.json that says what goes in and comes out, and the parity.
 
     In fp32. What stands at `out` is replaced. Raises InputInvalid where the ONNX libraries are missing, and for tiles,
@@ -166,7 +169,7 @@ def _write_network(estimator: Estimator, place: Path) -> None:
         )  # fmt: skip
 
 
-def _parity(model: HerbageModel, backbone: Any, session: Any, files: list[PhotoFile]) -> OnnxParity:
+def _parity(model: HerbageModel, backbone: Any, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
     grams_apart, maps_apart, totals = [0.0], [0.0], []
     for item in stream_tokens(files, backbone, model.recipe):
         if item.tokens is None:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from herbage.errors import InputInvalid
-from herbage.model.estimate import DIGITS, Estimate
+from herbage.model.estimate import Estimate
 from herbage.model.means import MeanErrors
 from herbage.photos.photo import PhotoFile
 from herbage.results.predictions import spreadsheet_text
@@ -138,7 +138,7 @@ class Paddocks:
         day = estimate.facts.taken_at.date() if estimate.facts.taken_at else None
         visit = self._visits.setdefault(paddock, {}).setdefault(day, _Visit())
         # As the table of predictions has them, so that the same comes of its rows.
-        grams = estimate.grams.round(DIGITS) * self.area / estimate.quadrat_area_m2
+        grams = estimate.rounded().grams * self.area / estimate.quadrat_area_m2
         visit.photos += 1
         visit.sums += grams
         visit.squares += float(grams[self.main] ** 2)

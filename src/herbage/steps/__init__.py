@@ -6,13 +6,14 @@ a step: they are in its result, each with its reason.
 
 from herbage.steps.calibrating import calibrate, plan_cuts
 from herbage.steps.exporting import export
-from herbage.steps.extracting import Extraction, extract, extraction_status
-from herbage.steps.predicting import Prediction, predict, submit
+from herbage.steps.extracting import Extraction, ExtractionStatus, extract, extraction_status
+from herbage.steps.predicting import Prediction, predict
 from herbage.steps.progress import Track, silent
 from herbage.steps.scoring import Scored, Scores, score
+from herbage.steps.submitting import submit
 from herbage.steps.training import import_heads, train
 
 __all__ = [
-    "Extraction", "Prediction", "Scored", "Scores", "Track", "calibrate", "export", "extract",
+    "Extraction", "ExtractionStatus", "Prediction", "Scored", "Scores", "Track", "calibrate", "export", "extract",
     "extraction_status", "import_heads", "plan_cuts", "predict", "score", "silent", "submit", "train",
 ]  # fmt: skip

@@ -12,17 +12,18 @@ import pandas as pd
 
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
-from herbage.files import refuse_existing, run_record, write_whole
+from herbage.files import refuse_existing, write_whole
 from herbage.judging.compare import estimated, weighed
 from herbage.model.calibration import Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
 from herbage.model.domain import mean_token
 from herbage.model.model import HerbageModel, refuse_place
 from herbage.model.planning import choose_cuts
-from herbage.photos.photo import find_photos
+from herbage.photos.listing import find_photos
 from herbage.photos.tables import Unit, read_weighed_table
 from herbage.results.report import model_report
 from herbage.steps.progress import Track, silent
+from herbage.steps.run_record import run_place, run_record
 from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
 
 log = logging.getLogger("herbage")
@@ -118,8 +119,11 @@ def calibrate(
     )
     calibrated.report = model_report(calibrated)
     if model_out is not None:
-        said = "a table in memory" if isinstance(cuts, pd.DataFrame) else str(cuts)
-        calibrated.write(Path(model_out).resolve(), run_record("calibrate", started, cuts=said), overwrite=overwrite)
+        run = run_record(
+            "calibrate", started, backbone=opened, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
+            source_sha256=source.digest, dropped=len(dropped),
+        )  # fmt: skip
+        calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
     return calibrated
 
 
@@ -141,6 +145,7 @@ def plan_cuts(
     A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is; the
     folder that the paths are below stands in the table's `attrs["photos"]`.
     """
+    started = time.time()
     if out is not None:
         refuse_existing(Path(out), overwrite=overwrite)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
@@ -169,4 +174,6 @@ def plan_cuts(
     plan.attrs["photos"] = str(folder)
     if out is not None:
         write_whole(Path(out), plan.to_csv(index=False, lineterminator="\n"))
+        run = run_record("plan-cuts", started, backbone=opened, model=opened_model, photos=str(photos), count=count)
+        write_whole(run_place(Path(out)), run)
     return plan

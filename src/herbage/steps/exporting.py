@@ -1,14 +1,18 @@
 """A model for another engine."""
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid
+from herbage.files import write_whole
 from herbage.model.model import HerbageModel
-from herbage.photos.photo import find_photos
+from herbage.photos.listing import find_photos
 from herbage.results.export import Parity, export_openvino, refuse_export
 from herbage.results.onnx import OnnxParity, export_onnx
+from herbage.steps.run_record import run_record
 
 
 def export(
@@ -27,6 +31,7 @@ def export(
     Returns its parity on the photos. `precision` of OpenVINO: fp32, bf16 (the default), or int8, which is calibrated on
     the photos; ONNX is fp32. `store` may hold the source's tokens.
     """
+    started = time.time()
     refuse_export(Path(out), overwrite=overwrite)
     if precision == "int8" and photos is None:
         raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
@@ -35,6 +40,15 @@ def export(
     files = [] if photos is None else find_photos(photos)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
     if as_format == "onnx":
-        return export_onnx(opened_model, backbone, Path(out), files)
-    source = opened_model.open_backbone(backbone)
-    return export_openvino(opened_model, source, Path(out), precision or "bf16", files, store)
+        precision = "fp32"
+        parity: Parity | OnnxParity | None = export_onnx(opened_model, backbone, Path(out), files)
+    else:
+        precision = precision or "bf16"
+        source = opened_model.open_backbone(backbone)
+        parity = export_openvino(opened_model, source, Path(out), precision, files, store)
+    run = run_record(
+        "export", started, model=opened_model, format=as_format, precision=precision,
+        photos=None if photos is None else str(photos), parity=None if parity is None else asdict(parity),
+    )  # fmt: skip
+    write_whole(Path(out) / "run.json", run)
+    return parity

@@ -1,17 +1,23 @@
 """Fill a token store."""
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from herbage.backbones.backbone import open_backbone
 from herbage.backbones.engine import Device, Precision
-from herbage.photos.photo import PhotoFile, find_photos
+from herbage.errors import PhotoUnreadable
+from herbage.files import write_whole
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.steps.progress import Track, silent
-from herbage.tokens.cluster import Work, stream_on_cluster
-from herbage.tokens.extraction import announce, stream_tokens, take_shard
-from herbage.tokens.store import TokenStore
+from herbage.steps.run_record import run_record
+from herbage.tokens.cluster import Cluster, Work, stream_on_cluster
+from herbage.tokens.extraction import Extracted, announce, look_up, stream_tokens, take_shard
+from herbage.tokens.store import Known, TokenStore
 
 
 @dataclass
@@ -20,6 +26,15 @@ class Extraction:
 
     made: int = 0
     present: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ExtractionStatus:
+    """Photos whose tokens the store has, those that are missing, and those that failed when they were last tried."""
+
+    present: int = 0
+    missing: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -34,29 +49,28 @@ def extract(
     shard: str | None = None,
     cluster: str | None = None,
     worker_cpus: int | None = None,
+    verify: bool = False,
     track: Track = silent,
 ) -> Extraction:
-    """Fill the token store; run again, it does only what is missing and mends what is damaged.
+    """Fill the token store; run again, it does what is missing, and what is not of its full length.
 
-    `cluster`: `auto` or the address of a Ray cluster whose machines see the photos and the store by the same paths.
+    With `verify` every byte that the store has of these photos is read and checked, and what is damaged is done again;
+    without, that happens when the tokens are used. `cluster`: `auto` or the address of a Ray cluster whose machines see
+    the photos and the store by the same paths.
     """
+    started = time.time()
     recipe = load_recipe(recipe)
     files = _share(photos, shard)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
     kept = TokenStore(store, opened, recipe)
     announce(files, opened, recipe, kept)
     if cluster is None:
-        made = stream_tokens(files, opened, recipe, kept)
+        made: Iterator[Extracted] = stream_tokens(files, opened, recipe, kept, read_kept=verify)
     else:
-        work = partial(_work, backbone or recipe.backbone, device, precision, recipe, Path(store).absolute())
-        made = stream_on_cluster(
-            files,
-            work,
-            cluster=cluster,
-            trying=Path(store).absolute() / ".trying",
-            worker_cpus=worker_cpus,
-            uses_gpu=device in ("auto", "cuda"),
-        )
+        place = Path(store).absolute()
+        work = partial(_work, backbone or recipe.backbone, device, precision, recipe, place, verify)
+        where = Cluster(cluster, place / ".trying", worker_cpus, uses_gpu=device in ("auto", "cuda"))
+        made = _on_cluster(files, work, where, kept)
     done = Extraction()
     for item in track(made, "extract", len(files)):
         if item.failure:
@@ -65,6 +79,12 @@ def extract(
             done.present += 1
         else:
             done.made += 1
+    name = "run.json" if shard is None else f"run-{shard.replace('/', '-of-')}.json"
+    run = run_record(
+        "extract", started, photos=str(photos), recipe=recipe, backbone=opened, shard=shard, cluster=cluster,
+        made=done.made, present=done.present, failed=len(done.failed),
+    )  # fmt: skip
+    write_whole(Path(store) / name, run)
     return done
 
 
@@ -77,21 +97,45 @@ def extraction_status(
     device: Device = "auto",
     precision: Precision = "auto",
     shard: str | None = None,
-) -> tuple[int, int]:
-    """How many photos there are, and how many have no tokens in the store; nothing is extracted."""
+) -> ExtractionStatus:
+    """How far extraction has come, as far as the store's index knows; no photo is read."""
     recipe = load_recipe(recipe)
-    files = _share(photos, shard)
     opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
-    return len(files), announce(files, opened, recipe, TokenStore(store, opened, recipe))
+    status = ExtractionStatus()
+    for file, present, failure in look_up(_share(photos, shard), TokenStore(store, opened, recipe)):
+        if failure:
+            status.failed[file.name] = failure
+        else:
+            status.present += present
+            status.missing += not present
+    return status
 
 
-def _work(backbone: str | Path, device: Device, precision: Precision, recipe: Recipe, store: Path) -> Work:
+def _on_cluster(
+    files: Sequence[PhotoFile], work: Callable[[], Work[Extracted]], cluster: Cluster, store: TokenStore
+) -> Iterator[Extracted]:
+    """What a cluster made of the photos; what was set aside is noted as any failure is."""
+    for file, made in stream_on_cluster(files, work, cluster):
+        if isinstance(made, PhotoUnreadable):
+            store.index.remember([(file, Known(failure=str(made)))])
+            made = Extracted(file, failure=made)
+        yield made
+
+
+def _work(
+    backbone: str | Path, device: Device, precision: Precision, recipe: Recipe, store: Path, verify: bool
+) -> Work[Extracted]:
     """What a worker of a cluster does: the same as this machine would."""
     opened = open_backbone(backbone, device=device, precision=precision)
     kept = TokenStore(store, opened, recipe)
-    return lambda files: stream_tokens(files, opened, recipe, kept)
+
+    def work(files: list[PhotoFile]) -> Iterator[tuple[PhotoFile, Extracted]]:
+        for item in stream_tokens(files, opened, recipe, kept, read_kept=verify):
+            yield item.file, replace(item, photo=None, tokens=None)
+
+    return work
 
 
-def _share(photos: str | Path, shard: str | None) -> list[PhotoFile]:
+def _share(photos: str | Path, shard: str | None) -> Sequence[PhotoFile]:
     files = find_photos(photos)
     return files if shard is None else take_shard(files, shard)

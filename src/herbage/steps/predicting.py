@@ -1,33 +1,40 @@
-"""Estimate photos: tables, maps, GeoJSON, report, and the competition's file."""
+"""Estimate photos: tables, maps, GeoJSON and report."""
 
-import io
 import logging
+import shutil
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+import herbage
 from herbage.backbones.engine import Device, Precision
-from herbage.errors import InputInvalid, PhotosMissing
-from herbage.files import refuse_existing, run_record, write_whole
+from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.files import write_whole
 from herbage.judging.compare import estimated, weighed
 from herbage.model.estimate import Estimate
 from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
-from herbage.photos.photo import Photo, PhotoFile, find_photos
-from herbage.photos.tables import read_sidecar, read_test_table
-from herbage.results.density import draw_overlay, map_name
-from herbage.results.figures import thumbnail
+from herbage.photos.listing import find_photos
+from herbage.photos.photo import PhotoFile, open_photo
+from herbage.photos.tables import read_sidecar
+from herbage.results.density import map_files
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
-from herbage.results.predictions import open_predictions
+from herbage.results.predictions import PredictionsTable
 from herbage.results.report import PredictionsReport
-from herbage.results.submission import submission_table
 from herbage.results.wedge import draw_wedge
+from herbage.steps.estimating import Estimated, Settings, estimate_on_cluster, estimate_photos, picture_of
 from herbage.steps.progress import Track, silent
-from herbage.targets import check_area, missing_names
+from herbage.steps.run_record import run_record
+from herbage.targets import check_area
+from herbage.tokens.cluster import Cluster
 
 log = logging.getLogger("herbage")
 
@@ -58,6 +65,8 @@ def predict(
     coordinates: bool = True,
     round_coordinates: int | None = None,
     store: str | Path | None = None,
+    cluster: str | None = None,
+    worker_cpus: int | None = None,
     backbone: str | Path | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -69,7 +78,10 @@ def predict(
     `table` is a sidecar of facts about the photos: the quadrats' corners, x1 y1 ... x4 y4, where photos show more, and
     the column that `paddocks` names. `paddocks` may also be the word `folder`, or a .geojson file of polygons; it adds
     paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg DM/ha).
-    Rows, maps and points are written as they come, so that memory stays flat.
+    `cluster`: `auto` or the address of a Ray cluster whose machines see the model, the photos and `out` by the same
+    paths; they keep no tokens unless there is a `store`.
+    Rows, maps and points are written as they come, so that memory stays flat; cut off and run again, it goes on behind
+    the rows that are there, if the model and the settings are the same.
     """
     started = time.time()
     if not 0 < level < 1:
@@ -77,7 +89,7 @@ def predict(
     if quadrat_area_m2 is not None:
         check_area(quadrat_area_m2)
     out = Path(out)
-    refuse_existing(out / "predictions.csv", overwrite=overwrite)
+    rows_table = PredictionsTable(out / "predictions.csv", overwrite=overwrite)
     opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
     files = _outside(out, find_photos(photos), Path(photos))
     files, paddock_of, polygons = _beside(files, table, paddocks)
@@ -85,21 +97,38 @@ def predict(
     _warn_of_level(opened_model, level)
     if maps and not opened_model.recipe.has_map:
         log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
+    maps = maps and opened_model.recipe.has_map
+    settings = Settings(level, quadrat_area_m2, out / "maps" if maps else None, store)
     report = PredictionsReport(opened_model.about, level)
     summary = None if paddock_of is None else summarise(opened_model, level)
     done = Prediction()
-    drawn: set[str] = set()
     odd = 0
-    made = opened_model.estimates(
-        files, opened, level=level, quadrat_area_m2=quadrat_area_m2, with_map=maps, store=store
-    )
-    with open_predictions(out / "predictions.csv") as rows, open_photos_geojson(out / "photos.geojson") as points:
-        for estimate, item in track(made, "predict", len(files)):
+    stale = {path.name for kind in ("*.png", "*.npy") for path in (out / "maps").glob(kind)}
+    changes_rows = {
+        "herbage": herbage.__version__, "model": opened_model.digest, "backbone": opened.digest, "level": level,
+        **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps, "table": table and str(table),
+        "coordinates": coordinates, "round_coordinates": round_coordinates,
+    }  # fmt: skip
+    kept = rows_table.begin(files, changes_rows)
+    if kept:
+        log.info("%d of %d photos have their rows already.", kept, len(files))
+    area = quadrat_area_m2 or opened_model.quadrat_area_m2
+    again = _again(files, rows_table.kept_rows(kept), level, area, read_facts=polygons is not None)
+    if cluster is None:
+        made = estimate_photos(opened_model, opened, settings, files[kept:])
+    else:
+        engine = {"name": backbone, "device": device, "precision": precision}
+        where = Cluster(cluster, out.absolute() / ".trying", worker_cpus, uses_gpu=device in ("auto", "cuda"))
+        made = estimate_on_cluster(model, engine, settings, files[kept:], where)
+    with rows_table.grow() as rows, open_photos_geojson(out / "photos.geojson") as points:
+        for number, item in enumerate(track(chain(again, made), "predict", len(files))):
+            estimate = item.estimate
             done.without_position += estimate.status == "ok" and estimate.facts.latitude is None
             done.outside += estimate.in_domain is False
             place = paddock_of(item.file, estimate) if paddock_of and estimate.status == "ok" else None
-            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates))
-            rows.add(estimate)
+            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates)).rounded()
+            if number >= kept:
+                rows.add(estimate)
             picture = None
             if estimate.status != "ok":
                 done.failed[estimate.photo] = estimate.message
@@ -109,16 +138,16 @@ def predict(
                 points.add(estimate)
                 if summary is not None:
                     summary.add(place, estimate)
-                if estimate.map is not None:
-                    picture = _draw(opened_model, item.photo, estimate, out / "maps", drawn)
-                elif report.wants_picture:
-                    picture = thumbnail(item.photo.pixels())
+                if maps:
+                    stale -= set(map_files(estimate.photo))
+                if report.wants_picture:
+                    picture = picture_of(item, settings)
             report.add(estimate, picture)
     if odd:
         log.warning("%d photos have another shape than the training photos: see their message in the table.", odd)
-    for stale in [*(out / "maps").glob("*.png"), *(out / "maps").glob("*.npy")]:
-        if stale.name not in drawn:
-            stale.unlink()
+    for name in stale:
+        (out / "maps" / name).unlink()
+    shutil.rmtree(out / ".trying", ignore_errors=True)
     if summary is not None:
         write_whole(out / "paddocks.csv", summary.csv())
         if coordinates:
@@ -126,9 +155,12 @@ def predict(
         _draw_wedge(out, summary.table(), report, pre_grazing, residual)
         done.without_paddock = summary.without
     write_whole(out / "report.html", report.html())
-    write_whole(
-        out / "run.json", run_record("predict", started, model=str(model), photos=str(photos), level=level, maps=maps)
-    )
+    run = run_record(
+        "predict", started, backbone=opened, model=opened_model, tables={"table": table} if table else {},
+        photos=str(photos), level=level, maps=maps, quadrat_area_m2=area, cluster=cluster, kept_rows=kept,
+        estimated=done.estimated, failed=len(done.failed),
+    )  # fmt: skip
+    write_whole(out / "run.json", run)
     return done
 
 
@@ -146,8 +178,8 @@ def summarise(model: HerbageModel, level: float) -> Paddocks:
 
 
 def _beside(
-    files: list[PhotoFile], table: str | Path | None, paddocks: str | None
-) -> tuple[list[PhotoFile], PaddockOf | None, Polygons | None]:
+    files: Sequence[PhotoFile], table: str | Path | None, paddocks: str | None
+) -> tuple[Sequence[PhotoFile], PaddockOf | None, Polygons | None]:
     """The photos with their corners, which paddock each belongs to, and the paddocks' shapes where there are any."""
     polygons = None
     if paddocks is not None and Path(paddocks).suffix.lower() in (".geojson", ".json"):
@@ -177,19 +209,6 @@ def _warn_of_level(model: HerbageModel, level: float) -> None:
         )  # fmt: skip
 
 
-def _draw(model: HerbageModel, photo: Photo, estimate: Estimate, folder: Path, drawn: set[str]) -> bytes:
-    """The overlay as PNG, and the map in g/m2 (target, row, column) as .npy; returns the overlay."""
-    overlay = draw_overlay(photo.pixels(), estimate, scale_g_per_m2=model.map_scale_g_per_m2)
-    name = map_name(estimate.photo)
-    array = io.BytesIO()
-    assert estimate.map_g_per_m2 is not None
-    np.save(array, estimate.map_g_per_m2.astype(np.float32))
-    write_whole(folder / name, overlay)
-    write_whole(folder / f"{name.removesuffix('.png')}.npy", array.getvalue())
-    drawn |= {name, f"{name.removesuffix('.png')}.npy"}
-    return overlay
-
-
 def _draw_wedge(
     out: Path, table: pd.DataFrame, report: PredictionsReport, pre_grazing: float | None, residual: float | None
 ) -> None:
@@ -201,51 +220,24 @@ def _draw_wedge(
     report.add_paddocks(table, wedge)
 
 
-def submit(
-    model: str | Path | HerbageModel,
-    test_table: str | Path,
-    *,
-    photos: str | Path,
-    out: str | Path,
-    store: str | Path | None = None,
-    backbone: str | Path | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    overwrite: bool = False,
-    track: Track = silent,
-) -> dict[str, str]:
-    """Write the competition's file; a photo that cannot be read gets the training mean and is returned with its reason.
-
-    Imported heads know no training mean: there the mean of the other photos' estimates serves.
-    """
-    out = Path(out)
-    refuse_existing(out, overwrite=overwrite)
-    test, files = read_test_table(test_table, photos)
-    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
-    if missing := missing_names(opened_model.about.known):
-        raise InputInvalid(f"The competition asks for all five weights; this model has no {', '.join(missing)}.")
-    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
-    grams, failed = {}, {}
-    for estimate, _ in track(opened_model.estimates(files, opened, store=store), "submit", len(files)):
-        if estimate.status == "ok":
-            grams[estimate.photo] = estimate.grams
-        else:
-            failed[estimate.photo] = estimate.message
-    training = opened_model.about.training
-    if failed:
-        if training is None and not grams:
-            raise PhotosMissing(
-                f"None of the {len(files)} photos of {test_table} can be read, and there is no mean to give."
-            )
-        mean = np.array(training.mean_g, float) if training else np.mean(list(grams.values()), axis=0)
-        grams |= dict.fromkeys(failed, mean)
-    write_whole(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
-    return failed
-
-
-def _outside(out: Path, files: list[PhotoFile], photos: Path) -> list[PhotoFile]:
+def _outside(out: Path, files: Sequence[PhotoFile], photos: Path) -> Sequence[PhotoFile]:
     """The photos that are not results of an earlier run, where results stand among the photos."""
     place = out.resolve()
     if place == photos.resolve() or not place.is_relative_to(photos.resolve()):
         return files
     return [file for file in files if not file.path.resolve().is_relative_to(place)]
+
+
+def _again(
+    files: Sequence[PhotoFile], rows: Iterable[dict[str, Any]], level: float, area: float, *, read_facts: bool
+) -> Iterator[Estimated]:
+    """Estimates from the rows of a run that was cut off.
+
+    With `read_facts` capture time and position are read from the photos again: the rows may not have them as they were.
+    """
+    for file, cells in zip(files, rows, strict=False):
+        estimate = Estimate.of_row(cells | {"photo": file.name}, level=level, quadrat_area_m2=area)
+        if read_facts:
+            with suppress(PhotoUnreadable):
+                estimate = replace(estimate, facts=open_photo(file).facts)
+        yield Estimated(file, estimate)

@@ -15,7 +15,7 @@ import herbage
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
-from herbage.files import memory_bytes, run_record
+from herbage.files import memory_bytes
 from herbage.heads.heads import refuse_unfit
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
 from herbage.judging.folds import make_folds
@@ -41,6 +41,7 @@ from herbage.results.density import draw_overlay
 from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.report import model_report
 from herbage.steps.progress import Track, silent
+from herbage.steps.run_record import run_record
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
 from herbage.tokens.extraction import announce, stream_tokens, token_bytes
 from herbage.tokens.store import StoredTokens, TokenStore
@@ -149,8 +150,9 @@ def train(
     trained.report = model_report(trained, _worst(trained, judged.files, tokens))
     if model is not None:
         run = run_record(
-            "train", started, seed=seed, table="a table in memory" if isinstance(table, pd.DataFrame) else str(table)
-        )
+            "train", started, backbone=opened, model=trained, recipe=recipe, tables={"table": table},
+            photos=str(photos), seed=seed, fold_seed=recipe.fold_seed, dropped=len(dropped),
+        )  # fmt: skip
         trained.write(model, run, overwrite=overwrite)
         shutil.rmtree(_unfinished(model), ignore_errors=True)
     return trained
@@ -170,12 +172,12 @@ def import_heads(
     refuse_place(Path(model), overwrite=overwrite, inputs=[folder])
     opened = open_backbone(backbone, device=device, precision=precision)
     imported = notebook.import_heads(Path(folder), opened)
-    run = run_record("import-heads", started, source=str(folder))
+    run = run_record("import-heads", started, backbone=opened, model=imported, source=str(folder))
     imported.write(Path(model).resolve(), run, overwrite=overwrite)
     return imported
 
 
-def _worst(model: HerbageModel, files: list[PhotoFile], tokens: Sequence[Tensor]) -> list[tuple[str, bytes]]:
+def _worst(model: HerbageModel, files: Sequence[PhotoFile], tokens: Sequence[Tensor]) -> list[tuple[str, bytes]]:
     """Captions and pictures of the photos that are furthest from their weights."""
     assert model.oof is not None
     shown = []
@@ -223,7 +225,7 @@ def _unfinished(model: Path) -> Path:
 
 
 def _gather(
-    files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: str | Path | None, track: Track
+    files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, store: str | Path | None, track: Track
 ) -> tuple[Sequence[Tensor], list[str], list[float], dict[str, str]]:
     """Tokens, digests and aspects (width over height) of the readable photos, and why the others are not.
 

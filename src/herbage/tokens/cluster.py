@@ -9,16 +9,15 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from herbage.errors import HerbageError, InputInvalid, PhotoTooLarge
 from herbage.photos.photo import PhotoFile
-from herbage.tokens.extraction import Extracted
 
 log = logging.getLogger("herbage")
 
@@ -28,67 +27,86 @@ PHOTOS_A_CALL = 16
 
 ANSWER_S = 10
 
-Work = Callable[[list[PhotoFile]], Iterable[Extracted]]
+Made = TypeVar("Made")
+Work = Callable[[list[PhotoFile]], Iterable[tuple[PhotoFile, Made]]]
+"""Takes photos, gives what it made of each, whatever it is, in any order; both have to travel between machines."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the work is done. `address`: of a Ray cluster; `auto` takes the one that this machine belongs to, or else
+    this machine alone. A worker has a GPU where `uses_gpu` and there are some, or else `worker_cpus` cores (by default
+    all of a machine). `trying` is a folder that all machines see, where photos in hand are noted.
+    """
+
+    address: str
+    trying: Path
+    worker_cpus: int | None = None
+    uses_gpu: bool = False
 
 
 def stream_on_cluster(
-    files: Sequence[PhotoFile],
-    make_work: Callable[[], Work],
-    *,
-    cluster: str,
-    trying: Path,
-    worker_cpus: int | None = None,
-    uses_gpu: bool = False,
-) -> Iterator[Extracted]:
-    """What the workers made of each photo, in the order given, without its pixels and tokens.
+    files: Sequence[PhotoFile], make_work: Callable[[], Work[Made]], cluster: Cluster
+) -> Iterator[tuple[PhotoFile, Made | PhotoTooLarge]]:
+    """Each photo in the order given, with what the workers made of it, or why it was set aside.
 
-    `cluster`: the address of a Ray cluster; `auto` takes the one that this machine belongs to, or else this machine
-    alone. `make_work` is called once in each worker. A worker has a GPU where `uses_gpu` and there are some, or else
-    `worker_cpus` cores (by default all of a machine). `trying` is a folder that all machines see, where photos in hand
-    are noted. Raises InputInvalid where there is no such cluster, and what a worker raises.
+    `make_work` is called once in each worker. Raises InputInvalid where there is no such cluster, and what a worker
+    raises.
     """
-    ray = _connected(cluster)
+    if not files:
+        return
+    ray = _connected(cluster.address)
     try:
-        pool = _pool(ray, worker_cpus, uses_gpu)
+        pool = _pool(ray, cluster)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
-        asked = ray.data.from_items([{"file": _anywhere(file)} for file in files])
-        done = asked.map_batches(
-            _Worker, batch_size=PHOTOS_A_CALL, batch_format="numpy", fn_constructor_args=(make_work, trying), **pool
-        )
+        # Numbers travel, and not photos: the list is put once where all workers see it.
+        calls = -(-len(files) // PHOTOS_A_CALL)
+        done = ray.data.range(len(files), override_num_blocks=calls).map_batches(
+            _Worker, batch_size=None, batch_format="numpy",
+            fn_constructor_args=(ray.put(files), Path.cwd(), make_work, cluster.trying), **pool,
+        )  # fmt: skip
         try:
-            for row in done.iter_rows():
-                yield row["done"]
+            for number, row in enumerate(done.iter_rows()):
+                yield files[number], row["made"]
         except ray.exceptions.RayError as error:
             raise _cause(error) from error
     finally:
         ray.shutdown()
 
 
-class _Worker:
-    """An actor: takes photos, gives what became of them in the same order."""
+class _Worker(Generic[Made]):
+    """An actor: takes the numbers of photos, gives what was made of them in the same order."""
 
-    def __init__(self, make_work: Callable[[], Work], trying: Path) -> None:
+    def __init__(self, files: Any, here: Path, make_work: Callable[[], Work[Made]], trying: Path) -> None:
+        import ray
+
+        self.files: Sequence[PhotoFile] = ray.get(files)
+        self.here = here
         self.work = make_work()
         self.trying = _Trying(trying)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        files: list[PhotoFile] = list(batch["file"])
+        files = [self._anywhere(self.files[int(number)]) for number in batch["id"]]
         tried = [self.trying.count(file) for file in files]
         suspects = [file for file, count in zip(files, tried, strict=True) if 0 < count < TRIES]
         fresh = [file for file, count in zip(files, tried, strict=True) if count == 0]
-        done: dict[str, Extracted] = {}
+        done: dict[PhotoFile, Made] = {}
         for together in (fresh, *([file] for file in suspects)):
             for file in together:
                 self.trying.begin(file)
-            for item in self.work(together):
-                self.trying.end(item.file)
-                done[str(item.file)] = replace(item, photo=None, tokens=None)
+            for file, made in self.work(together):
+                self.trying.end(file)
+                done[file] = made
         found = np.empty(len(files), object)
         for number, file in enumerate(files):
-            found[number] = done.get(str(file)) or Extracted(file, failure=self.trying.aside(file))
-        return {"done": found}
+            found[number] = done[file] if file in done else self.trying.aside(file)
+        return {"made": found}
+
+    def _anywhere(self, file: PhotoFile) -> PhotoFile:
+        """A photo by a path that means the same in this worker's folder."""
+        return replace(file, path=self.here / file.path)
 
 
 class _Trying:
@@ -163,25 +181,20 @@ def _refuse_silence(cluster: str) -> None:
         ) from error
 
 
-def _pool(ray: Any, worker_cpus: int | None, uses_gpu: bool) -> dict[str, Any]:
+def _pool(ray: Any, cluster: Cluster) -> dict[str, Any]:
     """How many workers there are, and what each has."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes) if uses_gpu else 0
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes) if cluster.uses_gpu else 0
     cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
     if not cores:
         raise InputInvalid("The Ray cluster has no machine with a core to work on.")
-    cpus = worker_cpus or (1 if gpus else min(cores))
+    cpus = cluster.worker_cpus or (1 if gpus else min(cores))
     workers = gpus or sum(core // cpus for core in cores)
     if not workers:
-        raise InputInvalid(f"--worker-cpus {worker_cpus}: no machine of the cluster has so many; at most {max(cores)}.")
+        raise InputInvalid(f"--worker-cpus {cpus}: no machine of the cluster has so many; at most {max(cores)}.")
     log.info("%d workers on %d machines, each with %s", workers, len(nodes), "a GPU" if gpus else f"{cpus} cores")
     own = {"num_gpus": 1} if gpus else {"num_cpus": cpus}
     return {"compute": ray.data.ActorPoolStrategy(min_size=1, max_size=workers), **own}
-
-
-def _anywhere(file: PhotoFile) -> PhotoFile:
-    """A photo by a path that means the same in every worker's folder."""
-    return replace(file, path=file.path.absolute())
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,13 +22,15 @@ from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
 from herbage.tokens.kept import Seen, kept_tokens, shown_images, tokens_shape
-from herbage.tokens.store import DTYPES, TokenStore
+from herbage.tokens.store import DTYPES, UNKNOWN, Known, TokenStore
 
 log = logging.getLogger("herbage")
 
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
 MOST_WORKERS = 8
+LOOKED_UP_AT_ONCE, REMEMBERED_AT_ONCE = 1000, 100
 PATCHES_AT_ONCE = 1600
 """What a backbone sees in one call at least, if a photo has as many: enough to keep a core busy, and no more memory."""
 
@@ -38,7 +40,7 @@ class Extracted:
     """What became of one photo: its tokens, or why there are none.
 
     `photo` is None where the store had the tokens and the file was not opened, and where it could not be.
-    `from_store` tells whether the backbone was spared.
+    `from_store` tells whether the backbone was spared; `known` is what the store's index knew before.
     """
 
     file: PhotoFile
@@ -47,57 +49,66 @@ class Extracted:
     tokens: Float[Tensor, "view kept width"] | None = None
     failure: PhotoUnreadable | None = None
     from_store: bool = False
+    known: Known = UNKNOWN
+
+    def learnt(self) -> Known | None:
+        """What the store's index did not know of this photo."""
+        now = Known(failure=str(self.failure)) if self.failure else Known(self.sha256)
+        return None if now == self.known else now
 
 
 def stream_tokens(
-    files: list[PhotoFile],
+    files: Sequence[PhotoFile],
     backbone: Backbone,
     recipe: Recipe,
     store: TokenStore | None = None,
     *,
     open_photos: bool = False,
+    read_kept: bool = True,
 ) -> Iterator[Extracted]:
     """Every photo's tokens, in the order given, from the store or from the backbone (and then into the store).
 
-    With `open_photos` each photo is opened although the store has its tokens, for its facts. A photo that cannot be
+    With `open_photos` each photo is opened although the store has its tokens, for its facts. Without `read_kept` tokens
+    that the store has are not read, so their items have none, and only their length is checked. A photo that cannot be
     read is an item with a failure; a damaged token file is mended. Stopping early loses nothing that was yielded.
 
     On a CPU each core takes a photo from its file to its tokens: threads that share one product wait for each other
     whenever a core is also decoding. On a GPU the threads decode, and the backbone sees batches.
     """
-    work = _Work(backbone, recipe, store, open_photos)
+    work = _Work(backbone, recipe, store, open_photos, read_kept)
     per_batch = max(1, backbone.batch_patches // patches_per_photo(recipe))
     threads = torch.get_num_threads()
     workers = max(1, min(threads, MOST_WORKERS, len(files)))
     clock = _Clock(len(files), 1 if backbone.batch_patches else workers)
-    known: list[tuple[PhotoFile, str]] = []
+    asked = _known(files, store)
+    news: list[tuple[PhotoFile, Known]] = []
     with _pool(workers, threads // workers) as pool:
         try:
             if backbone.batch_patches:
-                prepared = _in_order(pool, work.prepare, files, ahead=workers + per_batch)
+                prepared = _in_order(pool, work.prepare, asked, ahead=workers + per_batch)
                 items = work.in_batches(prepared, per_batch)
             else:
-                items = _in_order(pool, work.whole, files, ahead=2 * workers)
+                items = _in_order(pool, work.whole, asked, ahead=2 * workers)
             for item in items:
                 clock.tell(item)
-                if store is not None and item.tokens is not None:
-                    known.append((item.file, item.sha256))
-                    if len(known) >= 100:
-                        _remember(store, known)
+                if store is not None and (learnt := item.learnt()):
+                    news.append((item.file, learnt))
+                    if len(news) >= REMEMBERED_AT_ONCE:
+                        _remember(store, news)
                 yield item
         finally:
             work.stopped.set()
             if store is not None:
-                _remember(store, known)
+                _remember(store, news)
 
 
-def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> int:
-    """Say how many photos there are, how many are missing, and how much disk they will take; returns the missing."""
-    missing = sum(not is_stored(file, store) for file in files)
-    size = missing * token_bytes(backbone, recipe)
+def announce(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> None:
+    """Say how many photos there are, how many are missing, and how much disk they will take."""
+    missing = sum(not present for _, present, _ in look_up(files, store))
     if not missing:
         log.info("%d photos, all in the store for %s", len(files), backbone.name)
-        return missing
+        return
+    size = missing * token_bytes(backbone, recipe)
     log.info(
         "%d photos: %d known to the store, at most %d to extract with %s (%s) for %s of disk",
         len(files), len(files) - missing, missing, backbone.name, backbone.engine.precision, _size(size),
@@ -106,13 +117,15 @@ def announce(files: list[PhotoFile], backbone: Backbone, recipe: Recipe, store: 
     free = shutil.disk_usage(next(folder for folder in (whole, *whole.parents) if folder.is_dir())).free
     if size > free:
         log.warning("The tokens need about %s, but the disk of %s has %s free.", _size(size), store.root, _size(free))
-    return missing
 
 
-def is_stored(file: PhotoFile, store: TokenStore) -> bool:
-    """Whether the store has this photo's tokens, as far as its index knows without reading the photo."""
-    digest = store.index.find(file)
-    return digest is not None and digest in store
+def look_up(files: Sequence[PhotoFile], store: TokenStore) -> Iterator[tuple[PhotoFile, bool, str | None]]:
+    """Each photo, whether the store has its tokens, and why it could not be read when it was last tried.
+
+    As far as the store's index knows: no photo is read.
+    """
+    for file, known in _known(files, store):
+        yield file, known.sha256 is not None and known.sha256 in store, known.failure
 
 
 def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
@@ -120,7 +133,7 @@ def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
     return math.prod(tokens_shape(recipe, backbone.width)) * DTYPES[backbone.engine.tokens].itemsize
 
 
-def take_shard(files: list[PhotoFile], shard: str) -> list[PhotoFile]:
+def take_shard(files: Sequence[PhotoFile], shard: str) -> Sequence[PhotoFile]:
     """Every n-th photo, for `shard` "i/n". Counting i from 0 or from 1 both cover all photos: n/n is 0/n."""
     try:
         index, count = (int(part) for part in shard.split("/"))
@@ -139,29 +152,44 @@ class _Work:
     recipe: Recipe
     store: TokenStore | None
     open_photos: bool
+    read_kept: bool
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def prepare(self, file: PhotoFile) -> tuple[Extracted, list[Tensor] | None]:
+    def prepare(self, asked: tuple[PhotoFile, Known]) -> tuple[Extracted, list[Tensor] | None]:
         """A photo's tokens where the store has them, else the images to show the backbone."""
-        item = Extracted(file)
-        store = self.store
+        file, known = asked
+        item = Extracted(file, known=known)
         try:
-            if store is not None and not self.open_photos and (known := store.index.find(file)):
-                item.sha256 = known
-                if _load(item, store):
+            if known.sha256 and not self.open_photos:
+                item.sha256 = known.sha256
+                if self._is_kept(item):
                     return item, None
             item.photo = open_photo(file)
             item.sha256 = item.photo.sha256
-            if store is not None and _load(item, store):
+            if self._is_kept(item):
                 return item, None
             return item, shown_images(item.photo.pixels(), self.recipe, self.backbone.patch_px)
         except PhotoUnreadable as failure:
             item.failure = failure
             return item, None
 
-    def whole(self, file: PhotoFile) -> Extracted:
+    def _is_kept(self, item: Extracted) -> bool:
+        """Whether the store has this photo's tokens; then they are in the item, if they are to be read."""
+        if self.store is None or item.sha256 not in self.store:
+            return False
+        if not self.read_kept:
+            item.from_store = self.store.has_whole(item.sha256)
+            return item.from_store
+        try:
+            item.tokens, item.from_store = self.store.load(item.sha256), True
+        except TokensCorrupt as damage:
+            log.warning("%s", damage)
+            self.store.discard(item.sha256)
+        return item.from_store
+
+    def whole(self, asked: tuple[PhotoFile, Known]) -> Extracted:
         """A photo from its file to its tokens."""
-        item, images = self.prepare(file)
+        item, images = self.prepare(asked)
         if images is not None:
             self._run([(item, images)], 1)
         return item
@@ -232,32 +260,28 @@ def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, task: Callable[[PhotoFile], Result], files: list[PhotoFile], ahead: int
+    pool: ThreadPoolExecutor, task: Callable[[Asked], Result], asked: Iterable[Asked], ahead: int
 ) -> Iterator[Result]:
-    """What the task made of each file, in order, while so many files ahead are in work or done."""
+    """What the task made of each, in order, while so many ahead are in work or done."""
     futures: deque[Future[Result]] = deque()
-    for file in files:
-        futures.append(pool.submit(task, file))
+    for one in asked:
+        futures.append(pool.submit(task, one))
         if len(futures) > ahead:
             yield futures.popleft().result()
     while futures:
         yield futures.popleft().result()
 
 
-def _load(item: Extracted, store: TokenStore) -> bool:
-    if item.sha256 not in store:
-        return False
-    try:
-        item.tokens, item.from_store = store.load(item.sha256), True
-    except TokensCorrupt as damage:
-        log.warning("%s", damage)
-        store.discard(item.sha256)
-    return item.from_store
+def _known(files: Sequence[PhotoFile], store: TokenStore | None) -> Iterator[tuple[PhotoFile, Known]]:
+    """Each photo, and what the store's index knows of it."""
+    for start in range(0, len(files), LOOKED_UP_AT_ONCE):
+        some = list(files[start : start + LOOKED_UP_AT_ONCE])
+        yield from zip(some, store.index.find(some) if store else [UNKNOWN] * len(some), strict=True)
 
 
-def _remember(store: TokenStore, digests: list[tuple[PhotoFile, str]]) -> None:
-    store.index.remember(digests)
-    digests.clear()
+def _remember(store: TokenStore, news: list[tuple[PhotoFile, Known]]) -> None:
+    store.index.remember(news)
+    news.clear()
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""A store of tokens: one checked file a photo, and an index that knows a photo's digest without reading it.
+"""A store of tokens: one checked file a photo, and an index of what is known of photos without reading them.
 
 <store>/<identity>/identity.json
 <store>/<identity>/<aa>/<photo sha256>.safetensors
@@ -6,15 +6,16 @@
 """
 
 import json
+import math
 import os
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,9 @@ from herbage.files import write_whole
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import Recipe
 from herbage.tokens.kept import tokens_shape
+
+HEADER_LENGTH_BYTES = 8
+"""What a safetensors file begins with: the length of its header."""
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
@@ -94,6 +98,16 @@ class TokenStore:
     def __contains__(self, photo_sha256: str) -> bool:
         return self.path(photo_sha256).is_file()
 
+    def has_whole(self, photo_sha256: str) -> bool:
+        """Whether a token file of the right length is there; its bytes are checked when they are read."""
+        try:
+            with self.path(photo_sha256).open("rb") as file:
+                header = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
+                data = math.prod(self.shape) * self.dtype.itemsize
+                return os.fstat(file.fileno()).st_size == HEADER_LENGTH_BYTES + header + data
+        except OSError:
+            return False
+
     def save(self, photo_sha256: str, tokens: Float[Tensor, "view kept width"]) -> None:
         """Keep a photo's tokens; the file appears whole or not at all."""
         settings = self.folder / "identity.json"
@@ -151,39 +165,66 @@ class StoredTokens(Sequence[Tensor]):
         return self.store.load(self.photos_sha256[row])
 
 
+class Known(NamedTuple):
+    """What is known of a photo file as it now stands: its digest, or why it could not be read."""
+
+    sha256: str | None = None
+    failure: str | None = None
+
+
+UNKNOWN = Known()
+
+
 class PhotoIndex:
-    """From a photo's path, size, modification time and corners to its sha256; a cache, safe to delete."""
+    """From a photo's path, size, modification time and corners to what is known of it.
+
+    A cache, safe to delete: one that cannot be read or written costs time, not results.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, photo: PhotoFile) -> str | None:
-        """The digest of the file as it now stands, where it is known."""
-        with suppress(OSError, ValueError, sqlite3.Error), closing(self._open()) as connection:
-            row = connection.execute(
-                "SELECT sha256 FROM photo WHERE path = ? AND size = ? AND mtime_ns = ?", self._key(photo)
-            ).fetchone()
-            return None if row is None else str(row[0])
-        return None
+    def find(self, photos: Iterable[PhotoFile]) -> list[Known]:
+        """What is known of each photo."""
+        asked = _keys(photos)
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as connection:
+            where = "SELECT sha256, failure FROM known WHERE path = ? AND size = ? AND mtime_ns = ?"
+            rows = [key and connection.execute(where, key).fetchone() for key in asked]
+            return [Known(*row) if row else UNKNOWN for row in rows]
+        return [UNKNOWN] * len(asked)
 
-    def remember(self, photos: Sequence[tuple[PhotoFile, str]]) -> None:
-        """Note the digests of these files; an index that cannot be written costs time, not results."""
-        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection, connection:
-            rows = [(*self._key(photo), digest) for photo, digest in photos]
-            connection.executemany("INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?)", rows)
+    def remember(self, photos: Iterable[tuple[PhotoFile, Known]]) -> None:
+        """Note what became known of these photos; what was known of them before is forgotten."""
+        noted = list(photos)
+        keys = _keys(photo for photo, _ in noted)
+        rows = [(*key, *known) for key, (_, known) in zip(keys, noted, strict=True) if key]
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=10)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS photo (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT)"
-        )
+        columns = "path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT, failure TEXT"
+        connection.execute(f"CREATE TABLE IF NOT EXISTS known ({columns}) WITHOUT ROWID")
         return connection
 
-    def _key(self, photo: PhotoFile) -> tuple[str, int, int]:
-        status = photo.path.stat()
-        path = os.fsencode(photo.path.resolve()).decode("utf-8", "backslashreplace")
-        return path + (f" {photo.corners}" if photo.corners else ""), status.st_size, status.st_mtime_ns
+
+def _keys(photos: Iterable[PhotoFile]) -> list[tuple[str, int, int] | None]:
+    """What tells each file from others and from its former self; None where it is not there."""
+    folders: dict[Path, Path] = {}
+    keys: list[tuple[str, int, int] | None] = []
+    for photo in photos:
+        try:
+            status = photo.path.stat()
+            if photo.path.parent not in folders:
+                folders[photo.path.parent] = photo.path.parent.resolve()
+        except (OSError, ValueError):
+            keys.append(None)
+            continue
+        place = os.fsencode(folders[photo.path.parent] / photo.path.name).decode("utf-8", "backslashreplace")
+        corners = f" {photo.corners}" if photo.corners else ""
+        keys.append((place + corners, status.st_size, status.st_mtime_ns))
+    return keys
 
 
 def _crc32(tokens: Tensor) -> str:

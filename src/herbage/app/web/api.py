@@ -30,8 +30,9 @@ from herbage.backbones.backbone import Backbone
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
-from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral, open_photo, shown_name
-from herbage.results.density import draw_overlay, map_name, scale_top, swatches
+from herbage.photos.listing import shown_name
+from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral, open_photo
+from herbage.results.density import draw_overlay, map_files, scale_top, swatches
 from herbage.results.geojson import photos_geojson
 from herbage.results.paddocks import Paddocks
 from herbage.results.predictions import PredictionsWriter
@@ -155,7 +156,7 @@ def make_app(
                 png = await asyncio.to_thread(_overlay, file, digest, estimate, scale, number)
             except PhotoUnreadable as error:
                 raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-        return _attached(png, "image/png", map_name(estimate.photo))
+        return _attached(png, "image/png", map_files(estimate.photo)[0])
 
     @app.post("/api/files/predictions.csv", response_class=Response, responses=_file("text/csv"))
     def predictions_csv(rows: Predictions) -> Response:

@@ -1,0 +1,91 @@
+"""run.json: what ran where, on what, and for how long; the one file that differs between equal runs."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import herbage
+from herbage.backbones.backbone import Backbone
+from herbage.files import memory_bytes
+from herbage.hub import pinned
+from herbage.model.model import HerbageModel
+from herbage.recipe import Recipe
+
+LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn", "pandas", "pillow")
+
+
+def run_record(
+    command: str,
+    started: float,
+    *,
+    backbone: Backbone | None = None,
+    model: HerbageModel | None = None,
+    recipe: Recipe | None = None,
+    tables: dict[str, Any] | None = None,
+    **about: Any,
+) -> str:
+    """The text of run.json.
+
+    `tables`: files or frames that were read, by their option; they are told by name and sha256, as are the model's
+    tensors and configuration and the backbone's weights. `about`: whatever else the command was told or found.
+    """
+    record: dict[str, Any] = {"command": command, **about}
+    if model is not None:
+        record["model_sha256"] = model.digest
+    if recipe is not None:
+        record["recipe"] = recipe.model_dump(mode="json")
+    if backbone is not None:
+        record["backbone"] = {
+            "name": backbone.name,
+            "hub_revision": pinned(backbone.name)[1],
+            "weights_sha256": backbone.digest,
+            **backbone.engine.record(),
+        }
+    for name, table in (tables or {}).items():
+        record[name] = _table(table)
+    record |= {
+        "versions": {"herbage": herbage.__version__, **{name: version(name) for name in LIBRARIES}},
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.1f} GB",
+        "threads": torch.get_num_threads(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 2),
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def run_place(result: Path) -> Path:
+    """Where the record of a single file of results stands: beside it."""
+    return result.with_name(f"{result.stem}.run.json")
+
+
+def _table(table: Any) -> dict[str, Any]:
+    if isinstance(table, pd.DataFrame):
+        return {"name": "a table in memory", "sha256": sha256(table.to_csv(index=False).encode()).hexdigest()}
+    return {"name": str(table), "sha256": sha256(Path(table).read_bytes()).hexdigest()}
+
+
+def _git_commit() -> str | None:
+    """Of this very code, where it runs from a checkout; `-dirty` where it was changed since."""
+    here = Path(__file__)
+    try:
+        for arguments in (
+            ["ls-files", "--error-unmatch", here.name],
+            ["describe", "--always", "--dirty", "--abbrev=40"],
+        ):
+            said = subprocess.run(
+                ["git", "-C", here.parent, *arguments], capture_output=True, text=True, timeout=20, check=True
+            )
+        return said.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
