@@ -18,7 +18,7 @@ def verdict(gain: list[float]) -> str:
 def write_page(name: str, **values: Any) -> None:
     """docs/NAME.md from NAME.md.j2. Filters: `score`, `gain` with its interval, and its `verdict`."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([HERE / "accuracy", HERE / "speed", HERE / "trust"]),
+        loader=jinja2.FileSystemLoader([HERE / "accuracy", HERE / "speed", HERE / "trust", HERE / "reliability"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

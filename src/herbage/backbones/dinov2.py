@@ -150,7 +150,7 @@ def _load(name: str) -> Any:
             )
         with hushed():
             model, report = AutoModel.from_pretrained(
-                source, config=config, dtype="auto", output_loading_info=True, **where, **inside
+                source, config=config, dtype="auto", output_loading_info=True, use_safetensors=True, **where, **inside
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error.__cause__, GatedRepoError):

@@ -328,6 +328,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
                 raise ModelInvalid(
                     f"{pretrained_model_name_or_path} is neither a model folder here nor a model that the hub gives."
                 ) from error
+        _refuse_links(folder)
         about = read_config(folder / "config.json")
         tensors = _read_tensors(folder / "model.safetensors")
         own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
@@ -384,6 +385,19 @@ def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] =
     if whole.exists() and not overwrite:
         raise OutputExists(f"--model {place} exists already; give --overwrite to replace it, or another name.")
     whole.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise ModelInvalid where a file of a model is a link to somewhere else, and so not the model's; the hub's cache
+    has links of its own, to the blobs beside its snapshots.
+    """
+    whole = folder.resolve()
+    own = whole.parent.parent if whole.parent.name == "snapshots" else whole
+    for path in whole.iterdir():
+        if path.is_symlink() and not path.resolve().is_relative_to(own):
+            raise ModelInvalid(
+                f"{folder / path.name} is a link that leads out of the model's folder; it is not opened."
+            )
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

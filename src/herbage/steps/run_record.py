@@ -59,7 +59,7 @@ def run_record(
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.1f} GB",
         "threads": torch.get_num_threads(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 2),
+        "seconds": round(max(0.0, time.time() - started), 2),  # a clock may be set back meanwhile
     }
     return json.dumps(record, indent=2) + "\n"
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ class TokensIdentity:
             heterogeneity=texture.HETEROGENEITY if recipe.heterogeneity else "none",
         )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the sha256 of all fields."""
         return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
