@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.page import write_page
 from herbage.backbones.engine import resolve_engine
 from herbage.model.estimate import Estimate
 from herbage.photos.listing import PhotoList, find_photos
@@ -35,7 +34,6 @@ from herbage.tokens.store import TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2, "views": 1, "blur_sigma": 0.0})
 A_FOLDER = 1000
-BAR_GB = 1.0
 
 
 class Stub:
@@ -51,32 +49,28 @@ class Stub:
 
 
 def main() -> None:
-    """Measure each size, print, write scale.json and docs/scale.md."""
+    """Measure each size, print, write scale.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--work", type=Path, default=Path("benchmark-work"))
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--page", action="store_true", help="only write docs/scale.md from scale.json")
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(options.one, options.work / f"scale-{options.one}")))
         return
-    results = options.out / "scale.json"
-    if not options.page:
-        options.out.mkdir(parents=True, exist_ok=True)
-        lines = []
-        for size in options.sizes:
-            place = options.work / f"scale-{size}"
-            shutil.rmtree(place, ignore_errors=True)
-            draw(place / "photos", size)
-            command = [sys.executable, "-W", "ignore", "-m", "benchmarks", "scale", "--one", str(size)]
-            done = subprocess.run([*command, "--work", options.work], stdout=subprocess.PIPE, text=True, check=True)
-            lines.append(json.loads(done.stdout.splitlines()[-1]))
-            print(lines[-1], flush=True)
-            shutil.rmtree(place)
-        results.write_text(json.dumps(lines, indent=1) + "\n")
-    write_page("scale", lines=json.loads(results.read_text()), bar_gb=BAR_GB)
+    options.out.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for size in options.sizes:
+        place = options.work / f"scale-{size}"
+        shutil.rmtree(place, ignore_errors=True)
+        draw(place / "photos", size)
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks", "scale", "--one", str(size)]
+        done = subprocess.run([*command, "--work", options.work], stdout=subprocess.PIPE, text=True, check=True)
+        lines.append(json.loads(done.stdout.splitlines()[-1]))
+        print(lines[-1], flush=True)
+        shutil.rmtree(place)
+    (options.out / "scale.json").write_text(json.dumps(lines, indent=1) + "\n")
 
 
 def draw(folder: Path, count: int) -> None:
