@@ -15,6 +15,7 @@ from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
 from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
+from tests.test_docs import run_page
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,12 @@ def test_paddocks_that_cannot_be_known_are_one_message_before_any_photo_is_read(
 def test_a_second_demo_does_not_overwrite_unasked(told, capsys):
     assert run(["demo", "--out", str(told)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_what_the_first_tutorial_says_works(told, tmp_path, monkeypatch):
+    (tmp_path / "demo").symlink_to(told)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("herbage.app.demo.run_demo", lambda *_, **__: "the demo was run")
+    run_page("docs/tutorials/first-paddock.md", tmp_path)
+    assert len(pd.read_csv("one/predictions.csv")) == 1
+    assert Path("paddocks/wedge.png").is_file()

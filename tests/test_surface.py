@@ -1,6 +1,9 @@
 """What the package shows of itself."""
 
 import importlib
+import inspect
+import os
+import re
 import subprocess
 import sys
 
@@ -9,8 +12,8 @@ import pytest
 import herbage
 
 PUBLIC = [
-    "Backbone", "Estimate", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "calibrate", "export", "extract",
-    "import_heads", "load_recipe", "open_backbone", "plan_cuts", "predict", "score", "submit", "train", "weighted_r2",
+    "Backbone", "Estimate", "HeadsRegressor", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "calibrate", "export", "extract",
+    "import_heads", "load_recipe", "open_backbone", "photo_tokens", "plan_cuts", "predict", "score", "submit", "train", "weighted_r2",
 ]  # fmt: skip
 
 
@@ -25,6 +28,50 @@ def test_every_public_name_is_there_and_says_what_it_is(name):
     if callable(thing):
         assert thing.__doc__
         assert thing.__module__.startswith("herbage")
+
+
+def public_functions():
+    """Each public function, and each public method of a public class, with its name."""
+    for name in PUBLIC:
+        thing = getattr(herbage, name)
+        if inspect.isclass(thing):
+            for own, method in vars(thing).items():
+                method = inspect.unwrap(getattr(method, "fget", None) or getattr(method, "__func__", method))
+                if inspect.isfunction(method) and (own == "__call__" or own[0] != "_"):
+                    yield f"{name}.{own}", method
+        elif callable(thing):
+            yield name, inspect.unwrap(thing)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in public_functions()])
+def test_public_functions_say_shapes_units_errors_and_sources(name):
+    function = dict(public_functions())[name]
+    source, doc = inspect.getsource(function), inspect.getdoc(function) or ""
+    assert re.match(r"[A-Z`].*[.;:)]", doc.replace("\n", " ")), "a sentence says what it does"
+    head = source[: source.index('"""')]
+    assert not re.search(r"(?<!\[)(np\.ndarray|Tensor)(?!,)", re.sub(r"(Float|Int|Shaped)\[[^\]]*\]", "", head)), (
+        "arrays have shapes"
+    )
+    for error in set(re.findall(r"raise (\w+)\(", source)) & set(vars(importlib.import_module("herbage.errors"))):
+        assert error in doc, f"it raises {error}"
+    if "photo 5" in head and name != "weighted_r2":
+        assert re.search(r"\bg\b|[Gg]rams|kg", doc), "weights have a unit"
+
+
+def test_formulas_of_the_exact_parts_name_their_source():
+    """Where a formula is somebody's, its module or function says whose."""
+    for module, whose in {
+        "judging.scoring": "competition",
+        "heads.sam": "Foret",
+        "model.intervals": "conformal",
+        "model.calibration": "Gelman",
+        "model.means": "Searle",
+        "model.domain": "Mahalanobis",
+        "photos.photo": "Hartley",
+        "targets": "least squares",
+    }.items():
+        text = inspect.getsource(importlib.import_module(f"herbage.{module}"))
+        assert whose in text, f"{module} does not name {whose}"
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -51,3 +98,22 @@ def test_the_error_tree_is_drawn_whole():
         if isinstance(thing, type):
             assert name in errors.__doc__
             assert issubclass(thing, herbage.HerbageError)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_libraries_that_report_to_their_makers_do_not(ours):
+    """Without herbage they would, which shows that this test can fail."""
+    pytest.importorskip("nncf")
+    code = (
+        f"{'import herbage.backbones.openvino' if ours else ''}\n"
+        "import nncf.telemetry.wrapper as nncf, openvino.tools.ovc.telemetry_utils as openvino\n"
+        "from huggingface_hub import constants\n"
+        "print(type(nncf.telemetry).__name__, openvino.tm.__name__, constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_HUB", "NNCF", "CI"))}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, env=environment)
+    said = done.stdout.splitlines()[-1]
+    if ours:
+        assert said == "MagicMock openvino.tools.ovc.telemetry_stub True"
+    else:
+        assert said == "NNCFTelemetry openvino_telemetry False"

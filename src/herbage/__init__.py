@@ -7,14 +7,18 @@ frame = model.predict("new_photos/")
 estimate = model.estimate("new_photos/a.jpg")
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
+
 _HOMES = {
     "Backbone": "herbage.backbones.backbone",
     "Estimate": "herbage.model.estimate",
+    "HeadsRegressor": "herbage.model.regressor",
     "HerbageError": "herbage.errors",
     "HerbageModel": "herbage.model.model",
     "Recipe": "herbage.recipe",
@@ -25,6 +29,7 @@ _HOMES = {
     "import_heads": "herbage.steps",
     "load_recipe": "herbage.recipe",
     "open_backbone": "herbage.backbones.backbone",
+    "photo_tokens": "herbage.steps",
     "plan_cuts": "herbage.steps",
     "predict": "herbage.steps",
     "score": "herbage.steps",
@@ -41,8 +46,20 @@ if TYPE_CHECKING:
     from herbage.judging.scoring import weighted_r2
     from herbage.model.estimate import Estimate
     from herbage.model.model import HerbageModel
+    from herbage.model.regressor import HeadsRegressor
     from herbage.recipe import Recipe, load_recipe
-    from herbage.steps import calibrate, export, extract, import_heads, plan_cuts, predict, score, submit, train
+    from herbage.steps import (
+        calibrate,
+        export,
+        extract,
+        import_heads,
+        photo_tokens,
+        plan_cuts,
+        predict,
+        score,
+        submit,
+        train,
+    )
     from herbage.targets import TARGETS
 
 

@@ -37,11 +37,13 @@ class Backbone(Protocol):
         ...
 
 
-def open_backbone(name: str | Path, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
-    """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id.
+def open_backbone(name: str | Path | Backbone, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
+    """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id; an open one is returned.
 
     Raises BackboneInvalid or WeightsMissing.
     """
+    if isinstance(name, Backbone):
+        return name
     if str(name) == "texture":
         from herbage.backbones.texture import TextureBackbone
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ from herbage.files import write_whole
 FORMAT = 1
 NETWORK = "backbone.xml"
 INSTALL = "pip install 'herbage[openvino]'"
+
+# openvino and nncf tell their makers of each use by this library, unless it cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how imports are barred
 
 Exported = Literal["fp32", "bf16", "int8"]
 

@@ -28,7 +28,7 @@ class Score(NamedTuple):
 
 
 def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> float:
-    """1 - sum w (y - e)^2 / sum w (y - m)^2 over all (photo, target) rows, around one weighted mean m.
+    """The competition's 1 - sum w (y - e)^2 / sum w (y - m)^2 over all (photo, target) rows, m their weighted mean.
 
     It is not the mean of the targets' R2: predicting each target's mean already scores well above 0. Targets that are
     NaN count nothing. NaN where nothing varies. Source: the evaluation page of the CSIRO Image2Biomass competition.

@@ -103,15 +103,16 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         return sha256(self._tensors_file() + self._config_file().encode()).hexdigest()
 
     def open_backbone(
-        self, name: str | Path | None = None, *, device: Device = "auto", precision: Precision = "auto"
+        self, name: str | Path | Backbone | None = None, *, device: Device = "auto", precision: Precision = "auto"
     ) -> Backbone:
         """The model's own backbone, kept open; `name` says where it stands if not where the model remembers it.
 
         Raises BackboneInvalid where its weights are not those that the heads were trained on.
         """
-        key = (str(name or self.about.backbone.name), device, precision)
+        asked = name or self.about.backbone.name
+        key = (asked.name if isinstance(asked, Backbone) else str(asked), device, precision)
         if key not in self._backbones:
-            backbone = open_backbone(key[0], device=device, precision=precision)
+            backbone = open_backbone(asked, device=device, precision=precision)
             trained_on = self.about.backbone.digest
             if trained_on not in (backbone.digest, backbone.source_digest):
                 raise BackboneInvalid(
@@ -216,7 +217,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             f"if it shows more than the quadrat, give its corners"
         )
 
-    def estimate(self, photo: str | Path, *, backbone: str | Path | None = None) -> Estimate:
+    def estimate(self, photo: str | Path, *, backbone: str | Path | Backbone | None = None) -> Estimate:
         """The estimate of one photo, with its map; raises PhotoUnreadable."""
         file = PhotoFile(Path(photo).name, Path(photo))
         estimate, item = next(self.estimates([file], self.open_backbone(backbone), with_map=True))
@@ -228,7 +229,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         self,
         photos: str | Path,
         *,
-        backbone: str | Path | None = None,
+        backbone: str | Path | Backbone | None = None,
         device: Device = "auto",
         precision: Precision = "auto",
         level: float = DEFAULT_LEVEL,

@@ -6,7 +6,7 @@ a step: they are in its result, each with its reason.
 
 from herbage.steps.calibrating import calibrate, plan_cuts
 from herbage.steps.exporting import export
-from herbage.steps.extracting import Extraction, ExtractionStatus, extract, extraction_status
+from herbage.steps.extracting import Extraction, ExtractionStatus, extract, extraction_status, photo_tokens
 from herbage.steps.predicting import Prediction, predict
 from herbage.steps.progress import Track, silent
 from herbage.steps.scoring import Scored, Scores, score
@@ -15,5 +15,5 @@ from herbage.steps.training import import_heads, train
 
 __all__ = [
     "Extraction", "ExtractionStatus", "Prediction", "Scored", "Scores", "Track", "calibrate", "export", "extract",
-    "extraction_status", "import_heads", "plan_cuts", "predict", "score", "silent", "submit", "train",
+    "extraction_status", "import_heads", "photo_tokens", "plan_cuts", "predict", "score", "silent", "submit", "train",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
 from herbage.files import refuse_existing, write_whole
@@ -42,7 +43,7 @@ def calibrate(
     unit: Unit = "g",
     quadrat_area_m2: float | None = None,
     store: str | Path | None = None,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     overwrite: bool = False,
@@ -52,7 +53,8 @@ def calibrate(
 
     `cuts` is a table as for `train`; the total alone will do. `quadrat_area_m2` is that of the cuts, where it is not
     the training quadrat's. A model that was calibrated before starts from what it was then. Photos that cannot be
-    read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts, and ModelInvalid for imported heads.
+    read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts, InputInvalid for cuts of
+    other targets, PhotosMissing, OutputExists, and ModelInvalid for imported heads.
     """
     started = time.time()
     source = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
@@ -134,7 +136,7 @@ def plan_cuts(
     count: int,
     out: str | Path | None = None,
     store: str | Path | None = None,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     overwrite: bool = False,
@@ -143,7 +145,8 @@ def plan_cuts(
     """Which photos of a folder to cut and weigh, so that a calibration learns most; written to `out` if it is named.
 
     A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is; the
-    folder that the paths are below stands in the table's `attrs["photos"]`.
+    folder that the paths are below stands in the table's `attrs["photos"]`. Estimates are in g a quadrat and kg DM/ha.
+    Raises InputInvalid for a count that cannot be, PhotosMissing and OutputExists.
     """
     started = time.time()
     if out is not None:

@@ -29,7 +29,8 @@ def export(
     """The model's backbone as an OpenVINO folder that serves as `--backbone`, or the whole estimator in ONNX.
 
     Returns its parity on the photos. `precision` of OpenVINO: fp32, bf16 (the default), or int8, which is calibrated on
-    the photos; ONNX is fp32. `store` may hold the source's tokens.
+    the photos; ONNX is fp32. `store` may hold the source's tokens. Raises InputInvalid for what does not go together,
+    and OutputExists.
     """
     started = time.time()
     refuse_export(Path(out), overwrite=overwrite)

@@ -1,14 +1,18 @@
 """Fill a token store."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from herbage.backbones.backbone import open_backbone
+import numpy as np
+from jaxtyping import Shaped
+
+from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
-from herbage.errors import PhotoUnreadable
+from herbage.errors import PhotosMissing, PhotoUnreadable
 from herbage.files import write_whole
 from herbage.photos.listing import find_photos
 from herbage.photos.photo import PhotoFile
@@ -18,6 +22,8 @@ from herbage.steps.run_record import run_record
 from herbage.tokens.cluster import Cluster, Work, stream_on_cluster
 from herbage.tokens.extraction import Extracted, announce, look_up, stream_tokens, take_shard
 from herbage.tokens.store import Known, TokenStore
+
+log = logging.getLogger("herbage")
 
 
 @dataclass
@@ -43,7 +49,7 @@ def extract(
     *,
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     shard: str | None = None,
@@ -93,7 +99,7 @@ def extraction_status(
     *,
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     shard: str | None = None,
@@ -111,6 +117,37 @@ def extraction_status(
     return status
 
 
+def photo_tokens(
+    photos: str | Path,
+    *,
+    recipe: str | Path | Recipe = DEFAULT,
+    backbone: str | Path | Backbone | None = None,
+    store: str | Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    track: Track = silent,
+) -> tuple[list[str], Shaped[np.ndarray, "photo view vector width"]]:
+    """The photos' names and their tokens in memory, float16 (float32 with precision fp32), for work of your own.
+
+    Photos that cannot be read are left out, with a warning. With a `store`, what it has is read from there, and what it
+    lacks is put into it. Raises PhotosMissing.
+    """
+    recipe = load_recipe(recipe)
+    files = find_photos(photos)
+    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    kept = None if store is None else TokenStore(store, opened, recipe)
+    names, tokens = [], []
+    for item in track(stream_tokens(files, opened, recipe, kept), "extract", len(files)):
+        if item.tokens is None:
+            log.warning("%s", item.failure)
+            continue
+        names.append(item.file.name)
+        tokens.append(item.tokens.numpy())
+    if not names:
+        raise PhotosMissing(f"None of the {len(files)} photos of {photos} can be read.")
+    return names, np.stack(tokens)
+
+
 def _on_cluster(
     files: Sequence[PhotoFile], work: Callable[[], Work[Extracted]], cluster: Cluster, store: TokenStore
 ) -> Iterator[Extracted]:
@@ -123,7 +160,7 @@ def _on_cluster(
 
 
 def _work(
-    backbone: str | Path, device: Device, precision: Precision, recipe: Recipe, store: Path, verify: bool
+    backbone: str | Path | Backbone, device: Device, precision: Precision, recipe: Recipe, store: Path, verify: bool
 ) -> Work[Extracted]:
     """What a worker of a cluster does: the same as this machine would."""
     opened = open_backbone(backbone, device=device, precision=precision)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 import herbage
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotoUnreadable
 from herbage.files import write_whole
@@ -67,13 +68,13 @@ def predict(
     store: str | Path | None = None,
     cluster: str | None = None,
     worker_cpus: int | None = None,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     overwrite: bool = False,
     track: Track = silent,
 ) -> Prediction:
-    """predictions.csv, photos.geojson, report.html, and with `maps` an overlay and an array a photo, all below `out`.
+    """Write predictions.csv, photos.geojson, report.html, and with `maps` an overlay and an array a photo, below `out`.
 
     `table` is a sidecar of facts about the photos: the quadrats' corners, x1 y1 ... x4 y4, where photos show more, and
     the column that `paddocks` names. `paddocks` may also be the word `folder`, or a .geojson file of polygons; it adds
@@ -82,6 +83,7 @@ def predict(
     paths; they keep no tokens unless there is a `store`.
     Rows, maps and points are written as they come, so that memory stays flat; cut off and run again, it goes on behind
     the rows that are there, if the model and the settings are the same.
+    Raises InputInvalid, PhotosMissing and OutputExists.
     """
     started = time.time()
     if not 0 < level < 1:

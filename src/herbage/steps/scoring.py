@@ -49,12 +49,15 @@ def score(
     photos: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     unit: Unit = "g",
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     track: Track = silent,
 ) -> Scores:
-    """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too."""
+    """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too.
+
+    `unit` is what the new table's weights are in. Raises InputInvalid and TableInvalid for what cannot be compared, and ModelInvalid where imported heads have no out-of-fold estimates.
+    """
     opened = [HerbageModel.from_pretrained(path) for path in models]
     if table is None and photos is not None:
         raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")

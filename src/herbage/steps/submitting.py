@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import refuse_existing, write_whole
@@ -23,7 +24,7 @@ def submit(
     photos: str | Path,
     out: str | Path,
     store: str | Path | None = None,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     overwrite: bool = False,
@@ -31,7 +32,8 @@ def submit(
 ) -> dict[str, str]:
     """Write the competition's file; a photo that cannot be read gets the training mean and is returned with its reason.
 
-    Imported heads know no training mean: there the mean of the other photos' estimates serves.
+    Imported heads know no training mean: there the mean of the other photos' estimates serves. Weights are g a quadrat.
+    Raises TableInvalid, InputInvalid for a model that does not know all five weights, and PhotosMissing.
     """
     started = time.time()
     out = Path(out)

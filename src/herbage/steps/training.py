@@ -59,7 +59,7 @@ def train(
     photos: str | Path,
     model: str | Path | None = None,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | None = None,
+    backbone: str | Path | Backbone | None = None,
     store: str | Path | None = None,
     folds: int = 5,
     group_by: Sequence[str] | None = None,
@@ -77,8 +77,8 @@ def train(
     Tokens are kept in `store`, by default in `tokens/` beside the model folder, and in memory alone where there is
     neither. `columns` gives the table's names for herbage's, such as {"Dry_Total_g": "yield"}, and `unit` is what its
     weights are in. Targets that were not weighed, and that no sum determines, have no head. Photos that cannot be read
-    are dropped and stand in the model's `dropped`. Raises TableInvalid, RecipeInvalid, OutputExists and TrainingFailed
-    before anything of the model is written.
+    are dropped and stand in the model's `dropped`. Raises InputInvalid, TableInvalid, RecipeInvalid, OutputExists and
+    TrainingFailed before anything of the model is written.
     """
     started = time.time()
     check_area(quadrat_area_m2)
@@ -161,7 +161,7 @@ def train(
 def import_heads(
     folder: str | Path,
     *,
-    backbone: str | Path,
+    backbone: str | Path | Backbone,
     model: str | Path,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -1,0 +1,1 @@
+"""One function a command; thin over herbage.steps. Their docstrings are the help."""

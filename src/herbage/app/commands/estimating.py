@@ -1,0 +1,149 @@
+"""Commands that estimate photos: predict, submit."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from herbage.app.options import Engine, OnCluster, Overwrite, Quiet, WorkerCpus
+from herbage.app.terminal import failures, listen, tracker
+
+
+def predict(
+    model: str,
+    photos: Path,
+    *,
+    out: Path,
+    maps: Annotated[bool, Parameter(negative="")] = False,
+    level: float = 0.9,
+    quadrat_area: float | None = None,
+    table: Path | None = None,
+    paddocks: str | None = None,
+    pre_grazing: float | None = None,
+    residual: float | None = None,
+    round_coordinates: int | None = None,
+    no_coordinates: Annotated[bool, Parameter(negative="")] = False,
+    store: Path | None = None,
+    cluster: OnCluster = None,
+    worker_cpus: WorkerCpus = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Estimate photos: predictions.csv, photos.geojson, report.html, and with --maps a picture a photo.
+
+    Cut off and run again, it goes on behind the rows that are there, if the model and the settings are the same.
+
+    For example:
+        herbage predict model/ new_photos/ --out results/ --maps
+        herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
+        herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
+        herbage predict model/ state/ --out results/ --cluster auto
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    photos
+        A folder (searched below), a photo, or a text file of paths, which are relative to that file.
+    out
+        The folder for the results.
+    maps
+        Write maps/: where the weight stands, a picture and an array a photo.
+    level
+        How often the intervals should hold.
+    quadrat_area
+        Square metres that these photos show, where it differs from the training photos.
+    table
+        A table of image_path and what is known of photos: x1 y1 ... x4 y4, the quadrat's corners where they show more
+        than it, and a column that --paddocks names.
+    paddocks
+        Which photos belong together: a column of --table, the word folder, or a .geojson file of polygons. Adds
+        paddocks.csv, paddocks.geojson and wedge.png.
+    pre_grazing
+        Where the feed wedge's target line begins, kg DM/ha.
+    residual
+        Where it ends, kg DM/ha.
+    round_coordinates
+        Digits to keep of latitude and longitude, for privacy.
+    no_coordinates
+        Leave latitude and longitude out.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    listen(quiet)
+    done = steps.predict(
+        model,
+        photos,
+        out=out,
+        maps=maps,
+        level=level,
+        quadrat_area_m2=quadrat_area,
+        table=table,
+        paddocks=paddocks,
+        pre_grazing=pre_grazing,
+        residual=residual,
+        coordinates=not no_coordinates,
+        round_coordinates=round_coordinates,
+        store=store,
+        cluster=cluster,
+        worker_cpus=worker_cpus,
+        overwrite=overwrite,
+        track=tracker(quiet),
+        **engine.options(),
+    )
+    print(
+        f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS, "
+        f"{done.outside} unlike the training photos"
+        + (f", {done.without_paddock} in no paddock" if done.without_paddock else "")
+        + f": {out}"
+    )
+    return failures(done.failed)
+
+
+def submit(
+    model: str,
+    test_csv: Path,
+    *,
+    photos: Path,
+    out: Path,
+    store: Path | None = None,
+    engine: Engine = Engine(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write the competition's submission.csv.
+
+    For example:
+        herbage submit model/ test.csv --photos test/ --out submission.csv
+
+    Parameters
+    ----------
+    model
+        A model folder or a hub id.
+    test_csv
+        sample_id, image_path, target_name.
+    photos
+        The folder below which image_path is looked up.
+    out
+        The file to write.
+    store
+        Keep tokens in this folder, and use what it has.
+    """
+    from herbage import steps
+
+    listen(quiet)
+    failed = steps.submit(
+        model,
+        test_csv,
+        photos=photos,
+        out=out,
+        store=store,
+        overwrite=overwrite,
+        track=tracker(quiet),
+        **engine.options(),
+    )
+    print(f"Wrote {out}" + (f"; {len(failed)} unreadable photos were given the mean" if failed else ""))
+    return failures(failed)

@@ -1,0 +1,121 @@
+"""Every Python block and every herbage command of the README and of docs/ is run, page by page, on small photos."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import ExifTags, Image
+
+from herbage.app.cli import run
+from tests.conftest import photos_that_differ
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BY_HAND = ("serve",)
+"""Commands that do not end by themselves; tests/app/test_serving.py runs them."""
+
+HUB_IDS = "facebook/dinov2-giant", "facebook/dinov2-small"
+ELSEWHERE = {
+    "accuracy.md", "crosspvt.md", "performance.md", "trust.md", "scale.md",  # made by benchmarks
+    "engines.md",  # tests/backbones/test_openvino.py and tests/results/test_onnx.py export
+    "first-paddock.md",  # tests/test_story.py, which has the demo
+}  # fmt: skip
+
+
+def blocks(page):
+    """What a page runs: (its kind, the text), in order; of plain blocks the lines that are herbage commands."""
+    for kind, text in BLOCK.findall((ROOT / page).read_text()):
+        if kind == "python":
+            yield "python", text
+        elif kind in ("", "bash", "sh"):
+            joined = text.replace("\\\n", " ")
+            commands = [line.partition("  #")[0] for line in joined.splitlines() if line.startswith("herbage ")]
+            yield from (("command", line) for line in commands)
+
+
+def told():
+    for page in PAGES:
+        if Path(page).name not in ELSEWHERE and any(True for _ in blocks(page)):
+            yield page
+
+
+@pytest.fixture(scope="module")
+def ground(weighed_photos, quick_model, tmp_path_factory):
+    """Tables and photos by the names that the pages use, a model, and what is written by hand between two commands."""
+    place = tmp_path_factory.mktemp("docs") / "ground"
+    photos_that_differ(weighed_photos, place / "new_photos", copies=1)
+    shutil.copytree(weighed_photos / "train", place / "photos")
+    for name in ("train.csv", "test.csv"):
+        shutil.copy(weighed_photos / name, place)
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.to_csv(place / "wide.csv", index=False)
+    mine = pd.DataFrame({
+        "Foto": wide["image_path"],
+        "Paddock": wide["Sampling_Date"],
+        "Yield": wide["Dry_Total_g"] * 10 / 0.21,
+    })  # fmt: skip
+    mine.to_excel(place / "mine.xlsx", index=False)
+    with_place = Image.Exif()
+    with_place.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (42.0, 30.0, 36.0), 3: "E", 4: (147.0, 15.0, 0.0)})
+    Image.open(place / "photos/ID1.png").save(place / "new_photos/0/placed.jpg", exif=with_place)
+    judge = wide[["image_path", "Dry_Total_g"]][1::3]
+    judge.assign(image_path="0/" + judge["image_path"].str.removeprefix("train/")).to_csv(
+        place / "judge.csv", index=False
+    )
+    quick_model.save_pretrained(place / "model")
+    return place
+
+
+def weigh(cuts):
+    """What a person does between plan-cuts and calibrate."""
+    if cuts.is_file():
+        table = pd.read_csv(cuts)
+        table.iloc[:, -1] = table.iloc[:, 1] * 1.1
+        table.to_csv(cuts, index=False)
+
+
+def run_page(page, here):
+    """Run its blocks in order, in this folder, with `texture` for every backbone of the hub."""
+    names = {}
+    for kind, text in blocks(page):
+        for hub_id in HUB_IDS:
+            text = text.replace(hub_id, "texture")
+        if kind == "python":
+            exec(compile(text, page, "exec"), names)
+            continue
+        arguments = shlex.split(text)[1:]
+        if arguments[0] not in BY_HAND:
+            weigh(here / "cuts.csv")
+            assert run(arguments) == 0, text
+
+
+@pytest.mark.parametrize("page", list(told()))
+def test_what_a_page_says_works(page, ground, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    shutil.copytree(ground, here)
+    monkeypatch.chdir(here)
+    if "herbage train" in (ROOT / page).read_text():
+        shutil.rmtree(here / "model")
+    run_page(page, here)
+
+
+def test_every_page_is_reached_from_the_first():
+    index = (ROOT / "docs/index.md").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = str(page.relative_to(ROOT / "docs").with_suffix(""))
+        assert name == "index" or re.search(rf"^{name}$", index, re.MULTILINE), f"{name} is in no toctree"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text()):
+        if not target.startswith(("http", "mailto")):
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
