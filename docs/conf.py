@@ -1,25 +1,72 @@
 """The documentation as a site: scripts/docs."""
 
+import io
+import re
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from rich.console import Console
+from sphinx.util.nodes import nested_parse_with_titles
+
 import herbage
+from herbage.app.cli import app
 
 project = "herbage"
 author = "The herbage authors"
 copyright = "2026, the herbage authors"
 release = version = herbage.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "cyclopts.ext.sphinx"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
+smartquotes = False
 exclude_patterns = ["_build"]
-nitpicky = False
 
 default_role = "code"
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": False}
 
 html_theme = "furo"
 html_title = f"herbage {release}"
 html_show_sourcelink = False
-html_static_path: list[str] = []
+
+
+def command_as_rst(name: str) -> str:
+    """A command's help as the terminal shows it, in a form that a browser may wrap."""
+    out = io.StringIO()
+    app.help_formatter = "plain"
+    app.help_print([name], console=Console(file=out, width=10_000, color_system=None))
+    lines = [name, "=" * len(name), ""]
+    for line in out.getvalue().splitlines():
+        option = re.match(r"  ((?:--|[A-Z_]+, --)[^:]*): (.*)", line)
+        if line.startswith("Usage: "):
+            lines += ["::", "", f"   {line.removeprefix('Usage: ')}", ""]
+        elif re.match(r".*For example:$", line):
+            lines += [f"{line}:", "", ""]
+        elif option:
+            called = option[1].partition(", --")[0]
+            lines += [f"``{called}``", f"   {option[2]}", ""]
+        elif line.startswith("  ") and lines[-1] == "":
+            lines.insert(-1, f"   {line.strip()}")  # the rest of an option, or one more example
+        else:
+            lines.append(f"**{line}**\n" if line.endswith(":") else line)
+    return "\n".join(lines)
+
+
+class Commands(Directive):
+    """Every command of the command line, in the order that they are used."""
+
+    def run(self) -> list:
+        """The sections."""
+        names = [name for name in app if not name.startswith("-")]
+        text = "\n\n".join(command_as_rst(name) for name in names)
+        section = nodes.section()
+        section.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(text.splitlines(), source="herbage --help"), section)
+        return section.children
+
+
+def setup(sphinx: object) -> None:
+    """Make the directive known."""
+    sphinx.add_directive("herbage-commands", Commands)  # type: ignore[attr-defined]  # Sphinx's own class is not imported

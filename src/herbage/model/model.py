@@ -12,26 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from huggingface_hub import ModelHubMixin, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import ModelHubMixin
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.views import grid_shape
-from herbage.errors import BackboneInvalid, ModelInvalid, OutputExists
+from herbage.errors import BackboneInvalid
 from herbage.files import replace_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
-from herbage.hub import hub_is_out_of_reach, pinned
 from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver, read_oof
 from herbage.model.calibration import Correction
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
 from herbage.model.estimate import Estimate, estimates_table
+from herbage.model.folder import download, read_tensors, refuse_links, refuse_place
 from herbage.model.intervals import Intervals
 from herbage.model.knowledge import Knowledge
 from herbage.photos.listing import find_photos
@@ -314,24 +312,16 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         """
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
-            try:
-                hub_id, named = pinned(str(pretrained_model_name_or_path))
-                folder = Path(
-                    snapshot_download(
-                        hub_id,
-                        revision=revision or named,
-                        cache_dir=cache_dir,
-                        token=token,
-                        local_files_only=local_files_only or hub_is_out_of_reach(),
-                    )
-                )
-            except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-                raise ModelInvalid(
-                    f"{pretrained_model_name_or_path} is neither a model folder here nor a model that the hub gives."
-                ) from error
-        _refuse_links(folder)
+            folder = download(
+                str(pretrained_model_name_or_path),
+                revision=revision,
+                cache_dir=cache_dir,
+                token=token,
+                local_files_only=local_files_only,
+            )
+        refuse_links(folder)
         about = read_config(folder / "config.json")
-        tensors = _read_tensors(folder / "model.safetensors")
+        tensors = read_tensors(folder / "model.safetensors")
         own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
         _, _, width = tokens_shape(about.recipe, about.backbone.width)
         heads = open_heads(about.recipe, own, folds=about.folds, width=width, known=about.known)
@@ -364,48 +354,3 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if self.report is not None:
             write_whole(save_directory / "report.html", self.report)
         write_whole(save_directory / "config.json", self._config_file())
-
-
-def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = ()) -> None:
-    """Raise OutputExists where a model folder may not be put: only a model is ever replaced, and only if told to.
-
-    `inputs` are what the model is made from, and must not stand in its folder.
-    """
-    whole = place.resolve()
-    if whole in (Path.cwd(), *Path.cwd().parents):
-        raise OutputExists(f"--model {place} is the folder you stand in, or above it; name a folder of its own.")
-    for one in inputs:
-        if Path(one).resolve().is_relative_to(whole):
-            raise OutputExists(f"--model {place} holds {one}, which the model is made from; name a folder of its own.")
-    if whole.is_dir() and not any(whole.iterdir()):
-        return
-    if whole.exists() and not ((whole / "config.json").is_file() and (whole / "model.safetensors").is_file()):
-        raise OutputExists(
-            f"--model {place} exists and is no herbage model, so it is never replaced; name another place."
-        )
-    if whole.exists() and not overwrite:
-        raise OutputExists(f"--model {place} exists already; give --overwrite to replace it, or another name.")
-    whole.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _refuse_links(folder: Path) -> None:
-    """Raise ModelInvalid where a file of a model is a link to somewhere else, and so not the model's; the hub's cache
-    has links of its own, to the blobs beside its snapshots.
-    """
-    whole = folder.resolve()
-    own = whole.parent.parent if whole.parent.name == "snapshots" else whole
-    for path in whole.iterdir():
-        if path.is_symlink() and not path.resolve().is_relative_to(own):
-            raise ModelInvalid(
-                f"{folder / path.name} is a link that leads out of the model's folder; it is not opened."
-            )
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-        return tensors
-    except FileNotFoundError as error:
-        raise ModelInvalid(f"{path.parent} is no whole model: it has no model.safetensors.") from error
-    except (SafetensorError, OSError) as error:
-        raise ModelInvalid(f"{path} is damaged: {error}.") from error

@@ -18,7 +18,8 @@ from herbage.judging.compare import estimated, weighed
 from herbage.model.calibration import Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
 from herbage.model.domain import mean_token
-from herbage.model.model import HerbageModel, refuse_place
+from herbage.model.folder import refuse_place
+from herbage.model.model import HerbageModel
 from herbage.model.planning import choose_cuts
 from herbage.photos.listing import find_photos
 from herbage.photos.tables import Unit, read_weighed_table

@@ -56,7 +56,8 @@ def score(
 ) -> Scores:
     """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too.
 
-    `unit` is what the new table's weights are in. Raises InputInvalid and TableInvalid for what cannot be compared, and ModelInvalid where imported heads have no out-of-fold estimates.
+    `unit` is what the new table's weights are in. Raises InputInvalid and TableInvalid for what cannot be
+    compared, and ModelInvalid where imported heads have no out-of-fold estimates.
     """
     opened = [HerbageModel.from_pretrained(path) for path in models]
     if table is None and photos is not None:

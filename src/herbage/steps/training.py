@@ -32,8 +32,9 @@ from herbage.model.config import (
     TrainingRecord,
     by_target,
 )
+from herbage.model.folder import refuse_place
 from herbage.model.intervals import LEVELS, coverage
-from herbage.model.model import HerbageModel, refuse_place
+from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.recipe import DEFAULT, Recipe, load_recipe
