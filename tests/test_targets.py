@@ -1,9 +1,27 @@
+from itertools import product
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from herbage.targets import SCORE_WEIGHTS, SUMS, TARGETS, balance, g_per_m2, kg_per_ha
+from herbage.errors import InputInvalid
+from herbage.targets import (
+    QUADRAT_AREA_M2,
+    SCORE_WEIGHTS,
+    SUMS,
+    TARGETS,
+    balance,
+    check_area,
+    derivable,
+    derive,
+    g_per_m2,
+    kg_per_ha,
+    known_targets,
+    main_target,
+    missing_names,
+)
 
 RAW = st.lists(st.floats(-50, 200), min_size=5, max_size=5).map(np.array)
 
@@ -46,3 +64,62 @@ def test_the_order_and_the_weights_are_the_competitions():
 def test_21_g_on_a_quadrat_of_70_by_30_cm_is_a_tonne_a_hectare():
     assert kg_per_ha(np.array([21.0]), 0.21)[0] == 1000
     assert g_per_m2(np.array([21.0]), 0.21)[0] == 100
+
+
+def by_substitution(known):
+    """Which targets the two sums give, and what they are, solved one by one: total = c + d + g, gdm = c + g."""
+    rules = [(3, {0: 1, 1: 1, 2: 1}), (4, {0: 1, 2: 1}), (3, {4: 1, 1: 1})]
+    there = set(known)
+    for _ in range(5):
+        for whole, parts in rules:
+            missing = [one for one in (whole, *parts) if one not in there]
+            there |= set(missing) if len(missing) == 1 else set()
+    return there
+
+
+@pytest.mark.parametrize("known", list(product([False, True], repeat=5)))
+def test_what_the_sums_determine_is_derived_and_nothing_else(known):
+    truth = SUMS @ np.array([[3.0, 7], [11, 0], [20, 5]])
+    grams = np.where(known, truth.T, np.nan)
+    expected = by_substitution([target for target in range(5) if known[target]])
+    assert {target for target, there in enumerate(derivable(known)) if there} == expected
+    filled = derive(grams)
+    assert {target for target, there in enumerate(known_targets(filled)) if there} == expected
+    np.testing.assert_allclose(filled[:, sorted(expected)], truth.T[:, sorted(expected)], atol=1e-9)
+    assert missing_names(known) == [name for name, there in zip(TARGETS, known, strict=True) if not there]
+
+
+def test_a_derived_weight_is_never_below_0():
+    filled = derive(np.array([[5.0, 4.0, np.nan, 8.9, np.nan]]))
+    assert filled[0, 2] == 0, "total is 0.1 g less than clover and dead, which scales may do"
+
+
+def test_the_main_target_is_the_total_or_the_next_that_is_known():
+    order = [3, 4, 2, 1, 0]
+    for number, target in enumerate(order):
+        known = tuple(one in order[number:] for one in range(5))
+        assert main_target(known) == target
+
+
+@given(RAW, st.integers(1, 30))
+def test_balance_of_some_targets_is_no_worse_than_an_independent_minimiser(raw, which):
+    known = [bool(which >> target & 1) for target in range(5)]
+    came = balance(np.where(known, raw, np.nan))
+    assert np.array_equal(np.isnan(came), ~np.array(known))
+    weights = SCORE_WEIGHTS * known
+
+    def missed(components):
+        return float((SUMS @ components - raw) ** 2 @ weights)
+
+    theirs = minimize(missed, np.full(3, 10.0), bounds=[(0, None)] * 3, method="L-BFGS-B").fun
+    ours = float(((came - raw)[known] ** 2 * weights[known]).sum())
+    assert ours <= theirs * (1 + 1e-6) + 1e-6
+
+
+def test_areas_no_quadrat_has_are_refused():
+    for area in (1e-4, QUADRAT_AREA_M2, 1e4):
+        check_area(area)
+    for area in (0, -1, 0.99e-4, 1.01e4, float("nan")):
+        with pytest.raises(InputInvalid, match="square metres"):
+            check_area(area)
+    assert pytest.approx(0.7 * 0.3) == QUADRAT_AREA_M2

@@ -69,6 +69,14 @@ def test_look_is_the_notebooks_transform_one_view_at_a_time():
         torch.testing.assert_close(ours[number], blur(normal[None], 1.1)[0], atol=1e-5, rtol=0)
 
 
+def test_pixels_are_normalised_as_imagenets_were():
+    assert IMAGENET_MEAN == (0.485, 0.456, 0.406)
+    assert IMAGENET_STD == (0.229, 0.224, 0.225)
+    grey = look(np.full((30, 30, 3), 51, np.uint8), FIELD.model_copy(update={"crops": "whole", "views": 1}), 1)
+    for channel, (mean, std) in enumerate(((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))):
+        torch.testing.assert_close(grey[0, channel], torch.full((37, 37), (0.2 - mean) / std))
+
+
 def test_halves_are_the_left_and_the_right_half_at_518():
     pixels = np.zeros((100, 201, 3), np.uint8)
     pixels[:, 100:] = 255

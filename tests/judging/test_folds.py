@@ -137,3 +137,35 @@ def test_a_state_left_out_is_a_stratum_of_its_own():
     frame = frame_of(range(20))
     frame.loc[3, "State"] = None
     assert make_folds(frame, np.zeros((20, 5)), group_by=["Sampling_Date"]).count == 5
+
+
+def test_without_states_light_and_heavy_swards_are_in_every_fold():
+    """Fifty photos in five kinds of weight: each fold has each of them."""
+    frame = frame_of(range(50)).drop(columns="State")
+    weight = np.repeat([1.0, 20, 40, 60, 80], 10) + np.linspace(0, 1, 50)
+    grams = np.stack([weight * 0.1, weight * 0, weight * 0.9, weight, weight], axis=1)
+    folds = make_folds(frame, grams, group_by=["Sampling_Date"])
+    for fold in range(5):
+        kinds = np.repeat(np.arange(5), 10)[folds.fold == fold]
+        assert (np.bincount(kinds, minlength=5) == 2).all()
+
+
+def test_strata_are_of_the_weight_that_is_heaviest_also_where_others_are_not_known():
+    frame = frame_of(range(50)).drop(columns="State")
+    weight = np.repeat([1.0, 20, 40, 60, 80], 10) + np.linspace(0, 1, 50)
+    grams = np.full((50, 5), np.nan)
+    grams[:, 1], grams[:, 4] = 0.5, weight
+    folds = make_folds(frame, grams, group_by=["Sampling_Date"])
+    for fold in range(5):
+        assert (np.bincount(np.repeat(np.arange(5), 10)[folds.fold == fold], minlength=5) == 2).all()
+
+
+def test_a_group_name_that_is_no_date_stays_and_dates_are_year_first():
+    frame = frame_of(range(20))
+    frame["Sampling_Date"] = ["2015/9/4", "2015.09.04", "4/9/2015", " early  spring", "early spring"] * 4
+    folds = make_folds(frame.assign(State="Tas"), np.zeros((20, 5)), count=2)
+    assert folds.group_names == ["Tas 2015-09-04", "Tas 4/9/2015", "Tas early spring"]
+
+
+def test_as_many_groups_as_folds_are_enough():
+    assert make_folds(frame_of(range(2)), np.zeros((2, 5)), count=2).count == 2

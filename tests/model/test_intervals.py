@@ -82,7 +82,7 @@ def test_coverage_over_new_groups_is_what_is_promised():
 def test_measured_coverage_leaves_each_group_out_by_hand():
     weighed, estimated, group = drawn_groups(np.random.default_rng(2), 15)
     measured = coverage(weighed, estimated, group, 0.8)
-    inside = []
+    inside, widths = [], []
     for own in range(15):
         rest = group != own
         spread = estimated + weighed[rest].mean(0)
@@ -90,7 +90,10 @@ def test_measured_coverage_leaves_each_group_out_by_hand():
         # 14 groups of 4 photos, each photo a quarter: the mass needed is 0.8 of 15 groups.
         quantile = np.sort(ratio, axis=0)[int(np.ceil(0.8 * 15 * 4)) - 1]
         inside.append((np.abs(weighed - estimated)[~rest] <= (quantile * spread)[~rest]).mean(0))
+        low = np.maximum(estimated - quantile * spread, 0)
+        widths.append((estimated + quantile * spread - low)[~rest].mean(0))
     np.testing.assert_allclose(measured.share, np.mean(inside, axis=0))
+    np.testing.assert_allclose(measured.width_g, np.mean(widths, axis=0))
     assert coverage(weighed[:32], estimated[:32], group[:32], 0.9) is None
 
 
@@ -99,3 +102,31 @@ def test_where_the_estimate_is_larger_the_interval_is_wider():
     intervals = Intervals.learn(weighed, estimated, group)
     low, high = intervals.around(np.array([[5.0] * 5, [50.0] * 5]), 0.8)
     assert ((high - low)[1] > (high - low)[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "level", "there"), [(10, 0.9, True), (9, 0.9, False), (5, 0.8, True), (4, 0.8, False)]
+)
+def test_coverage_can_be_measured_where_one_group_may_be_left_out(groups, level, there):
+    weighed, estimated, group = drawn_groups(np.random.default_rng(4), groups)
+    measured = coverage(weighed, estimated, group, level)
+    assert (measured is not None) == there
+    if measured is not None:
+        assert np.isfinite(measured.width_g).all()
+        assert ((measured.share >= 0) & (measured.share <= 1)).all()
+
+
+def test_a_target_that_never_stands_has_an_interval_of_next_to_nothing():
+    intervals = Intervals.learn(np.zeros((20, 5)), np.zeros((20, 5)), np.arange(20))
+    low, high = intervals.around(np.zeros(5), 0.9)
+    assert (low == 0).all()
+    assert (high < 1e-5).all()
+    assert (spread_g(np.zeros(5), np.zeros(5)) > 0).all()
+
+
+def test_the_quantile_steps_from_one_residual_to_the_next_at_whole_shares():
+    """Nine groups of one photo: level k / 10 needs exactly k of them."""
+    values, group = np.arange(1.0, 10), np.arange(9)
+    assert [group_quantile(values, group, k / 10) for k in range(1, 10)] == list(range(1, 10))
+    assert group_quantile(values, group, 0.301) == 4
+    assert np.isnan(group_quantile(values, group, 0.901))
