@@ -10,7 +10,6 @@ import pytest
 from PIL import ExifTags, Image
 
 from herbage.app.cli import run
-from tests.conftest import photos_that_differ
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
@@ -47,12 +46,15 @@ def told():
 def ground(weighed_photos, quick_model, tmp_path_factory):
     """Tables and photos by the names that the pages use, a model, and what is written by hand between two commands."""
     place = tmp_path_factory.mktemp("docs") / "ground"
-    photos_that_differ(weighed_photos, place / "new_photos", copies=1)
-    shutil.copytree(weighed_photos / "train", place / "photos")
-    for name in ("train.csv", "test.csv"):
-        shutil.copy(weighed_photos / name, place)
-    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide = pd.read_csv(weighed_photos / "wide.csv")[::2].reset_index(drop=True)
+    for folder in ("photos", "new_photos/0"):
+        (place / folder).mkdir(parents=True)
+        for path in wide["image_path"]:
+            shutil.copy(weighed_photos / path, place / folder)
     wide.to_csv(place / "wide.csv", index=False)
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(weighed_photos / name)
+        table[table["image_path"].isin(wide["image_path"])].to_csv(place / name, index=False)
     mine = pd.DataFrame({
         "Foto": wide["image_path"],
         "Paddock": wide["Sampling_Date"],
@@ -61,8 +63,8 @@ def ground(weighed_photos, quick_model, tmp_path_factory):
     mine.to_excel(place / "mine.xlsx", index=False)
     with_place = Image.Exif()
     with_place.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (42.0, 30.0, 36.0), 3: "E", 4: (147.0, 15.0, 0.0)})
-    Image.open(place / "photos/ID1.png").save(place / "new_photos/0/placed.jpg", exif=with_place)
-    judge = wide[["image_path", "Dry_Total_g"]][1::3]
+    Image.open(place / "photos/ID0.png").save(place / "new_photos/a.jpg", exif=with_place)
+    judge = wide[["image_path", "Dry_Total_g"]][1::2]
     judge.assign(image_path="0/" + judge["image_path"].str.removeprefix("train/")).to_csv(
         place / "judge.csv", index=False
     )

@@ -69,8 +69,8 @@ def main() -> None:
         done = subprocess.run([*command, "--work", options.work], stdout=subprocess.PIPE, text=True, check=True)
         lines.append(json.loads(done.stdout.splitlines()[-1]))
         print(lines[-1], flush=True)
+        (options.out / "scale.json").write_text(json.dumps(lines, indent=1) + "\n")
         shutil.rmtree(place)
-    (options.out / "scale.json").write_text(json.dumps(lines, indent=1) + "\n")
 
 
 def draw(folder: Path, count: int) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def predict(
     stale = {path.name for kind in ("*.png", "*.npy") for path in (out / "maps").glob(kind)}
     changes_rows = {
         "herbage": herbage.__version__, "model": opened_model.digest, "backbone": opened.digest, "level": level,
-        **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps, "table": table and str(table),
+        **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps,
+        "table": table and sha256(Path(table).read_bytes()).hexdigest(),
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
     kept = rows_table.begin(files, changes_rows)
