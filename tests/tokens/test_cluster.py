@@ -45,8 +45,8 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def photos(weighed_photos, tmp_path_factory):
-    """Ninety-six photos that all differ, and a broken one."""
-    place = photos_that_differ(weighed_photos, tmp_path_factory.mktemp("cluster") / "photos", copies=4)
+    """Forty-eight photos that all differ, and a broken one."""
+    place = photos_that_differ(weighed_photos, tmp_path_factory.mktemp("cluster") / "photos", copies=2)
     (place / "broken.jpg").write_bytes(b"not a photo")
     return place
 
@@ -81,11 +81,11 @@ def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(ph
     out, said = process.communicate(timeout=180)
     assert process.returncode == 1, said
     made, present, failed = map(int, re.findall(r"\d+", out.splitlines()[0]))
-    assert (made + present, failed) == (96, 1)
+    assert (made + present, failed) == (48, 1)
     assert "broken.jpg is not a readable image" in out
     assert "set aside" not in said
     plain = steps.extract(photos, store=tmp_path / "plain", recipe="seed", backbone="texture")
-    assert plain.made == 96
+    assert plain.made == 48
 
     def content(root):
         return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
@@ -126,7 +126,7 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
     )
     rows = out / "predictions.csv"
     deadline = time.monotonic() + 90
-    while (not rows.exists() or rows.read_bytes().count(b"\n") < 20) and time.monotonic() < deadline:
+    while (not rows.exists() or rows.read_bytes().count(b"\n") < 10) and time.monotonic() < deadline:
         time.sleep(0.01)
     there = workers(tmp_path)
     assert there, "a worker works"
@@ -136,7 +136,7 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
     process.communicate(timeout=60)
     again = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert again.returncode == 1, again.stderr
-    assert re.search(r"\d+ of 97 photos have their rows already", again.stderr)
+    assert re.search(r"\d+ of 49 photos have their rows already", again.stderr)
     steps.predict(model, photos, out=tmp_path / "plain", paddocks="folder", maps=True)
 
     def content(root):

@@ -35,7 +35,7 @@ class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
     def fit(
         self,
         X: Float[np.ndarray, "photo view vector width"],
-        y: Float[np.ndarray, "photo 5"],
+        y: Float[np.ndarray, "photo target"],
         groups: Sequence[Any] | Shaped[np.ndarray, " photo"] | None = None,
     ) -> "HeadsRegressor":
         """Fit to `y`, g a quadrat; `groups` says which photos belong together, by default each alone.
