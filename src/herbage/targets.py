@@ -46,9 +46,9 @@ def main_target(known: Known) -> int:
 
 def derivable(known: Known) -> Known:
     """The targets that these and the sums determine, these among them."""
-    rows = SUMS[list(known)]
-    rank = np.linalg.matrix_rank(rows) if len(rows) else 0
-    c, d, g, t, gdm = (bool(len(rows) and np.linalg.matrix_rank([*rows, row]) == rank) for row in SUMS)
+    rows = SUMS * np.array(known)[:, None]
+    rank = np.linalg.matrix_rank(rows)
+    c, d, g, t, gdm = (bool(np.linalg.matrix_rank([*rows, row]) == rank) for row in SUMS)
     return c, d, g, t, gdm
 
 
@@ -62,7 +62,7 @@ def derive(grams: Float[np.ndarray, "photo 5"]) -> Float[np.ndarray, "photo 5"]:
 
 
 @cache
-def balances(known: Known = (True,) * 5) -> Float[np.ndarray, "8 3 5"]:
+def balances(known: Known) -> Float[np.ndarray, "8 3 5"]:
     """From raw weights to components by least squares, for each set of components that may differ from 0.
 
     The optimum of `balance` is one of these eight.

@@ -105,3 +105,9 @@ def test_floors_stand_on_the_same_folds():
     by_hand = np.stack([TRUTH[folds.fold != f].mean(0) for f in folds.fold])
     assert floors["each target's mean"].weighted_r2 == pytest.approx(weighted_r2(TRUTH, by_hand))
     assert floors["ridge on Height_Ave_cm"].targets["Dry_Total_g"].r2 > 0.95
+
+
+def test_weights_that_vary_by_little_are_scored_as_any_others():
+    small = score_estimates(TRUTH / 1e4, GUESS / 1e4)
+    assert small.weighted_r2 == pytest.approx(weighted_r2(TRUTH, GUESS))
+    assert small.targets["Dry_Dead_g"].r2 == pytest.approx(r2_score(TRUTH[:, 1], GUESS[:, 1]))
