@@ -256,3 +256,11 @@ def test_a_state_called_na_is_a_state(weighed_photos, tmp_path):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide.assign(State="NA").to_csv(tmp_path / "na.csv", index=False)
     assert read_weighed_table(tmp_path / "na.csv", weighed_photos).frame["State"].eq("NA").all()
+
+
+def test_a_column_that_nobody_filled_in_is_named_and_no_other_is_proposed(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    cuts = pd.DataFrame({"image_path": ["a.jpg"], "Dry_Total_g_estimated": [30.0], "Dry_Total_g": [None]})
+    with pytest.raises(TableInvalid, match=r"Dry_Total_g is empty; fill in what was weighed") as said:
+        read_weighed_table(cuts, tmp_path)
+    assert "--columns" not in str(said.value)

@@ -76,8 +76,11 @@ def read_weighed_table(
         _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
-        frame = frame.drop(columns=[name for name in TARGETS if name in frame and frame[name].isna().all()])
+        empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
+        frame = frame.drop(columns=empty)
         there = [name for name in TARGETS if name in frame]
+        if not there and empty:
+            raise TableInvalid(f"{where}: {', '.join(empty)} is empty; fill in what was weighed, a number a photo.")
         if not there:
             raise TableInvalid(
                 f"{where} has none of the columns {', '.join(TARGETS)}; there are "
