@@ -48,3 +48,8 @@ def test_the_hub_is_asked_for_that_revision(monkeypatch):
         with pytest.raises(WeightsMissing):
             open_backbone(name)
     assert asked == [("facebook/dinov2-small", PINNED["facebook/dinov2-small"]), ("somebody/else", "abc")]
+
+
+def test_a_folder_is_no_hub_id_whatever_it_is_called(tmp_path):
+    (tmp_path / "weights@home").mkdir()
+    assert pinned(str(tmp_path / "weights@home")) == (str(tmp_path / "weights@home"), None)

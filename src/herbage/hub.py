@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 PINNED = {
@@ -14,7 +15,9 @@ PINNED = {
 
 
 def pinned(name: str) -> tuple[str, str | None]:
-    """A hub id and its revision, from ID or ID@REVISION; None is the newest."""
+    """A hub id and its revision, from ID or ID@REVISION; None is the newest, and what a folder here has."""
+    if Path(name).is_dir():
+        return name, None
     hub_id, _, revision = name.partition("@")
     return hub_id, revision or PINNED.get(hub_id)
 

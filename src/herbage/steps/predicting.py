@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from herbage.results.report import PredictionsReport
 from herbage.results.wedge import draw_wedge
 from herbage.steps.estimating import Estimated, Settings, estimate_on_cluster, estimate_photos, picture_of
 from herbage.steps.progress import Track, silent
-from herbage.steps.run_record import run_record
+from herbage.steps.run_record import run_record, table_sha256
 from herbage.targets import check_area
 from herbage.tokens.cluster import Cluster
 
@@ -110,7 +109,7 @@ def predict(
     changes_rows = {
         "herbage": herbage.__version__, "model": opened_model.digest, "backbone": opened.digest, "level": level,
         **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps,
-        "table": table and sha256(Path(table).read_bytes()).hexdigest(),
+        "table": table and table_sha256(table),
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
     kept = rows_table.begin(files, changes_rows)

@@ -51,7 +51,8 @@ def run_record(
             **backbone.engine.record(),
         }
     for name, table in (tables or {}).items():
-        record[name] = _table(table)
+        called = "a table in memory" if isinstance(table, pd.DataFrame) else str(table)
+        record[name] = {"name": called, "sha256": table_sha256(table)}
     record |= {
         "versions": {"herbage": herbage.__version__, **{name: version(name) for name in LIBRARIES}},
         "git_commit": _git_commit(),
@@ -69,10 +70,10 @@ def run_place(result: Path) -> Path:
     return result.with_name(f"{result.stem}.run.json")
 
 
-def _table(table: Any) -> dict[str, Any]:
-    if isinstance(table, pd.DataFrame):
-        return {"name": "a table in memory", "sha256": sha256(table.to_csv(index=False).encode()).hexdigest()}
-    return {"name": str(table), "sha256": sha256(Path(table).read_bytes()).hexdigest()}
+def table_sha256(table: str | Path | pd.DataFrame) -> str:
+    """The digest of a table's file, or of what a table in memory would be as one."""
+    content = table.to_csv(index=False).encode() if isinstance(table, pd.DataFrame) else Path(table).read_bytes()
+    return sha256(content).hexdigest()
 
 
 def _git_commit() -> str | None:
