@@ -3,7 +3,6 @@
 python -m benchmarks kills [--kills 50] [--seed 0] [--work WORK]
 """
 
-import argparse
 import json
 import random
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.command import HERBAGE
+from benchmarks.command import HERBAGE, asked
 from benchmarks.speed.memory import SMALL
 from herbage.app.demo import draw_photos
 
@@ -38,11 +37,9 @@ DIFFERS = ("run.json", "index.sqlite")
 
 def main() -> int:
     """Print what became of each command; write kills.json; 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = asked(__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("benchmark-work"))
-    parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     options = parser.parse_args()
     place = options.work / "kills"
     shutil.rmtree(place, ignore_errors=True)

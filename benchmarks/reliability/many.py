@@ -5,7 +5,6 @@ python -m benchmarks many [--photos 10000] [--work WORK]
 Memory is what all processes of a command hold (proportional set size, so that shared pages count once).
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.command import HERBAGE
+from benchmarks.command import HERBAGE, asked
 from benchmarks.speed.memory import small_model
 
 EVERY_S = 1.0
@@ -23,10 +22,8 @@ EVERY_S = 1.0
 
 def main() -> None:
     """Measure, print, write many.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = asked(__doc__)
     parser.add_argument("--photos", type=int, default=10_000)
-    parser.add_argument("--work", type=Path, default=Path("benchmark-work"))
-    parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     options = parser.parse_args()
     place = options.work / "many"
     shutil.rmtree(place, ignore_errors=True)

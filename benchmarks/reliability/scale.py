@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.command import asked
 from herbage.backbones.engine import resolve_engine
 from herbage.model.estimate import Estimate
 from herbage.photos.listing import PhotoList, find_photos
@@ -50,10 +51,8 @@ class Stub:
 
 def main() -> None:
     """Measure each size, print, write scale.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = asked(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--work", type=Path, default=Path("benchmark-work"))
-    parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import command
 from herbage.app.machine import describe_machine
 
 PRODUCT = 4096
@@ -19,10 +20,8 @@ PRODUCT = 4096
 
 def asked(doc: str | None) -> argparse.ArgumentParser:
     """The options of every benchmark of speed."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.asked(doc)
     parser.add_argument("--quick", action="store_true", help="less work and fewer turns, to see that it runs")
-    parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="where the JSON goes")
-    parser.add_argument("--work", type=Path, default=Path("benchmark-work"), help="where backbones and photos are made")
     return parser
 
 
