@@ -22,7 +22,8 @@ from PIL import Image  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="herbage-cache-")
+CACHE = tempfile.TemporaryDirectory(prefix="herbage-cache-")
+os.environ["XDG_CACHE_HOME"] = CACHE.name
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "herbage"
 ROOMS = [
-    "errors", "files", "hub", "targets", "recipe", "photos", "backbones", "tokens", "heads", "judging", "model", "results",
+    "words", "progress", "errors", "files", "hub", "targets", "recipe", "photos", "backbones", "tokens", "heads", "judging", "model", "results",
     "steps", "app",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

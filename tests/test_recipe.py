@@ -61,7 +61,7 @@ def test_all_faults_are_in_one_message(tmp_path):
     file.write_text(GOOD.replace("grid=16", "grid=0").replace("views=2", "views=7") + "colour=1\n[patch]\nrho=-1.0\n")
     with pytest.raises(RecipeInvalid) as caught:
         load_recipe(file)
-    for part in ("bad.toml", "4 fault(s)", "grid", "views", "colour", "patch.rho", "-1.0"):
+    for part in ("bad.toml", "4 faults", "grid", "views", "colour", "patch.rho", "-1.0"):
         assert part in str(caught.value)
 
 

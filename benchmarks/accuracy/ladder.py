@@ -53,7 +53,7 @@ class Ladder(Rungs):
             return np.stack([grams[fold != number].mean(0) for number in fold])
 
         self.add(MEAN, part, means)
-        self.recipe("texture and ridge", part, TEXTURE_RECIPE, "texture")
+        self.recipe("ridge on texture", part, TEXTURE_RECIPE, "texture")
         self.kernel("ridge on measured height and NDVI", part, lambda: ideas.linear((self.photos.sensors, 1.0)))
 
     def seed_and_sam(self, part: str) -> None:

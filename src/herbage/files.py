@@ -1,8 +1,11 @@
 """Files that appear whole or not at all, outputs that are not replaced unasked, and the machine that a run is on."""
 
+import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from herbage.errors import OutputExists
@@ -31,16 +34,34 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise OutputExists(f"{path} is a folder with something in it; expected a file to write. Give another name.")
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists already; give --overwrite to replace it, or another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_closed(path)
 
 
-def replace_folder(new: Path, place: Path) -> None:
-    """Put a finished folder in its place; what stood there goes only when the new one is whole."""
-    old = place.with_name(f".{place.name}.{os.getpid()}.old")
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+def refuse_closed(path: Path) -> None:
+    """Raise OSError where nothing can be written at `path`, before long work is done for it; nothing is made yet."""
+    home = next(folder for folder in path.absolute().parents if folder.exists())
+    if not home.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(home))
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(home))
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """A folder to fill, which is put at `place` when the block ends; what stood there goes only then.
+
+    Where the block fails, nothing of it is left.
+    """
+    new, old = (place.with_name(f".{place.name}.{os.getpid()}.{what}") for what in ("new", "old"))
+    try:
+        new.mkdir(parents=True, exist_ok=True)
+        yield new
+        if place.exists():
+            place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def memory_bytes() -> float:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from herbage.errors import RecipeInvalid
+from herbage.words import counted
 
 DEFAULT = "field"
 
@@ -184,7 +185,7 @@ def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
             f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" if e["loc"] else f"  {e['msg']}"
             for e in error.errors()
         ]
-        raise RecipeInvalid(f"{where} has {len(faults)} fault(s):\n" + "\n".join(faults)) from error
+        raise RecipeInvalid(f"{where} has {counted(len(faults), 'fault')}:\n" + "\n".join(faults)) from error
 
 
 def _shipped() -> Any:

@@ -1,5 +1,6 @@
 """The five dry weights: their columns, order and score weights, the sums that bind them, and their units."""
 
+from collections.abc import Container
 from functools import cache
 from itertools import combinations
 
@@ -31,6 +32,12 @@ Known = tuple[bool, bool, bool, bool, bool]
 def known_targets(grams: Float[np.ndarray, "*photo 5"]) -> Known:
     """Those that are no NaN in any photo."""
     c, d, g, t, gdm = (not np.isnan(grams[..., target]).any() for target in range(len(TARGETS)))
+    return c, d, g, t, gdm
+
+
+def named_targets(names: Container[str]) -> Known:
+    """Those whose names are among these."""
+    c, d, g, t, gdm = (target in names for target in TARGETS)
     return c, d, g, t, gdm
 
 

@@ -175,9 +175,9 @@ def test_extract_says_what_is_there_and_what_is_missing(weighed_photos, tmp_path
     assert run(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        "12 photos extracted, 0 were in the store, 0 failed",
+        "12 photos extracted, 0 in the store, 0 failed",
         "12 photos in the store, 12 missing, 0 failed",
-        "12 photos extracted, 12 were in the store, 0 failed",
+        "12 photos extracted, 12 in the store, 0 failed",
     ]
 
 

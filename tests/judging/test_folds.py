@@ -38,6 +38,13 @@ def test_states_are_spread_over_the_folds():
         assert set(np.array(states)[folds.fold == fold]) == {"Tas", "Vic"}
 
 
+def test_a_state_with_just_as_many_photos_as_folds_is_in_every_fold():
+    states = ["Tas", "Vic"] * 4
+    folds = [make_folds(frame_of(range(8), states), np.zeros((8, 5)), count=4, seed=seed).fold for seed in range(5)]
+    for fold in folds:
+        assert all(set(np.array(states)[fold == own]) == {"Tas", "Vic"} for own in range(4))
+
+
 def test_the_seed_moves_the_folds_and_nothing_else_does():
     grams = np.random.default_rng(0).uniform(0, 90, (40, 5))
     frame = frame_of([n // 2 for n in range(40)])
@@ -50,8 +57,13 @@ def test_without_columns_to_group_by_it_says_so_loudly(caplog):
     frame = frame_of(range(20)).drop(columns="Sampling_Date")
     folds = make_folds(frame, np.random.default_rng(0).uniform(0, 90, (20, 5)))
     assert folds.grouped_by == ()
-    assert "UNGROUPED FOLDS" in caplog.text
+    assert "UNGROUPED FOLDS: the table has no State and Sampling_Date" in caplog.text
     assert "too high" in caplog.text
+
+
+def test_grouping_by_nothing_is_said_as_loudly(caplog):
+    make_folds(frame_of(range(20)), np.random.default_rng(0).uniform(0, 90, (20, 5)), group_by=[])
+    assert "UNGROUPED FOLDS: --group-by names nothing" in caplog.text
 
 
 def test_own_columns_group_too():

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -29,6 +29,21 @@ def score_table(scores: "dict[str, ScoreRecord]") -> str:
         for row in [names, *rows]
     ]
     return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def error_line(score: "ScoreRecord", mean_g: Mapping[str, float | None], quadrat_area_m2: float) -> str:
+    """How far the main target's estimates are from what was weighed, g a quadrat and kg DM/ha beside what stands."""
+    import numpy as np
+
+    from herbage.targets import TARGETS, kg_per_ha, main_target, named_targets
+
+    main = TARGETS[main_target(named_targets(score.targets))]
+    grams = np.array([score.targets[main].rmse_g, mean_g[main]], float)
+    error, mean = kg_per_ha(grams, quadrat_area_m2)
+    return (
+        f"{main}: RMSE {grams[0]:.1f} g a quadrat, mean {grams[1]:.1f} g; "
+        f"in kg DM/ha {error:,.0f} and {mean:,.0f} (quadrats of {quadrat_area_m2:g} m2)."
+    )
 
 
 def floors_of(floors: "dict[str, ScoreRecord]") -> "dict[str, ScoreRecord]":
@@ -73,7 +88,7 @@ def tracker(quiet: bool) -> Any:
             task = progress.add_task(description, total=total, rate="")
             for item in items:
                 speed = progress.tasks[task].speed
-                progress.update(task, advance=1, rate=f"{speed:.2f} photos/s" if speed else "")
+                progress.update(task, advance=1, rate=f"{speed:.2f}/s" if speed else "")
                 yield item
 
     return track

@@ -14,6 +14,7 @@ from herbage.heads.crosspvt.blocks import ATTENTION_HEADS
 from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.patch import PatchHeads
 from herbage.heads.ridge import RidgeHeads
+from herbage.progress import Track, silent
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS, Known, known_targets, missing_names
 from herbage.tokens.kept import numbers_beside
@@ -52,6 +53,7 @@ def fit_heads(
     seed: int,
     unfinished: Path | None = None,
     device: str = "cpu",
+    track: Track = silent,
 ) -> Heads:
     """Fit the heads that the recipe names; raises TrainingFailed.
 
@@ -61,7 +63,7 @@ def fit_heads(
     known = known_targets(grams)
     grams = np.nan_to_num(grams)
     if recipe.heads == "patch":
-        return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed, device).without(known)
+        return PatchHeads.fit(tokens, grams, folds, recipe.patch, seed, device, track).without(known)
     if recipe.heads == "crosspvt":
         return CrossPvtHeads.fit(tokens, grams, folds, recipe.crosspvt, seed, unfinished)
     return RidgeHeads.fit(tokens, grams, folds, groups, recipe.ridge, numbers_beside(recipe)).without(known)

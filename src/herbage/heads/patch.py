@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from herbage.backbones.engine import has_bf16
 from herbage.errors import TrainingFailed
 from herbage.heads.sam import HeadwiseSam
+from herbage.progress import Track, silent
 from herbage.recipe import PatchSettings
 from herbage.targets import TARGETS, Known
 
@@ -89,6 +90,7 @@ class PatchHeads:
         settings: PatchSettings,
         seed: int,
         device: str = "cpu",
+        track: Track = silent,
     ) -> "PatchHeads":
         """Train every target and fold in one pass over the tokens; head (t, f) never sees a photo of fold f.
 
@@ -107,7 +109,7 @@ class PatchHeads:
         scale = torch.where(varies, spread, 1.0)
 
         standard = _Standard.of(tokens, seen)
-        trained = _train(tokens, goal[..., None] / scale, seen, mean / scale, standard, settings, seed, device)
+        trained = _train(tokens, goal[..., None] / scale, seen, mean / scale, standard, settings, seed, device, track)
 
         w1, b1, w2, b2 = standard.fold_in(trained)
         # ReLU is positively homogeneous, so the scale of the grams goes into the last layer exactly.
@@ -214,6 +216,7 @@ def _train(
     settings: PatchSettings,
     seed: int,
     device: str,
+    track: Track,
 ) -> list[Tensor]:
     """Parameters on the CPU, targets by folds, for standardised tokens and scaled grams.
 
@@ -228,7 +231,8 @@ def _train(
     ]
     dtype = computing_type(tokens[0], device)
     standard, goal = standard.to(device), goal.to(device)
-    for done, photos, view in _batches(len(tokens), tokens[0].shape[0], settings, generator):
+    batches = list(_batches(len(tokens), tokens[0].shape[0], settings, generator))
+    for done, photos, view in track(batches, "train", len(batches)):
         batch = torch.stack([tokens[p][v] for p, v in zip(photos.tolist(), view.tolist(), strict=True)]).to(device)
         rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         for fold, sam in enumerate(folds):

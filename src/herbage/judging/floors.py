@@ -38,7 +38,7 @@ def score_floors(
     means = np.stack([grams[folds.fold != fold].mean(0) for fold in folds.fold])
     floors = {MEAN: score_estimates(grams, means)}
     _, texture = fit_out_of_fold(TEXTURE_RECIPE, texture_tokens, grams, folds, digests, seed=0)
-    floors["texture and ridge"] = score_estimates(grams, texture)
+    floors["ridge on texture"] = score_estimates(grams, texture)
     readings_of = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
     sensors = [name for name, values in readings_of.items() if values.abs().lt(SENSOR_LIMIT).all()]
     if sensors:

@@ -57,7 +57,7 @@ def make_folds(
     strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, np.nanargmax(grams.mean(0))])
     if np.unique(strata, return_counts=True)[1].max() < count:
         strata = np.zeros(len(frame), int)  # no stratum could be in every fold, so none is asked to be
-    fold = np.full(len(frame), -1)
+    fold = np.zeros(len(frame), int)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A State with fewer photos than folds is no fault: it is absent from some folds.

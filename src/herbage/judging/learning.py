@@ -8,7 +8,7 @@ from torch import Tensor
 
 from herbage.heads.heads import fit_heads
 from herbage.judging.folds import Folds
-from herbage.judging.out_of_fold import deliver
+from herbage.judging.out_of_fold import out_of_fold
 from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe
 
@@ -52,5 +52,4 @@ def _score(
     recipe: Recipe, means: list[Tensor], grams: Float[np.ndarray, "photo 5"], folds: Folds, rows: list[int]
 ) -> float:
     heads = fit_heads(recipe, [means[row] for row in rows], grams[rows], folds.fold[rows], folds.group[rows], seed=0)
-    raw = [heads.grams(photo)[:, fold, 0].double().numpy() for photo, fold in zip(means, folds.fold, strict=True)]
-    return weighted_r2(grams, deliver(np.array(raw), recipe))
+    return weighted_r2(grams, out_of_fold(heads, recipe, means, folds.fold))

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from herbage.errors import ModelInvalid
 from herbage.heads.heads import Heads, fit_heads
 from herbage.judging.folds import Folds, refuse_leak
+from herbage.progress import Track, silent
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS, balance
 
@@ -30,17 +31,25 @@ def fit_out_of_fold(
     seed: int,
     unfinished: Path | None = None,
     device: str = "cpu",
+    track: Track = silent,
 ) -> tuple[Heads, Float[np.ndarray, "photo 5"]]:
     """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained.
 
-    `unfinished` and `device` as in `fit_heads`.
+    `unfinished`, `device` and `track` as in `fit_heads`.
     """
     refuse_leak(folds, digests)
-    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished, device)
-    raw = np.stack(
-        [heads.grams(t)[:, fold].mean(-1).double().numpy() for t, fold in zip(tokens, folds.fold.tolist(), strict=True)]
-    )
-    return heads, deliver(raw, recipe)
+    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished, device, track)
+    return heads, out_of_fold(heads, recipe, tokens, folds.fold)
+
+
+def out_of_fold(
+    heads: Heads, recipe: Recipe, tokens: Sequence[Tensor], fold: Int[np.ndarray, " photo"]
+) -> Float[np.ndarray, "photo 5"]:
+    """What the head of each photo's own fold, which never saw it, says of it in the mean of its views; delivered."""
+    raw = [
+        heads.grams(photo)[:, own].mean(-1).double().numpy() for photo, own in zip(tokens, fold.tolist(), strict=True)
+    ]
+    return deliver(np.stack(raw), recipe)
 
 
 def oof_table(

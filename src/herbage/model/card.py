@@ -2,7 +2,7 @@
 
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
-from herbage.targets import TARGETS
+from herbage.targets import TARGETS, main_target
 
 
 def write_card(about: ModelConfig) -> str:
@@ -39,7 +39,7 @@ def write_card(about: ModelConfig) -> str:
             *([f"{training.in_words}.", ""] if training.in_words else []),
         ]
     if about.score:
-        lines += ["## Score, out of fold", "", *_score_table(about.recipe.name, about.score, about.floors), ""]
+        lines += ["## Score, out of fold", "", *_score_table(about, about.score), ""]
         lines += [*_trust(about), ""]
     else:
         lines += [
@@ -90,8 +90,8 @@ def _trust(about: ModelConfig) -> list[str]:
     for of in about.coverage:
         held = [f"{name} {share:.0%}" for name, share in zip(TARGETS, of.share, strict=True) if share is not None]
         lines.append(f"- {of.level:.0%} intervals held, on groups left out one by one: {', '.join(held)}.")
-    if not about.coverage:
-        lines.append("- The training groups are too few to measure how often intervals hold.")
+    if said := about.unmeasured_in_words:
+        lines.append(f"- {said}")
     lines.append(
         f"- `in_domain` calls at most {false_alarms(about.training.groups):.0%} of photos of a new place strange "
         f"although they are like the training photos."
@@ -109,9 +109,8 @@ def _trust(about: ModelConfig) -> list[str]:
     return lines
 
 
-def _score_table(name: str, score: ScoreRecord, floors: dict[str, ScoreRecord]) -> list[str]:
-    rows = [(name, score), *floors.items()]
-    main = "Dry_Total_g" if "Dry_Total_g" in score.targets else next(iter(score.targets))
+def _score_table(about: ModelConfig, score: ScoreRecord) -> list[str]:
+    rows, main = [(about.recipe.name, score), *about.floors.items()], TARGETS[main_target(about.known)]
     table = [f"| | weighted R2 | RMSE {main} | bias {main} |", "|---|---|---|---|"]
     for label, record in rows:
         r2 = "n/a" if record.weighted_r2 is None else f"{record.weighted_r2:.3f}"

@@ -12,6 +12,7 @@ from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
 from herbage.judging.scoring import Score
 from herbage.model.calibration import OWN_INTERVAL_CUTS, Kind
+from herbage.model.intervals import LEVELS
 from herbage.recipe import Recipe
 from herbage.targets import Known
 
@@ -129,13 +130,15 @@ class CalibrationRecord(_Record):
     def said(self) -> list[str]:
         """What was done, in lines that a person reads."""
         if self.kind == "none":
-            lines = [f"{self.cuts} cuts; a correction did not help on cuts left out, so the model says what it said."]
+            lines = [
+                f"{self.cuts} cuts: judged on each cut by the others, a correction does not help, so there is none."
+            ]
         else:
-            lines = [f"{self.cuts} cuts; corrected by {self.kind}, which errs less on cuts left out one by one."]
+            lines = [f"{self.cuts} cuts: corrected by {self.kind}. Judged on each cut by the others:"]
         before, after = self.rmse_g
         bias_before, bias_after = self.bias_g
         lines.append(
-            f"{self.target} on cuts left out: RMSE {before:.2f} g before, {after:.2f} g after; "
+            f"{self.target}: RMSE {before:.2f} g before, {after:.2f} g after; "
             f"bias {bias_before:+.2f} g before, {bias_after:+.2f} g after."
         )
         if self.cuts < OWN_INTERVAL_CUTS:
@@ -162,6 +165,19 @@ class ModelConfig(_Record):
     learning: tuple[LearntRecord, ...] = ()
     calibration: CalibrationRecord | None = None
     source: str = "trained by herbage"
+
+    @property
+    def unmeasured_in_words(self) -> str:
+        """Which intervals are given although the groups are too few to measure how often they hold; else nothing."""
+        if self.training is None:
+            return ""
+        groups, measured = self.training.groups, [of.level for of in self.coverage]
+        given = [f"{of:.0%}" for of in LEVELS if of not in measured and of * (groups + 1) <= groups + 1e-9]
+        if not given:
+            return "" if measured else "The training groups are too few to measure how often intervals hold."
+        return (
+            f"How often {' and '.join(given)} intervals hold cannot be measured on {groups} groups: one more is needed."
+        )
 
     @property
     def known(self) -> Known:

@@ -23,6 +23,10 @@ COLUMNS = (
 DIGITS = 6
 """Decimal places of their figures."""
 
+TRAINED_ON = "one of the model's training photos: a new one errs more"
+ODD_SHAPE = "times as wide as high, the training photos"
+"""What messages say of photos that were estimated all the same."""
+
 
 def _nothing() -> Float[np.ndarray, "5"]:
     return np.full(len(TARGETS), np.nan)

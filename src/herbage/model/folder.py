@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from herbage.errors import ModelInvalid, OutputExists
+from herbage.files import refuse_closed
 from herbage.hub import hub_is_out_of_reach, pinned
 
 
@@ -56,7 +57,7 @@ def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] =
         )
     if whole.exists() and not overwrite:
         raise OutputExists(f"--model {place} exists already; give --overwrite to replace it, or another name.")
-    whole.parent.mkdir(parents=True, exist_ok=True)
+    refuse_closed(whole)
 
 
 def refuse_links(folder: Path) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,14 +19,14 @@ from herbage.backbones.backbone import Backbone, open_backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid
-from herbage.files import replace_folder, write_whole
+from herbage.files import new_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
 from herbage.judging.compare import estimated, weighed
 from herbage.judging.out_of_fold import deliver, read_oof
 from herbage.model.calibration import Correction
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
-from herbage.model.estimate import Estimate, estimates_table
+from herbage.model.estimate import ODD_SHAPE, TRAINED_ON, Estimate, estimates_table
 from herbage.model.folder import download, read_tensors, refuse_links, refuse_place
 from herbage.model.intervals import Intervals
 from herbage.model.knowledge import Knowledge
@@ -162,7 +160,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
                     level=level,
                     quadrat_area_m2=quadrat_area_m2,
                     with_map=with_map,
-                    message=self._odd_aspect(item.photo),
+                    message="; ".join(self._remarks(item.photo)),
                 ),
                 item,
             )
@@ -203,17 +201,15 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             message=message,
         )
 
-    def _odd_aspect(self, photo: Photo) -> str:
-        """What to say of a photo that shows another part of the quadrat than the training photos, or more."""
-        if self.about.training is None:
-            return ""
+    def _remarks(self, photo: Photo) -> Iterator[str]:
+        """What to say of a training photo, and of one that shows more or less of the quadrat than those do."""
+        if self.about.training is None or self.knowledge is None:
+            return
+        if self.knowledge.row(photo.sha256) is not None:
+            yield TRAINED_ON
         usual = self.about.training.aspect
-        if 1 / ASPECT_FACTOR <= photo.aspect / usual <= ASPECT_FACTOR:
-            return ""
-        return (
-            f"{photo.aspect:.2f} times as wide as high, the training photos {usual:.2f}; "
-            f"if it shows more than the quadrat, give its corners"
-        )
+        if not 1 / ASPECT_FACTOR <= photo.aspect / usual <= ASPECT_FACTOR:
+            yield f"{photo.aspect:.2f} {ODD_SHAPE} {usual:.2f}; if it shows more than the quadrat, give its corners"
 
     def estimate(self, photo: str | Path, *, backbone: str | Path | Backbone | None = None) -> Estimate:
         """The estimate of one photo, with its map; raises PhotoUnreadable."""
@@ -267,14 +263,10 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
     def write(self, place: Path, run: str, *, overwrite: bool) -> None:
         """Put the model folder in its place, with run.json; what stood there goes only when the new one is whole."""
-        new = place.with_name(f".{place.name}.{os.getpid()}.new")
-        try:
+        with new_folder(place) as new:
             self.save_pretrained(new)
             write_whole(new / "run.json", run)
             refuse_place(place, overwrite=overwrite)
-            replace_folder(new, place)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
     def _map(
         self, tokens: Float[Tensor, "view kept width"], grams: Float[np.ndarray, "5"]
@@ -354,3 +346,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if self.report is not None:
             write_whole(save_directory / "report.html", self.report)
         write_whole(save_directory / "config.json", self._config_file())
+
+
+def open_model(model: str | Path | HerbageModel) -> HerbageModel:
+    """The model of a folder or a hub id; an open one is returned. Raises ModelInvalid."""
+    return model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)

@@ -18,6 +18,7 @@ from herbage.errors import TableInvalid
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
 from herbage.photos.spreadsheet import read_frame
 from herbage.targets import CLOVER, DEAD, GDM, GREEN, QUADRAT_AREA_M2, TARGETS, TOTAL, derive
+from herbage.words import counted
 
 log = logging.getLogger("herbage")
 
@@ -63,16 +64,19 @@ def read_weighed_table(
     columns: Mapping[str, str] | None = None,
     unit: Unit = "g",
     quadrat_area_m2: float = QUADRAT_AREA_M2,
+    skip_empty: bool = False,
 ) -> WeighedTable:
     """A TABLE in long form (target_name, target) or wide form (target columns); raises TableInvalid.
 
     Some targets may lack, whole columns of them: what the sums determine is derived, and the others stay NaN.
-    `columns` gives the file's names for herbage's; `unit` is what its weights are in. Weights that contradict the sums
-    are warned about, row by row.
+    `columns` gives the file's names for herbage's; `unit` is what its weights are in. With `skip_empty` photos without
+    any weight are left out; else they are a fault. Weights that contradict the sums are warned about, row by row.
     """
     frame, where = read_frame(table, columns)
     finder = _PhotoFinder(Path(photos))
     if "target_name" in frame.columns or "target" in frame.columns:
+        if skip_empty and {"image_path", "target"} <= set(frame.columns):
+            frame = _without(frame, frame["target"].isna().groupby(frame["image_path"]).transform("all"), where)
         _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
@@ -86,8 +90,10 @@ def read_weighed_table(
                 f"{where} has none of the columns {', '.join(TARGETS)}; there are "
                 f"{', '.join(map(str, frame.columns))}. --columns Dry_Total_g=NAME says which one holds the weights."
             )
+        if skip_empty:
+            frame = _without(frame, frame[there].isna().all(axis=1), where)
         _check(frame, where, finder, {name: _grams_column() for name in there}, unique=["image_path"])
-        wide = frame.reset_index(drop=True)
+        wide = frame
     weighed = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
     _warn_of_contradictions(weighed, wide["image_path"].tolist(), where)
     corners = _corners(wide, where)
@@ -95,7 +101,17 @@ def read_weighed_table(
         PhotoFile(path, finder.find(path) or Path(path), own)
         for path, own in zip(wide["image_path"], corners, strict=True)
     ]
-    return WeighedTable(files, derive(weighed), wide.drop(columns=list(TARGETS), errors="ignore"))
+    facts = wide.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
+    return WeighedTable(files, derive(weighed), facts)
+
+
+def _without(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
+    """The rows that have a weight, each under its own number."""
+    if empty.all():
+        raise TableInvalid(f"{where} has no weight yet; fill in what was weighed, a number a photo.")
+    if empty.any():
+        log.info("%s of %s without a weight, left out", counted(int(empty.sum()), "row"), where)
+    return frame[~empty]
 
 
 def read_sidecar(
@@ -221,7 +237,7 @@ def _check(
         faults += _holes(frame)
     if faults:
         shown = faults[:FAULTS_SHOWN] + ([f"... and {len(faults) - FAULTS_SHOWN} more"] * (len(faults) > FAULTS_SHOWN))
-        raise TableInvalid(f"{where} has {len(faults)} fault(s):\n  " + "\n  ".join(shown))
+        raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(shown))
 
 
 def _absent(finder: _PhotoFinder) -> str:
@@ -243,13 +259,13 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
         index = int(case["index"])
         row = index + FIRST_ROW
         if check == "multiple_fields_uniqueness":
-            what = ", ".join(str(frame[c].iloc[index]) for c in ("image_path", "target_name") if c in frame.columns)
+            what = ", ".join(str(frame.loc[index, c]) for c in ("image_path", "target_name") if c in frame.columns)
             faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({what})")
         elif check == "field_uniqueness":
             faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
         elif check == "not_nullable":
-            value = frame[column].iloc[index]
-            what = "empty" if pd.isna(value) else f"not a number (got {value!r})"
+            cell: Any = frame.loc[index, column]
+            what = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
             faults.setdefault((row, column), f"row {row}, column {column}: {what}")
         else:
             faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
@@ -299,7 +315,7 @@ def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
     given = frame[list(CORNERS)].notna().to_numpy()
     faults: list[str] = []
     corners: list[Corners | None] = []
-    for row, (values, cells) in enumerate(zip(numbers, given, strict=True)):
+    for row, values, cells in zip(frame.index, numbers, given, strict=True):
         if not cells.any():
             corners.append(None)
             continue
@@ -311,7 +327,7 @@ def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
             )
         corners.append(own)
     if faults:
-        raise TableInvalid(f"{where} has {len(faults)} fault(s):\n  " + "\n  ".join(faults[:FAULTS_SHOWN]))
+        raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults[:FAULTS_SHOWN]))
     return corners
 
 

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +16,7 @@ from herbage.backbones.backbone import EXPORT_RECORD, Backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import Exported, OpenVinoBackbone, export_backbone
 from herbage.errors import InputInvalid, OutputExists
-from herbage.files import replace_folder, write_whole
+from herbage.files import new_folder, refuse_closed, write_whole
 from herbage.judging.compare import weighed
 from herbage.judging.out_of_fold import deliver
 from herbage.judging.scoring import weighted_r2
@@ -85,8 +83,7 @@ def export_openvino(
     if not isinstance(source, Dinov2Backbone):
         raise InputInvalid(f"{source.name} is no network of weights; only a DINOv2 or DINOv3 can be exported.")
     exact = Dinov2Backbone(source.name, device="cpu", precision="fp32")
-    new = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
+    with new_folder(out) as new:
         views = _views(model, files, source.patch_px) if precision == "int8" else []
         log.info("Exporting %s in %s%s", source.name, precision, f", measured on {len(views)} images" if views else "")
         export_backbone(exact, new, precision, views)
@@ -94,16 +91,13 @@ def export_openvino(
         found = parity(model, source, OpenVinoBackbone(new), files, store) if files else None
         if found is not None:
             write_whole(new / "parity.json", json.dumps(asdict(found), indent=2) + "\n")
-        replace_folder(new, out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return found
 
 
 def refuse_export(out: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where an export may not be put: only an export is ever replaced, and only if told to."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        refuse_closed(out)
     elif not any((out / record).is_file() for record in EXPORT_RECORDS):
         raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
     elif not overwrite:

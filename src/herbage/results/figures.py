@@ -15,6 +15,8 @@ from herbage.results.density import COLOURS, LABELS
 from herbage.targets import TARGETS, known_targets
 
 THUMBNAIL_PX = 480
+"""Width of a picture in a report."""
+
 MARKERS = "osv^DPX*"
 
 
@@ -64,11 +66,11 @@ def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[f
     return _png(figure)
 
 
-def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"]) -> bytes:
+def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"], width_px: int = THUMBNAIL_PX) -> bytes:
     """A small JPEG of a picture file or of pixels."""
     image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else Image.fromarray(picture)
     small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL_PX, 4 * THUMBNAIL_PX))
+    small.thumbnail((width_px, 4 * width_px))
     buffer = io.BytesIO()
     small.save(buffer, format="JPEG", quality=78)
     return buffer.getvalue()

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
@@ -20,7 +18,7 @@ from herbage.backbones.dinov2 import Dinov2Backbone, hushed
 from herbage.backbones.texture import texture_numbers
 from herbage.backbones.views import grid_shape
 from herbage.errors import InputInvalid
-from herbage.files import replace_folder, write_whole
+from herbage.files import new_folder, write_whole
 from herbage.model.calibration import parts
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
@@ -69,9 +67,7 @@ def export_onnx(
     except ImportError as error:
         raise InputInvalid(f"--format onnx needs more packages: {INSTALL}") from error
     backbone = model.open_backbone(source, device="cpu", precision="fp32")
-    new = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        new.mkdir(parents=True)
+    with new_folder(out) as new:
         _write_network(Estimator(model, backbone), new / NETWORK)
         session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
         found = _parity(model, backbone, session, files) if files else None
@@ -89,9 +85,6 @@ def export_onnx(
             "parity": None if found is None else asdict(found),
         }  # fmt: skip
         write_whole(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
-        replace_folder(new, out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return found
 
 

@@ -1,7 +1,7 @@
 """report.html: one self-contained page, for a model and for a set of predictions."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,19 @@ from herbage.judging.compare import estimated, weighed
 from herbage.judging.scoring import score_estimates
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
-from herbage.model.estimate import Estimate
+from herbage.model.estimate import TRAINED_ON, Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
 from herbage.results.paddocks import plain_rows
 from herbage.targets import TARGETS, main_target
+from herbage.words import counted
 
 ROWS_SHOWN = 500
 PICTURES_SHOWN = 48
 POINTS_SHOWN = 2000
+SMALL_PX = 120
+"""Width of the pictures in the table."""
 
 
 def model_report(model: HerbageModel, worst: Sequence[tuple[str, bytes]] = ()) -> str:
@@ -58,28 +61,25 @@ class PredictionsReport:
     def __init__(self, about: ModelConfig, level: float) -> None:
         self.about, self.level = about, level
         self.main = main_target(about.known)
-        self.total = self.ok = self.outside = self.placed = 0
+        self.total = self.ok = self.outside = self.own = self.placed = 0
         self._kg_per_ha = 0.0
         self._rows: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
         self._pictures: dict[str, str] = {}
+        self._small: dict[str, str] = {}
         self._points: list[tuple[float, float, float]] = []
         self._paddocks: list[dict[str, Any]] = []
         self._wedge: str | None = None
 
-    @property
-    def wants_picture(self) -> bool:
-        """Whether the next photo's picture would be shown."""
-        return len(self._pictures) < PICTURES_SHOWN
-
-    def add(self, estimate: Estimate, picture: bytes | None) -> None:
-        """Take an estimate in, with its overlay or its photo where there is one."""
+    def add(self, estimate: Estimate, picture_of: Callable[[], bytes | None]) -> None:
+        """Take an estimate in; its overlay or its photo is asked for while there is room for pictures."""
         self.total += 1
         self.outside += estimate.in_domain is False
         rows = self._failed
         if estimate.status == "ok":
             rows = self._rows
             self.ok += 1
+            self.own += TRAINED_ON in estimate.message
             weight = float(estimate.kg_per_ha[self.main])
             self._kg_per_ha += weight
             facts = estimate.facts
@@ -89,8 +89,9 @@ class PredictionsReport:
                     self._points.append((facts.longitude, facts.latitude, weight))
         if len(rows) < ROWS_SHOWN:
             rows.append(estimate.row())
-        if picture is not None and self.wants_picture:
+        if estimate.status == "ok" and len(self._pictures) < PICTURES_SHOWN and (picture := picture_of()):
             self._pictures[estimate.photo] = _data_uri(thumbnail(picture), "jpeg")
+            self._small[estimate.photo] = _data_uri(thumbnail(picture, SMALL_PX), "jpeg")
 
     def add_paddocks(self, table: pd.DataFrame, wedge: bytes) -> None:
         """Take in the summary of paddocks, and its picture."""
@@ -107,6 +108,7 @@ class PredictionsReport:
             total=self.total,
             ok=self.ok,
             outside=self.outside,
+            own=self.own,
             mean_kg_per_ha=self._kg_per_ha / self.ok if self.ok else None,
             hidden=max(0, self.ok - ROWS_SHOWN),
             level=f"{self.level:.0%}",
@@ -114,6 +116,7 @@ class PredictionsReport:
             rows=self._rows,
             failed=self._failed,
             pictures=self._pictures,
+            small=self._small,
             maps=self.about.recipe.has_map,
             placed=self.placed,
             points=_data_uri(draw_points(*points), "png") if points else None,
@@ -139,7 +142,7 @@ def _render(page: str, about: ModelConfig, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["figure"] = _figure
+    environment.filters |= {"figure": _figure, "counted": counted}
     targets = [target for target, known in zip(TARGETS, about.known, strict=True) if known]
     labels = [label for label, known in zip(LABELS, about.known, strict=True) if known]
     main = TARGETS[main_target(about.known)]

@@ -9,22 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
 from herbage.files import refuse_existing, write_whole
 from herbage.judging.compare import estimated, weighed
-from herbage.model.calibration import Errors, fit_correction, recalibrated
+from herbage.model.calibration import Calibrated, Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
 from herbage.model.domain import mean_token
+from herbage.model.estimate import TRAINED_ON
 from herbage.model.folder import refuse_place
-from herbage.model.model import HerbageModel
+from herbage.model.model import HerbageModel, open_model
 from herbage.model.planning import choose_cuts
 from herbage.photos.listing import find_photos
-from herbage.photos.tables import Unit, read_weighed_table
+from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
+from herbage.progress import Track, silent
 from herbage.results.report import model_report
-from herbage.steps.progress import Track, silent
 from herbage.steps.run_record import run_place, run_record
 from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
 
@@ -52,13 +54,13 @@ def calibrate(
 ) -> HerbageModel:
     """The model corrected by a few weighed photos of a new place, written to `model_out` if it is named.
 
-    `cuts` is a table as for `train`; the total alone will do. `quadrat_area_m2` is that of the cuts, where it is not
-    the training quadrat's. A model that was calibrated before starts from what it was then. Photos that cannot be
-    read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts, InputInvalid for cuts of
-    other targets, PhotosMissing, OutputExists, and ModelInvalid for imported heads.
+    `cuts` is a table as for `train`; the total alone will do, and rows without a weight are left out. `quadrat_area_m2`
+    is that of the cuts, where it is not the training quadrat's. A model that was calibrated before starts from what it
+    was then. Photos that cannot be read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts,
+    InputInvalid for cuts of other targets, PhotosMissing, OutputExists, and ModelInvalid for imported heads.
     """
     started = time.time()
-    source = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    source = open_model(model)
     if source.about.training is None or source.oof is None or source.knowledge is None:
         raise ModelInvalid("Imported heads do not know how wrong they are, so cuts cannot correct them: train a model.")
     if model_out is not None:
@@ -66,53 +68,24 @@ def calibrate(
         refuse_place(Path(model_out), overwrite=overwrite, inputs=inputs)
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
-    table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area)
+    table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
     plain = source.without_calibration()
     opened = plain.open_backbone(backbone, device=device, precision=precision)
 
-    dropped, rows, grams, own = {}, [], [], 0
-    made = plain.estimates(table.files, opened, store=store)
-    for row, (estimate, item) in enumerate(track(made, "calibrate", len(table.files))):
-        if estimate.status != "ok":
-            dropped[estimate.photo] = estimate.message
-            continue
-        rows.append(row)
-        grams.append(estimate.grams)
-        own += source.knowledge.row(item.sha256) is not None
-    if own:
-        log.warning("%d of the cuts are the model's own training photos: they say nothing new of it.", own)
-    if not grams:
-        raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
+    rows, grams, dropped = _estimated(plain, table, opened, store, track)
     # Per training quadrat, as the model itself counts.
     weighed_g = table.grams[rows] * source.quadrat_area_m2 / area
     estimated_g = balance(np.array(grams))
     if not any(known_targets(weighed_g + estimated_g)):
         raise InputInvalid("The cuts weigh none of the targets that the model estimates.")
-
     main = main_target(known_targets(weighed_g + estimated_g))
-    times = weighed_g[:, main].mean() / max(estimated_g[:, main].mean(), 1e-6)
-    if not 1 / ODD_FACTOR <= times <= ODD_FACTOR:
-        log.warning(
-            "The cuts weigh %.3g times what the model says of their photos: are --unit and --quadrat-area right?",
-            times,
-        )
+    _warn_of_odd_weights(weighed_g[:, main], estimated_g[:, main])
+
     errors = Errors.of(weighed(source.oof), balance(estimated(source.oof)))
     done = fit_correction(weighed_g, estimated_g, errors)
     assert plain.knowledge is not None
     intervals, widened = recalibrated(plain.knowledge.intervals, weighed_g, done)
-    both = np.stack([done.source_g[:, main], done.residual_g[:, main]])
-    rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
-    record = CalibrationRecord(
-        cuts=len(rows),
-        kind=done.kind,
-        slope=tuple(done.correction.slope.tolist()),
-        offset_g=tuple(done.correction.offset_g.tolist()),
-        loss_g2=done.loss,
-        target=TARGETS[main],
-        rmse_g=(rmse[0], rmse[1]),
-        bias_g=(bias[0], bias[1]),
-        widened=widened,
-    )
+    record = _record(done, main, widened)
     calibrated = HerbageModel(
         source.about.model_copy(update={"calibration": record}),
         source.heads,
@@ -128,6 +101,51 @@ def calibrate(
         )  # fmt: skip
         calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
     return calibrated
+
+
+def _estimated(
+    model: HerbageModel, table: WeighedTable, backbone: Backbone, store: str | Path | None, track: Track
+) -> tuple[list[int], list[Float[np.ndarray, "5"]], dict[str, str]]:
+    """Rows of the table whose photos can be read, their estimates, and why the others cannot be read."""
+    rows, grams, dropped, own = [], [], {}, 0
+    made = model.estimates(table.files, backbone, store=store)
+    for row, (estimate, _) in enumerate(track(made, "calibrate", len(table.files))):
+        if estimate.status != "ok":
+            dropped[estimate.photo] = estimate.message
+            continue
+        rows.append(row)
+        grams.append(estimate.grams)
+        own += TRAINED_ON in estimate.message
+    if own:
+        log.warning("%d of the cuts are the model's own training photos: they say nothing new of it.", own)
+    if not grams:
+        raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
+    return rows, grams, dropped
+
+
+def _warn_of_odd_weights(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> None:
+    times = weighed_g.mean() / max(estimated_g.mean(), 1e-6)
+    if not 1 / ODD_FACTOR <= times <= ODD_FACTOR:
+        log.warning(
+            "The cuts weigh %.3g times what the model says of their photos: are --unit and --quadrat-area right?", times
+        )
+
+
+def _record(done: Calibrated, main: int, widened: float) -> CalibrationRecord:
+    """What the model keeps of its calibration; errors are those of the target `main`."""
+    both = np.stack([done.source_g[:, main], done.residual_g[:, main]])
+    rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
+    return CalibrationRecord(
+        cuts=both.shape[1],
+        kind=done.kind,
+        slope=tuple(done.correction.slope.tolist()),
+        offset_g=tuple(done.correction.offset_g.tolist()),
+        loss_g2=done.loss,
+        target=TARGETS[main],
+        rmse_g=(rmse[0], rmse[1]),
+        bias_g=(bias[0], bias[1]),
+        widened=widened,
+    )
 
 
 def plan_cuts(
@@ -152,7 +170,7 @@ def plan_cuts(
     started = time.time()
     if out is not None:
         refuse_existing(Path(out), overwrite=overwrite)
-    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    opened_model = open_model(model)
     files = find_photos(photos)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     paths, grams, means = [], [], []

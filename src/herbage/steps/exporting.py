@@ -8,7 +8,7 @@ from typing import Literal
 from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid
 from herbage.files import write_whole
-from herbage.model.model import HerbageModel
+from herbage.model.model import HerbageModel, open_model
 from herbage.photos.listing import find_photos
 from herbage.results.export import Parity, export_openvino, refuse_export
 from herbage.results.onnx import OnnxParity, export_onnx
@@ -39,7 +39,7 @@ def export(
     if as_format == "onnx" and precision not in (None, "fp32"):
         raise InputInvalid(f"--format onnx is fp32, not {precision}; --format openvino has fp32, bf16 and int8.")
     files = [] if photos is None else find_photos(photos)
-    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    opened_model = open_model(model)
     if as_format == "onnx":
         precision = "fp32"
         parity: Parity | OnnxParity | None = export_onnx(opened_model, backbone, Path(out), files)

@@ -16,8 +16,8 @@ from herbage.errors import PhotosMissing, PhotoUnreadable
 from herbage.files import write_whole
 from herbage.photos.listing import find_photos
 from herbage.photos.photo import PhotoFile
+from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
-from herbage.steps.progress import Track, silent
 from herbage.steps.run_record import run_record
 from herbage.tokens.cluster import Cluster, Work, stream_on_cluster
 from herbage.tokens.extraction import Extracted, announce, look_up, stream_tokens, take_shard

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotoUnreadable
 from herbage.files import write_whole
 from herbage.judging.compare import estimated, weighed
-from herbage.model.estimate import Estimate
+from herbage.model.estimate import ODD_SHAPE, TRAINED_ON, Estimate
 from herbage.model.means import MeanErrors
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.listing import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import read_sidecar
+from herbage.progress import Track, silent
 from herbage.results.density import map_files
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
@@ -32,23 +34,53 @@ from herbage.results.predictions import PredictionsTable
 from herbage.results.report import PredictionsReport
 from herbage.results.wedge import draw_wedge
 from herbage.steps.estimating import Estimated, Settings, estimate_on_cluster, estimate_photos, picture_of
-from herbage.steps.progress import Track, silent
 from herbage.steps.run_record import run_record, table_sha256
 from herbage.targets import check_area
 from herbage.tokens.cluster import Cluster
+from herbage.words import counted
 
 log = logging.getLogger("herbage")
 
 
 @dataclass
 class Prediction:
-    """What `predict` did: photos estimated, how many lack GPS or a paddock or are strange, and failures with reason."""
+    """What `predict` did: photos estimated, and failures with reason.
+
+    Of those estimated, how many are unlike the training photos, of another shape, training photos themselves, and
+    without GPS or a paddock.
+    """
 
     estimated: int = 0
     outside: int = 0
+    odd_shape: int = 0
+    trained_on: int = 0
     without_position: int = 0
     without_paddock: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+
+    def count(self, estimate: Estimate) -> None:
+        """Take one photo's estimate in."""
+        if estimate.status != "ok":
+            self.failed[estimate.photo] = estimate.message
+            return
+        self.estimated += 1
+        self.outside += estimate.in_domain is False
+        self.odd_shape += ODD_SHAPE in estimate.message
+        self.trained_on += TRAINED_ON in estimate.message
+        self.without_position += estimate.facts.latitude is None
+
+    def warn(self) -> None:
+        """Say what the figures do not."""
+        if self.trained_on:
+            log.warning(
+                "%s of the model's own training: new photos will be estimated less well.",
+                counted(self.trained_on, "photo"),
+            )
+        if self.odd_shape:
+            log.warning(
+                "%s of another shape than the training photos: see the message in the table.",
+                counted(self.odd_shape, "photo"),
+            )
 
 
 def predict(
@@ -92,20 +124,15 @@ def predict(
         check_area(quadrat_area_m2)
     out = Path(out)
     rows_table = PredictionsTable(out / "predictions.csv", overwrite=overwrite)
-    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    opened_model = open_model(model)
     files = _outside(out, find_photos(photos), Path(photos))
     files, paddock_of, polygons = _beside(files, table, paddocks)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     _warn_of_level(opened_model, level)
     if maps and not opened_model.recipe.has_map:
         log.warning("Recipe %s has no patch map, so --maps writes none.", opened_model.recipe.name)
-    maps = maps and opened_model.recipe.has_map
+        maps = False
     settings = Settings(level, quadrat_area_m2, out / "maps" if maps else None, store)
-    report = PredictionsReport(opened_model.about, level)
-    summary = None if paddock_of is None else summarise(opened_model, level)
-    done = Prediction()
-    odd = 0
-    stale = {path.name for kind in ("*.png", "*.npy") for path in (out / "maps").glob(kind)}
     changes_rows = {
         "herbage": herbage.__version__, "model": opened_model.digest, "backbone": opened.digest, "level": level,
         **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps,
@@ -123,41 +150,36 @@ def predict(
         engine = {"name": backbone, "device": device, "precision": precision}
         where = Cluster(cluster, out.absolute() / ".trying", worker_cpus, uses_gpu=device in ("auto", "cuda"))
         made = estimate_on_cluster(model, engine, settings, files[kept:], where)
+
+    done = Prediction()
+    report = PredictionsReport(opened_model.about, level)
+    summary = None if paddock_of is None else summarise(opened_model, level)
+    stale = {path.name for kind in ("*.png", "*.npy") for path in (out / "maps").glob(kind)}
     with rows_table.grow() as rows, open_photos_geojson(out / "photos.geojson") as points:
         for number, item in enumerate(track(chain(again, made), "predict", len(files))):
-            estimate = item.estimate
-            done.without_position += estimate.status == "ok" and estimate.facts.latitude is None
-            done.outside += estimate.in_domain is False
-            place = paddock_of(item.file, estimate) if paddock_of and estimate.status == "ok" else None
-            estimate = replace(estimate, facts=estimate.facts.veiled(coordinates, round_coordinates)).rounded()
+            done.count(item.estimate)
+            facts = item.estimate.facts.veiled(coordinates, round_coordinates)
+            estimate = replace(item.estimate, facts=facts).rounded()
             if number >= kept:
                 rows.add(estimate)
-            picture = None
-            if estimate.status != "ok":
-                done.failed[estimate.photo] = estimate.message
-            else:
-                done.estimated += 1
-                odd += bool(estimate.message)
-                points.add(estimate)
-                if summary is not None:
-                    summary.add(place, estimate)
+            points.add(estimate)
+            report.add(estimate, partial(picture_of, item, settings))
+            if estimate.status == "ok":
+                if paddock_of is not None and summary is not None:
+                    summary.add(paddock_of(item.file, item.estimate), estimate)
                 if maps:
                     stale -= set(map_files(estimate.photo))
-                if report.wants_picture:
-                    picture = picture_of(item, settings)
-            report.add(estimate, picture)
-    if odd:
-        log.warning("%d photos have another shape than the training photos: see their message in the table.", odd)
     for name in stale:
         (out / "maps" / name).unlink()
     shutil.rmtree(out / ".trying", ignore_errors=True)
     if summary is not None:
+        done.without_paddock = summary.without
         write_whole(out / "paddocks.csv", summary.csv())
         if coordinates:
             write_whole(out / "paddocks.geojson", summary.geojson(polygons, round_coordinates))
         _draw_wedge(out, summary.table(), report, pre_grazing, residual)
-        done.without_paddock = summary.without
     write_whole(out / "report.html", report.html())
+    done.warn()
     run = run_record(
         "predict", started, backbone=opened, model=opened_model, tables={"table": table} if table else {},
         photos=str(photos), level=level, maps=maps, quadrat_area_m2=area, cluster=cluster, kept_rows=kept,

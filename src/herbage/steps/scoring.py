@@ -16,19 +16,25 @@ from herbage.judging.folds import Folds
 from herbage.judging.out_of_fold import oof_table
 from herbage.judging.scoring import score_estimates
 from herbage.model.config import ScoreRecord
-from herbage.model.model import HerbageModel
+from herbage.model.estimate import TRAINED_ON
+from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
-from herbage.steps.progress import Track, silent
+from herbage.progress import Track, silent
 
 log = logging.getLogger("herbage")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One model's score, its floors where it was trained, and how many photos could not be read."""
+    """One model's score, its floors where it was trained, and the photos that could not be read with their reasons.
+
+    `mean_g` is what was weighed on average, g a quadrat of `quadrat_area_m2`, by target.
+    """
 
     name: str
     score: ScoreRecord
+    mean_g: dict[str, float]
+    quadrat_area_m2: float
     floors: dict[str, ScoreRecord]
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -41,11 +47,21 @@ class Scores:
     difference: Difference | None = None
     average: ScoreRecord | None = None
 
+    def frame(self) -> pd.DataFrame:
+        """A row a model and floor: `name`, `photos`, `weighted_r2`, and each target's r2, rmse_g, mae_g and bias_g."""
+        records = {one.name: one.score for one in self.models}
+        records |= {f"floor: {name}": floor for one in self.models for name, floor in one.floors.items()}
+        return pd.DataFrame([
+            {"name": name, "photos": record.photos, "weighted_r2": record.weighted_r2}
+            | {f"{t}_{figure}": value for t, own in record.targets.items() for figure, value in own}
+            for name, record in records.items()
+        ])  # fmt: skip
+
 
 def score(
-    models: Sequence[str | Path],
+    models: str | Path | HerbageModel | Sequence[str | Path | HerbageModel],
     *,
-    table: str | Path | None = None,
+    table: str | Path | pd.DataFrame | None = None,
     photos: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     unit: Unit = "g",
@@ -59,11 +75,13 @@ def score(
     `unit` is what the new table's weights are in. Raises InputInvalid and TableInvalid for what cannot be
     compared, and ModelInvalid where imported heads have no out-of-fold estimates.
     """
-    opened = [HerbageModel.from_pretrained(path) for path in models]
+    several = [models] if isinstance(models, str | Path | HerbageModel) else models
+    opened = [open_model(one) for one in several]
     if table is None and photos is not None:
         raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")
     scored, judged = [], []
-    for name, model in zip(models, opened, strict=True):
+    for model, named in zip(opened, several, strict=True):
+        name = model.recipe.name if isinstance(named, HerbageModel) else str(named)
         failed: dict[str, str] = {}
         if table is not None:
             if photos is None:
@@ -82,7 +100,9 @@ def score(
                 log.warning("%s was corrected by own cuts: this is its score before them.", name)
         judged.append(oof)
         record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
-        scored.append(Scored(str(name), record, model.about.floors if table is None else {}, failed))
+        mean_g = {target: float(oof[target].mean()) for target in record.targets}
+        floors = model.about.floors if table is None else {}
+        scored.append(Scored(name, record, mean_g, model.quadrat_area_m2, floors, failed))
     if len(judged) == 1:
         return Scores(scored)
     average = plain_average(judged)
@@ -98,9 +118,9 @@ def _judge_new(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Weighed and estimated grams of a new table, in the form of oof.csv, and the photos that cannot be read."""
     made, seen = [], 0
-    for estimate, item in track(model.estimates(new.files, backbone), "score", len(new.files)):
+    for estimate, _ in track(model.estimates(new.files, backbone), "score", len(new.files)):
         made.append(estimate)
-        seen += model.knowledge is not None and estimate.status == "ok" and model.knowledge.row(item.sha256) is not None
+        seen += TRAINED_ON in estimate.message
     if seen:
         log.warning(
             "%d of these %d photos are the model's own training photos, so this score reads too high; "

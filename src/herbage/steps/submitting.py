@@ -9,10 +9,10 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import refuse_existing, write_whole
-from herbage.model.model import HerbageModel
+from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import read_test_table
+from herbage.progress import Track, silent
 from herbage.results.submission import submission_table
-from herbage.steps.progress import Track, silent
 from herbage.steps.run_record import run_place, run_record
 from herbage.targets import missing_names
 
@@ -39,7 +39,7 @@ def submit(
     out = Path(out)
     refuse_existing(out, overwrite=overwrite)
     test, files = read_test_table(test_table, photos)
-    opened_model = model if isinstance(model, HerbageModel) else HerbageModel.from_pretrained(model)
+    opened_model = open_model(model)
     if missing := missing_names(opened_model.about.known):
         raise InputInvalid(f"The competition asks for all five weights; this model has no {', '.join(missing)}.")
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)

@@ -18,10 +18,10 @@ from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import memory_bytes
 from herbage.heads.heads import refuse_unfit
 from herbage.judging.floors import TEXTURE_RECIPE, score_floors
-from herbage.judging.folds import make_folds
+from herbage.judging.folds import Folds, make_folds
 from herbage.judging.learning import learning_curve
 from herbage.judging.out_of_fold import fit_out_of_fold, oof_table
-from herbage.judging.scoring import score_estimates
+from herbage.judging.scoring import Score, score_estimates
 from herbage.model import notebook
 from herbage.model.config import (
     BackboneRecord,
@@ -37,11 +37,11 @@ from herbage.model.intervals import LEVELS, coverage
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
+from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.results.density import draw_overlay
 from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.report import model_report
-from herbage.steps.progress import Track, silent
 from herbage.steps.run_record import run_record
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
 from herbage.tokens.extraction import announce, stream_tokens, token_bytes
@@ -110,17 +110,11 @@ def train(
     )
     heads, delivered = fit_out_of_fold(
         recipe, tokens, judged.grams, split, digests, seed,
-        None if model is None else _unfinished(model), opened.engine.device,
+        None if model is None else _unfinished(model), opened.engine.device, track,
     )  # fmt: skip
     score = score_estimates(judged.grams, delivered)
     log.info("Out-of-fold weighted R2 %.3f", score.weighted_r2)
-    log.info("For the floors, texture on the same photos:")
-    texture, _, _, _ = _gather(judged.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
-    floors = score_floors(judged.frame, judged.grams, split, digests, texture)
-
-    for name, floor in floors.items():
-        if floor.weighted_r2 > score.weighted_r2:
-            log.warning("The floor «%s» scores %.3f: this model is not better than that.", name, floor.weighted_r2)
+    floors = _floors(judged, split, digests, score, store, track)
 
     about = ModelConfig(
         herbage=herbage.__version__,
@@ -176,6 +170,19 @@ def import_heads(
     run = run_record("import-heads", started, backbone=opened, model=imported, source=str(folder))
     imported.write(Path(model).resolve(), run, overwrite=overwrite)
     return imported
+
+
+def _floors(
+    judged: WeighedTable, split: Folds, digests: Sequence[str], score: Score, store: str | Path | None, track: Track
+) -> dict[str, Score]:
+    """The floors on the same folds; one that is not beaten is warned about."""
+    log.info("For the floors, texture on the same photos:")
+    texture, _, _, _ = _gather(judged.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
+    floors = score_floors(judged.frame, judged.grams, split, digests, texture)
+    for name, floor in floors.items():
+        if floor.weighted_r2 > score.weighted_r2:
+            log.warning("The floor «%s» scores %.3f: this model is not better than that.", name, floor.weighted_r2)
+    return floors
 
 
 def _worst(model: HerbageModel, files: Sequence[PhotoFile], tokens: Sequence[Tensor]) -> list[tuple[str, bytes]]:

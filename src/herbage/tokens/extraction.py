@@ -23,6 +23,7 @@ from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
 from herbage.tokens.kept import Seen, kept_tokens, shown_images, tokens_shape
 from herbage.tokens.store import DTYPES, UNKNOWN, Known, TokenStore
+from herbage.words import counted, file_size
 
 log = logging.getLogger("herbage")
 
@@ -106,17 +107,20 @@ def announce(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, sto
     """Say how many photos there are, how many are missing, and how much disk they will take."""
     missing = sum(not present for _, present, _ in look_up(files, store))
     if not missing:
-        log.info("%d photos, all in the store for %s", len(files), backbone.name)
+        log.info("%s, all in the store for %s", counted(len(files), "photo"), backbone.name)
         return
-    size = missing * token_bytes(backbone, recipe)
+    needed = missing * token_bytes(backbone, recipe)
     log.info(
-        "%d photos: %d known to the store, at most %d to extract with %s (%s) for %s of disk",
-        len(files), len(files) - missing, missing, backbone.name, backbone.engine.precision, _size(size),
+        "%s: %d known to the store, at most %d to extract with %s (%s) for %s of disk",
+        counted(len(files), "photo"), len(files) - missing, missing, backbone.name, backbone.engine.precision,
+        file_size(needed),
     )  # fmt: skip
     whole = store.root.resolve()
     free = shutil.disk_usage(next(folder for folder in (whole, *whole.parents) if folder.is_dir())).free
-    if size > free:
-        log.warning("The tokens need about %s, but the disk of %s has %s free.", _size(size), store.root, _size(free))
+    if needed > free:
+        log.warning(
+            "The tokens need about %s, but the disk of %s has %s free.", file_size(needed), store.root, file_size(free)
+        )
 
 
 def look_up(files: Sequence[PhotoFile], store: TokenStore) -> Iterator[tuple[PhotoFile, bool, str | None]]:
@@ -301,11 +305,3 @@ class _Clock:
             log.info("The first photo took %.1f s; about %.0f s for the %d left.",
                      seconds, seconds * self.left / self.workers, self.left)  # fmt: skip
         self.said = True
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

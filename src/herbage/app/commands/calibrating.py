@@ -83,7 +83,7 @@ def calibrate(
     cuts_csv
         A table of weighed photos, as for train.
     photos
-        The folder below which image_path is looked up.
+        The folder below which image_path is looked up, with or without its first folder.
     model_out
         The model folder to write.
     quadrat_area

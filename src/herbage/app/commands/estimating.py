@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from herbage.app.options import Engine, OnCluster, Overwrite, Quiet, WorkerCpus
 from herbage.app.terminal import failures, listen, tracker
+from herbage.words import counted
 
 
 def predict(
@@ -95,8 +96,8 @@ def predict(
         **engine.options(),
     )
     print(
-        f"{done.estimated} photos estimated, {len(done.failed)} failed, {done.without_position} without GPS, "
-        f"{done.outside} unlike the training photos"
+        f"{counted(done.estimated, 'photo')} estimated, {len(done.failed)} failed, "
+        f"{done.without_position} without GPS, {done.outside} unlike the training photos"
         + (f", {done.without_paddock} in no paddock" if done.without_paddock else "")
         + f": {out}"
     )
@@ -126,7 +127,7 @@ def submit(
     test_csv
         sample_id, image_path, target_name.
     photos
-        The folder below which image_path is looked up.
+        The folder below which image_path is looked up, with or without its first folder.
     out
         The file to write.
     store
@@ -145,5 +146,5 @@ def submit(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"Wrote {out}" + (f"; {len(failed)} unreadable photos were given the mean" if failed else ""))
+    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} given the mean" if failed else ""))
     return failures(failed)

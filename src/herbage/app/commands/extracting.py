@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from herbage.app.options import Engine, OnCluster, Quiet, WorkerCpus
 from herbage.app.terminal import failures, listen, tracker
+from herbage.words import counted
 
 
 def extract(
@@ -50,7 +51,7 @@ def extract(
     listen(quiet)
     if status:
         so_far = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
-        print(f"{so_far.present} photos in the store, {so_far.missing} missing, {len(so_far.failed)} failed")
+        print(f"{counted(so_far.present, 'photo')} in the store, {so_far.missing} missing, {len(so_far.failed)} failed")
         failures(so_far.failed)
         return 0
     done = steps.extract(
@@ -64,5 +65,5 @@ def extract(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"{done.made} photos extracted, {done.present} were in the store, {len(done.failed)} failed")
+    print(f"{counted(done.made, 'photo')} extracted, {done.present} in the store, {len(done.failed)} failed")
     return failures(done.failed)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from herbage.app.options import Columns, Engine, Json, Quiet, Unit, names_of
-from herbage.app.terminal import failures, floors_of, listen, score_table, tracker
+from herbage.app.terminal import error_line, failures, floors_of, listen, score_table, tracker
 
 
 def score(
@@ -59,6 +59,8 @@ def score(
                 {
                     "model": one.name,
                     **one.score.model_dump(mode="json"),
+                    "mean_g": one.mean_g,
+                    "quadrat_area_m2": one.quadrat_area_m2,
                     "floors": {name: floor.model_dump(mode="json") for name, floor in one.floors.items()},
                 }
                 for one in scored
@@ -72,7 +74,7 @@ def score(
     else:
         for one in scored:
             print(score_table({one.name: one.score, **floors_of(one.floors)}))
-            print()
+            print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
         if difference is not None:
             print(
                 f"{scored[1].name} less {scored[0].name}: {difference.value:+.3f} weighted R2, "

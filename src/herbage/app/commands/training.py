@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herbage.app.options import Columns, Engine, Overwrite, Quiet, Unit, names_of
-from herbage.app.terminal import failures, floors_of, listen, score_table, tracker
+from herbage.app.terminal import error_line, failures, floors_of, listen, score_table, tracker
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
         every target need be there. With columns x1 y1 ... x4 y4, the quadrat's corners in the photo from the upper
         left and clockwise, photos are cut to it.
     photos
-        The folder below which image_path is looked up.
+        The folder below which image_path is looked up, with or without its first folder.
     model
         The model folder to write.
     recipe
@@ -56,6 +56,7 @@ def train(
         Square metres that a photo shows and a weight stands for.
     """
     from herbage import steps
+    from herbage.targets import TARGETS
 
     listen(quiet)
     trained = steps.train(
@@ -76,6 +77,9 @@ def train(
     )
     assert trained.about.score is not None
     print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **floors_of(trained.about.floors)}))
+    assert trained.about.training is not None
+    weighed = dict(zip(TARGETS, trained.about.training.mean_g, strict=True))
+    print(error_line(trained.about.score, weighed, quadrat_area))
     print(f"\nModel: {model}   report: {model / 'report.html'}")
     return failures(trained.dropped)
 

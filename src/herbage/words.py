@@ -1,0 +1,15 @@
+"""How counts and sizes are said."""
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: 0 photos, 1 photo, 2 photos."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def file_size(count: float) -> str:
+    """Bytes in the unit that fits, to three digits: 1.23 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
