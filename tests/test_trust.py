@@ -154,6 +154,8 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     plan["Dry_Total_g"] = plan["Dry_Total_g_estimated"] * 1.2
     mine = steps.calibrate(farm / "model", plan, photos=farm / "photos")
     assert mine.about.calibration.cuts == 5
+    plan.loc[0, "Dry_Total_g"] = None
+    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").about.calibration.cuts == 4
     some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
     (farm / "some.txt").write_text("\n".join(some))
     of_a_list = steps.plan_cuts(farm / "model", farm / "some.txt", count=3)

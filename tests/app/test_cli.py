@@ -9,6 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from herbage.app.cli import run
+from herbage.model.model import HerbageModel
 from herbage.targets import TARGETS
 
 COMMANDS = ["demo", "extract", "train", "score", "predict", "submit", "import-heads", "check"]
@@ -66,6 +67,10 @@ def test_train_leaves_the_model_and_tokens_beside_it_and_prints_the_score(traine
     out, err = capsys.readouterr()
     assert "weighted R2" in out
     assert "each target's mean" in out
+    about = HerbageModel.from_pretrained(tmp_path / "m").about
+    error, mean = about.score.targets["Dry_Total_g"].rmse_g, about.training.mean_g[3]
+    assert f"Dry_Total_g: RMSE {error:.1f} g a quadrat, mean {mean:.1f} g" in out
+    assert f"in kg DM/ha {error * 10 / 0.21:,.0f} and {mean * 10 / 0.21:,.0f} (quadrats of 0.21 m2)" in out
     assert all(line.startswith("The floor «") for line in err.splitlines())
 
 
@@ -81,7 +86,24 @@ def test_score_prints_a_table_or_json(trained, weighed_photos, capsys):
     assert "The plain average of the 3 models' estimates" in capsys.readouterr().out
     table = ["--table", str(weighed_photos / "wide.csv"), "--photos", str(weighed_photos)]
     assert run(["score", str(trained / "model"), *table, "--json", "--quiet"]) == 0
-    assert json.loads(capsys.readouterr().out)["models"][0]["weighted_r2"] > said["models"][0]["weighted_r2"]
+    (judged,) = json.loads(capsys.readouterr().out)["models"]
+    assert judged["weighted_r2"] > said["models"][0]["weighted_r2"]
+    assert judged["quadrat_area_m2"] == 0.21
+    weighed = pd.read_csv(weighed_photos / "wide.csv")
+    assert judged["mean_g"] == pytest.approx({name: weighed[name].mean() for name in TARGETS})
+
+
+def test_a_call_that_fails_leaves_no_folder_behind(trained, survey, tmp_path, capsys):
+    here, model = tmp_path / "deep" / "results", str(trained / "model")
+    assert run(["predict", model, str(survey / "none"), "--out", str(here)]) == 2
+    assert run(["predict", str(survey), str(survey), "--out", str(here)]) == 2
+    assert run(["submit", model, str(tmp_path / "no.csv"), "--photos", str(survey), "--out", str(here / "s.csv")]) == 2
+    assert run(["train", str(tmp_path / "no.csv"), "--photos", str(survey), "--model", str(here), *TEXTURE]) == 2
+    assert not here.parent.exists()
+    (tmp_path / "file").touch()
+    capsys.readouterr()
+    assert run(["predict", model, str(survey), "--out", str(tmp_path / "file" / "results")]) == 2
+    assert "Not a directory" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from safetensors.torch import load_file, save_file
 import herbage
 from herbage import steps
 from herbage.errors import BackboneInvalid, InputInvalid, ModelInvalid, OutputExists, PhotoUnreadable, TrainingFailed
+from herbage.model.config import CoverageRecord
 from herbage.model.estimate import COLUMNS
+from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.targets import SUMS, TARGETS
+from tests.conftest import draw_photo
 
 SMALL = 'backbone="texture"\ncrops="{crops}"\ngrid=6\nviews=2\nheads="{heads}"\nbalance={balance}\n[patch]\nepochs=8\nhidden=16\n'
 
@@ -270,6 +273,51 @@ def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
 def test_scoring_on_the_training_photos_is_said_loudly(models, weighed_photos, caplog):
     steps.score([models / "ridge"], table=weighed_photos / "wide.csv", photos=weighed_photos)
     assert "24 of these 24 photos are the model's own training photos" in caplog.text
+
+
+def test_a_score_is_a_frame_too_of_one_model_or_several(models, weighed_photos):
+    opened = HerbageModel.from_pretrained(models / "ridge")
+    frame = steps.score(opened).frame()
+    assert frame["name"].tolist() == [opened.recipe.name, *(f"floor: {name}" for name in opened.about.floors)]
+    # oof.csv has six decimal places.
+    assert frame["weighted_r2"][0] == pytest.approx(opened.about.score.weighted_r2, abs=1e-6)
+    assert frame["Dry_Dead_g_bias_g"][0] == pytest.approx(opened.about.score.targets["Dry_Dead_g"].bias_g, abs=1e-6)
+    table = pd.read_csv(weighed_photos / "wide.csv").iloc[:9]
+    new = steps.score([models / "ridge", opened], table=table, photos=weighed_photos)
+    assert new.difference.value == 0
+    assert new.frame()["photos"].tolist() == [9, 9]
+
+
+@pytest.mark.parametrize("groups", range(2, 14))
+def test_intervals_that_are_given_but_were_not_measured_are_said(models, groups):
+    rng, group = np.random.default_rng(groups), np.arange(groups)
+    weighed, estimated = rng.uniform(1, 9, (2, groups, 5))
+    measured = [level for level in LEVELS if coverage(weighed, estimated, group, level)]
+    given = [level for level in LEVELS if np.isfinite(Intervals.learn(weighed, estimated, group).quantile(level)).all()]
+    about = HerbageModel.from_pretrained(models / "ridge").about
+    none = (None,) * 5
+    said = about.model_copy(update={
+        "training": about.training.model_copy(update={"groups": groups}),
+        "coverage": tuple(CoverageRecord(level=level, share=none, width_g=none) for level in measured),
+    }).unmeasured_in_words  # fmt: skip
+    missing = [f"{level:.0%}" for level in given if level not in measured]
+    assert said.startswith(f"How often {' and '.join(missing)} intervals hold cannot") == bool(missing)
+    assert ("too few" in said) == (not measured and not missing)
+
+
+def test_photos_that_the_model_was_trained_on_say_so(models, weighed_photos, tmp_path, caplog):
+    rng = np.random.default_rng(4)
+    (tmp_path / "photos").mkdir()
+    draw_photo(rng, 0.5).save(tmp_path / "photos/new.png")
+    shutil.copy(weighed_photos / "train/ID3.png", tmp_path / "photos/old.png")
+    done = steps.predict(models / "ridge", tmp_path / "photos", out=tmp_path / "r")
+    assert done.trained_on == 1
+    assert "1 photo of the model's own training" in caplog.text
+    messages = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")["message"]
+    assert "one of the model's training photos" in messages["old.png"]
+    assert pd.isna(messages["new.png"])
+    report = (tmp_path / "r/report.html").read_text()
+    assert "1 photo that the model was trained on" in report
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])

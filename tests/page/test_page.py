@@ -137,6 +137,7 @@ def test_one_photo_gives_its_weights_and_its_map(opened, model, photos):
         assert row[0] == round(grams * 10 / 0.21)
         assert round(float(grams), 1) in row
     expect(page.locator("#status")).to_have_text("1 of 1 photos done")
+    expect(page.locator(".trained")).to_be_hidden()
 
     place = page.locator(".map")
     box = place.bounding_box()
@@ -149,6 +150,14 @@ def test_one_photo_gives_its_weights_and_its_map(opened, model, photos):
     assert canvas.evaluate("one => getComputedStyle(one).opacity") == "0.6"
     page.locator("#opacity").fill("20")
     assert canvas.evaluate("one => getComputedStyle(one).opacity") == "0.2"
+
+
+def test_a_photo_that_the_model_was_trained_on_says_so(opened, weighed_photos):
+    page = opened()
+    page.set_input_files("#choose", weighed_photos / "train/ID0.png")
+    wait_done(page, 1)
+    expect(page.locator(".trained")).to_have_text("The model was trained on this photo. It errs more on a new one.")
+    expect(page.locator(".shape")).to_be_hidden()
 
 
 def test_the_map_has_the_colours_of_its_values(opened, model, photos):

@@ -264,3 +264,24 @@ def test_a_column_that_nobody_filled_in_is_named_and_no_other_is_proposed(tmp_pa
     with pytest.raises(TableInvalid, match=r"Dry_Total_g is empty; fill in what was weighed") as said:
         read_weighed_table(cuts, tmp_path)
     assert "--columns" not in str(said.value)
+
+
+@pytest.mark.parametrize("form", ["wide.csv", "train.csv"])
+def test_rows_without_a_weight_are_left_out_where_they_may_be_and_faults_keep_their_rows(weighed_photos, form):
+    table = pd.read_csv(weighed_photos / form)
+    of_photo = table["image_path"].isin(table["image_path"].unique()[[0, 2]])
+    weights = ["target"] if form == "train.csv" else list(TARGETS)
+    whole = read_weighed_table(table[~of_photo], weighed_photos)
+    table.loc[of_photo, weights] = np.nan
+    some = read_weighed_table(table, weighed_photos, skip_empty=True)
+    assert [file.name for file in some.files] == [file.name for file in whole.files]
+    np.testing.assert_array_equal(some.grams, whole.grams)
+    pd.testing.assert_frame_equal(some.frame, whole.frame)
+    with pytest.raises(TableInvalid, match="empty"):
+        read_weighed_table(table, weighed_photos)
+    last = len(table) - 1
+    table.loc[last, weights[0]] = -1.0
+    with pytest.raises(TableInvalid, match=f"row {last + 2}, column {weights[0]}: negative grams"):
+        read_weighed_table(table, weighed_photos, skip_empty=True)
+    with pytest.raises(TableInvalid, match="fill in what was weighed"):
+        read_weighed_table(table.assign(**dict.fromkeys(weights, np.nan)), weighed_photos, skip_empty=True)
