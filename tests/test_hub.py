@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from herbage.backbones.backbone import open_backbone
+from herbage.backbones.opening import open_backbone
 from herbage.errors import WeightsMissing
 from herbage.hub import PINNED, hub_is_out_of_reach, pinned
 

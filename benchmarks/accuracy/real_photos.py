@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy import ideas
-from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 from herbage.judging.folds import make_folds
 from herbage.judging.out_of_fold import fit_out_of_fold

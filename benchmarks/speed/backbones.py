@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from herbage.backbones.backbone import EXPORT_RECORD
 from herbage.backbones.dinov2 import Dinov2Backbone
-from herbage.backbones.openvino import export_backbone
+from herbage.backbones.openvino import EXPORT_RECORD, export_backbone
 from herbage.backbones.views import look
 from herbage.photos.drawing import Light, draw_sward
 from herbage.photos.listing import find_photos

@@ -21,8 +21,8 @@ from benchmarks.speed import notebook
 from benchmarks.speed.backbones import backbone_of, flop_per_image, int8_of, photos
 from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage import steps
-from herbage.backbones.backbone import open_backbone
 from herbage.backbones.engine import Precision
+from herbage.backbones.opening import open_backbone
 from herbage.photos.listing import find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens

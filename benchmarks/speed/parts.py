@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from benchmarks.speed import notebook
 from benchmarks.speed.backbones import backbone_of, photos
 from benchmarks.speed.turns import asked, in_turn, report, timed
-from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import image_by_image
+from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import look
 from herbage.photos.listing import find_photos
 from herbage.photos.photo import open_photo

@@ -28,7 +28,7 @@ _HOMES = {
     "extract": "herbage.steps",
     "import_heads": "herbage.steps",
     "load_recipe": "herbage.recipe",
-    "open_backbone": "herbage.backbones.backbone",
+    "open_backbone": "herbage.backbones.opening",
     "photo_tokens": "herbage.steps",
     "plan_cuts": "herbage.steps",
     "predict": "herbage.steps",
@@ -41,7 +41,8 @@ _HOMES = {
 __all__ = sorted([*_HOMES, "__version__"])
 
 if TYPE_CHECKING:
-    from herbage.backbones.backbone import Backbone, open_backbone
+    from herbage.backbones.backbone import Backbone
+    from herbage.backbones.opening import open_backbone
     from herbage.errors import HerbageError
     from herbage.judging.scoring import weighted_r2
     from herbage.model.estimate import Estimate

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import Dinov2Backbone, image_by_image
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
+from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import look
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe

@@ -10,8 +10,8 @@ import torch
 pytest.importorskip("openvino")
 
 from herbage.app.cli import run
-from herbage.backbones.backbone import open_backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
+from herbage.backbones.opening import open_backbone
 from herbage.backbones.openvino import export_backbone
 from herbage.errors import BackboneInvalid, DeviceMissing
 from herbage.photos.listing import find_photos

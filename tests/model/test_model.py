@@ -317,7 +317,7 @@ def test_photos_that_the_model_was_trained_on_say_so(models, weighed_photos, tmp
     assert "one of the model's training photos" in messages["old.png"]
     assert pd.isna(messages["new.png"])
     report = (tmp_path / "r/report.html").read_text()
-    assert "1 photo that the model was trained on" in report
+    assert "The model was trained on 1 of them" in report
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from herbage.backbones.backbone import open_backbone
+from herbage.backbones.opening import open_backbone
 from herbage.errors import CheckpointRefused
 from herbage.model.notebook import STAND_INS, import_heads, read_head
 from herbage.recipe import load_recipe

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from herbage import steps
-from herbage.backbones.backbone import open_backbone
+from herbage.backbones.opening import open_backbone
 from herbage.errors import InputInvalid
 from herbage.photos.listing import find_photos
 from herbage.photos.photo import PhotoFile

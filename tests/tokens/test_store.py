@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from herbage import steps
-from herbage.backbones.backbone import open_backbone
+from herbage.backbones.opening import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe

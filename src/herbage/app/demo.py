@@ -115,6 +115,7 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
     truth = test[list(TARGETS)].to_numpy(float)
     files = [PhotoFile(path, out / path) for path in test["image_path"]]
+    log.info("Judging both models on the %d photos that were not for training", len(files))
     scores: dict[str, tuple[float | None, float | None]] = {}
     for recipe, place in models.items():
         model = HerbageModel.from_pretrained(place)

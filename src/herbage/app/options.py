@@ -1,6 +1,7 @@
 """Options that several commands have, and how a table's own names are given."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, validators
@@ -33,6 +34,15 @@ class Engine:
         return {"backbone": self.backbone, "device": self.device, "precision": self.precision}
 
 
+Model = Annotated[str, Parameter(help="A model folder or a hub id.")]
+Photos = Annotated[
+    Path,
+    Parameter(help="A folder (searched below), a photo, or a text file of paths, which are relative to that file."),
+]
+TablePhotos = Annotated[
+    Path, Parameter(help="The folder below which image_path is looked up, with or without its first folder.")
+]
+Store = Annotated[Path | None, Parameter(help="Keep tokens in this folder, and use what it has.")]
 Quiet = Annotated[bool, Parameter(negative="", help="No progress and no remarks, warnings only.")]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace what stands at the output.")]
 Columns = Annotated[

@@ -1,15 +1,11 @@
-"""The Backbone protocol, and opening a backbone by name."""
+"""The Backbone protocol."""
 
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.engine import Device, Engine, Precision
-
-EXPORT_RECORD = "openvino.json"
-"""What a folder that `herbage export` wrote holds beside the network."""
+from herbage.backbones.engine import Engine
 
 
 @runtime_checkable
@@ -35,23 +31,3 @@ class Backbone(Protocol):
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
         """The class vector, and the patch vectors row by row."""
         ...
-
-
-def open_backbone(name: str | Path | Backbone, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
-    """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id; an open one is returned.
-
-    Raises BackboneInvalid or WeightsMissing.
-    """
-    if isinstance(name, Backbone):
-        return name
-    if str(name) == "texture":
-        from herbage.backbones.texture import TextureBackbone
-
-        return TextureBackbone(precision)
-    if (Path(name).expanduser() / EXPORT_RECORD).is_file():
-        from herbage.backbones.openvino import OpenVinoBackbone
-
-        return OpenVinoBackbone(Path(name), device=device, precision=precision)
-    from herbage.backbones.dinov2 import Dinov2Backbone
-
-    return Dinov2Backbone(str(name), device=device, precision=precision)

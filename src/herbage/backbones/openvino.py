@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.backbone import EXPORT_RECORD
 from herbage.backbones.dinov2 import Dinov2Backbone, hushed
 from herbage.backbones.engine import Device, Engine, Precision, cpu_has_bf16
 from herbage.errors import BackboneInvalid, DeviceMissing, InputInvalid
@@ -27,6 +26,9 @@ from herbage.files import write_whole
 
 FORMAT = 1
 NETWORK = "backbone.xml"
+EXPORT_RECORD = "openvino.json"
+"""What a folder that `herbage export` wrote holds beside the network."""
+
 INSTALL = "pip install 'herbage[openvino]'"
 
 # openvino and nncf tell their makers of each use by this library, unless it cannot be imported.

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from safetensors.torch import save
 from torch import Tensor
 
-from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
+from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid
 from herbage.files import new_folder, write_whole

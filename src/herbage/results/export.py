@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from herbage.backbones.backbone import EXPORT_RECORD, Backbone
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
-from herbage.backbones.openvino import Exported, OpenVinoBackbone, export_backbone
+from herbage.backbones.openvino import EXPORT_RECORD, Exported, OpenVinoBackbone, export_backbone
 from herbage.errors import InputInvalid, OutputExists
 from herbage.files import new_folder, refuse_closed, write_whole
 from herbage.judging.compare import weighed

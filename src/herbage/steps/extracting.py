@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
+from herbage.backbones.opening import open_backbone
 from herbage.errors import PhotosMissing, PhotoUnreadable
 from herbage.files import write_whole
 from herbage.photos.listing import find_photos

@@ -140,6 +140,7 @@ def predict(
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
     kept = rows_table.begin(files, changes_rows)
+    log.info("Estimating %s", counted(len(files), "photo"))
     if kept:
         log.info("%d of %d photos have their rows already.", kept, len(files))
     area = quadrat_area_m2 or opened_model.quadrat_area_m2

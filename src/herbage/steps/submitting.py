@@ -1,5 +1,6 @@
 """The competition's file."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from herbage.progress import Track, silent
 from herbage.results.submission import submission_table
 from herbage.steps.run_record import run_place, run_record
 from herbage.targets import missing_names
+from herbage.words import counted
+
+log = logging.getLogger("herbage")
 
 
 def submit(
@@ -43,6 +47,7 @@ def submit(
     if missing := missing_names(opened_model.about.known):
         raise InputInvalid(f"The competition asks for all five weights; this model has no {', '.join(missing)}.")
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
+    log.info("Estimating %s", counted(len(files), "photo"))
     grams, failed = {}, {}
     for estimate, _ in track(opened_model.estimates(files, opened, store=store), "submit", len(files)):
         if estimate.status == "ok":

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import herbage
-from herbage.backbones.backbone import Backbone, open_backbone
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
+from herbage.backbones.opening import open_backbone
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import memory_bytes
 from herbage.heads.heads import refuse_unfit

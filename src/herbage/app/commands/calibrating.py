@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from herbage.app.options import Columns, Engine, Overwrite, Quiet, Unit, names_of
+from herbage.app.options import Columns, Engine, Model, Overwrite, Quiet, Store, TablePhotos, Unit, names_of
 from herbage.app.terminal import failures, listen, tracker
 
 
 def plan_cuts(
-    model: str,
+    model: Model,
     photos: Path,
     *,
     count: int,
     out: Path,
-    store: Path | None = None,
+    store: Store = None,
     engine: Engine = Engine(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -24,16 +24,12 @@ def plan_cuts(
 
     Parameters
     ----------
-    model
-        A model folder or a hub id.
     photos
         A folder (searched below), a photo, or a text file of paths: those that can still be cut.
     count
         How many to cut.
     out
         The table to write, a row a photo, with an empty column for its weight: `calibrate` reads it when filled in.
-    store
-        Keep tokens in this folder, and use what it has.
     """
     from herbage import steps
 
@@ -57,15 +53,15 @@ def plan_cuts(
 
 
 def calibrate(
-    model: str,
+    model: Model,
     cuts_csv: Path,
     *,
-    photos: Path,
+    photos: TablePhotos,
     model_out: Path,
     columns: Columns = None,
     unit: Unit = "g",
     quadrat_area: float | None = None,
-    store: Path | None = None,
+    store: Store = None,
     engine: Engine = Engine(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -78,18 +74,12 @@ def calibrate(
 
     Parameters
     ----------
-    model
-        A model folder or a hub id.
     cuts_csv
         A table of weighed photos, as for train.
-    photos
-        The folder below which image_path is looked up, with or without its first folder.
     model_out
         The model folder to write.
     quadrat_area
         Square metres that the cuts' photos show, where it differs from the training photos.
-    store
-        Keep tokens in this folder, and use what it has.
     """
     from herbage import steps
 

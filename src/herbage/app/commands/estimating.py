@@ -5,14 +5,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from herbage.app.options import Engine, OnCluster, Overwrite, Quiet, WorkerCpus
+from herbage.app.options import Engine, Model, OnCluster, Overwrite, Photos, Quiet, Store, TablePhotos, WorkerCpus
 from herbage.app.terminal import failures, listen, tracker
 from herbage.words import counted
 
 
 def predict(
-    model: str,
-    photos: Path,
+    model: Model,
+    photos: Photos,
     *,
     out: Path,
     maps: Annotated[bool, Parameter(negative="")] = False,
@@ -24,7 +24,7 @@ def predict(
     residual: float | None = None,
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
-    store: Path | None = None,
+    store: Store = None,
     cluster: OnCluster = None,
     worker_cpus: WorkerCpus = None,
     engine: Engine = Engine(),
@@ -43,10 +43,6 @@ def predict(
 
     Parameters
     ----------
-    model
-        A model folder or a hub id.
-    photos
-        A folder (searched below), a photo, or a text file of paths, which are relative to that file.
     out
         The folder for the results.
     maps
@@ -69,8 +65,6 @@ def predict(
         Digits to keep of latitude and longitude, for privacy.
     no_coordinates
         Leave latitude and longitude out.
-    store
-        Keep tokens in this folder, and use what it has.
     """
     from herbage import steps
 
@@ -105,12 +99,12 @@ def predict(
 
 
 def submit(
-    model: str,
+    model: Model,
     test_csv: Path,
     *,
-    photos: Path,
+    photos: TablePhotos,
     out: Path,
-    store: Path | None = None,
+    store: Store = None,
     engine: Engine = Engine(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -122,16 +116,10 @@ def submit(
 
     Parameters
     ----------
-    model
-        A model folder or a hub id.
     test_csv
         sample_id, image_path, target_name.
-    photos
-        The folder below which image_path is looked up, with or without its first folder.
     out
         The file to write.
-    store
-        Keep tokens in this folder, and use what it has.
     """
     from herbage import steps
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from herbage.app.options import Engine, OnCluster, Quiet, WorkerCpus
+from herbage.app.options import Engine, OnCluster, Photos, Quiet, WorkerCpus
 from herbage.app.terminal import failures, listen, tracker
 from herbage.words import counted
 
 
 def extract(
-    photos: Path,
+    photos: Photos,
     *,
     store: Path,
     recipe: str = "field",
@@ -33,8 +33,6 @@ def extract(
 
     Parameters
     ----------
-    photos
-        A folder (searched below), a photo, or a text file of paths, which are relative to that file.
     store
         The folder that keeps the tokens.
     recipe

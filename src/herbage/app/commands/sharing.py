@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from herbage.app.options import Engine, Overwrite, Quiet
+from herbage.app.options import Engine, Model, Overwrite, Quiet
 from herbage.app.terminal import console, listen
 
 
@@ -68,7 +68,7 @@ def export(
 
 
 def serve(
-    model: str,
+    model: Model,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -85,8 +85,6 @@ def serve(
 
     Parameters
     ----------
-    model
-        A model folder or a hub id.
     host
         127.0.0.1 answers this computer alone; 0.0.0.0 answers everybody who can reach it, such as a phone.
     port

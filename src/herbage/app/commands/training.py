@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from herbage.app.options import Columns, Engine, Overwrite, Quiet, Unit, names_of
+from herbage.app.options import Columns, Engine, Overwrite, Quiet, TablePhotos, Unit, names_of
 from herbage.app.terminal import error_line, failures, floors_of, listen, score_table, tracker
 
 
 def train(
     table: Path,
     *,
-    photos: Path,
+    photos: TablePhotos,
     model: Path,
     recipe: str = "field",
     store: Path | None = None,
@@ -38,8 +38,6 @@ def train(
         Long form (image_path, target_name, target) or wide form (image_path and target columns), .csv or .xlsx. Not
         every target need be there. With columns x1 y1 ... x4 y4, the quadrat's corners in the photo from the upper
         left and clockwise, photos are cut to it.
-    photos
-        The folder below which image_path is looked up, with or without its first folder.
     model
         The model folder to write.
     recipe
