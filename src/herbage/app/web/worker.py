@@ -106,9 +106,10 @@ class Worker:
         try:
             made = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
             for job, (estimate, item) in zip(jobs, made, strict=True):
+                # Before the answer: who has it may ask at once how many are in hand.
+                self.in_hand -= 1
                 job.loop.call_soon_threadsafe(_answer, job.done, (estimate, item.sha256))
                 answered += 1
-                self.in_hand -= 1
                 if self.stopped:
                     return
         except Exception as error:
