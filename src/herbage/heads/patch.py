@@ -137,7 +137,8 @@ class Layers(NamedTuple):
     def of(cls, bank: Bank, dtype: torch.dtype) -> "Layers":
         """In the type to compute in, but for the last bias: a head that says a constant says it exactly."""
         w1, b1, w2 = (p.to(dtype) for p in bank[:3])
-        return cls(w1.transpose(0, 1).flatten(1), b1.flatten(), torch.block_diag(*w2[..., None]), bank.b2)  # type: ignore[no-untyped-call]
+        diagonal = torch.block_diag(*w2[..., None])  # type: ignore[no-untyped-call]  # torch gives it no types
+        return cls(w1.transpose(0, 1).flatten(1), b1.flatten(), diagonal, bank.b2)
 
 
 def forward(
@@ -241,7 +242,7 @@ def _train(
                 continue
             vectors = standard.apply(batch[rows].flatten(0, 1), fold).to(dtype)
             shown = Shown(vectors, goal[photos[rows], :, fold])
-            losses = sam.step(lambda p: slope(Bank(*p), shown), learning_rate=rate)  # noqa: B023
+            losses = sam.step(lambda p: slope(Bank(*p), shown), learning_rate=rate)  # noqa: B023  # called at once
             if not torch.isfinite(losses).all():
                 target = TARGETS[int((~torch.isfinite(losses)).nonzero()[0])]
                 raise TrainingFailed(

@@ -114,6 +114,7 @@ class Worker:
                     return
         except Exception as error:
             if len(jobs) == 1:
+                self.in_hand -= 1
                 jobs[0].loop.call_soon_threadsafe(_fail, jobs[0].done, error)
                 return
             # One photo must not cost the others their answers.
