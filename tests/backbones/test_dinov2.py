@@ -93,7 +93,7 @@ def test_gated_weights_say_what_to_accept_and_where():
             pass
 
     code = (
-        "from herbage.backbones.backbone import open_backbone; from herbage.errors import WeightsMissing\n"
+        "from herbage.backbones.opening import open_backbone; from herbage.errors import WeightsMissing\n"
         "try: open_backbone('facebook/dinov3-vits16-pretrain-lvd1689m')\nexcept WeightsMissing as e: print(e)"
     )
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate) as hub:
@@ -169,7 +169,7 @@ def test_a_device_that_is_not_there_is_named():
 
 def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
     code = (
-        "import sys; from herbage.backbones.backbone import open_backbone; import herbage.steps, herbage.app.cli;"
+        "import sys; from herbage.backbones.opening import open_backbone; import herbage.steps, herbage.app.cli;"
         f"open_backbone({str(tiny_dinov2)!r}); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ import math
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -188,7 +188,7 @@ class PhotoIndex:
     def find(self, photos: Iterable[PhotoFile]) -> list[Known]:
         """What is known of each photo."""
         asked = _keys(photos)
-        with suppress(sqlite3.Error, OSError), closing(self._open()) as connection:
+        with suppress(sqlite3.Error, OSError), self._open() as connection:
             where = "SELECT sha256, failure FROM known WHERE path = ? AND size = ? AND mtime_ns = ?"
             rows = [key and connection.execute(where, key).fetchone() for key in asked]
             return [Known(*row) if row else UNKNOWN for row in rows]
@@ -199,15 +199,16 @@ class PhotoIndex:
         noted = list(photos)
         keys = _keys(photo for photo, _ in noted)
         rows = [(*key, *known) for key, (_, known) in zip(keys, noted, strict=True) if key]
-        with suppress(sqlite3.Error, OSError), closing(self._open()) as connection, connection:
+        with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=10)
-        columns = "path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT, failure TEXT"
-        connection.execute(f"CREATE TABLE IF NOT EXISTS known ({columns}) WITHOUT ROWID")
-        return connection
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection:
+            columns = "path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT, failure TEXT"
+            connection.execute(f"CREATE TABLE IF NOT EXISTS known ({columns}) WITHOUT ROWID")
+            yield connection
 
 
 def _keys(photos: Iterable[PhotoFile]) -> list[tuple[str, int, int] | None]:
