@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,22 +38,22 @@ def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
     asked = _long_table(frame[test])[["sample_id", "image_path", "target_name"]]
     asked.to_csv(out / "test.csv", index=False, lineterminator="\n")
 
-    photos, models = out / "photos", {"field": out / "model", "seed": out / "model-seed"}
+    photos, store, models = out / "photos", out / "tokens", {"field": out / "model", "seed": out / "model-seed"}
     for recipe, place in models.items():
         steps.train(
             out / "train.csv",
             photos=photos,
             model=place,
+            store=store,
             recipe=recipe,
             backbone="texture",
             overwrite=True,
             track=track,
         )
-    steps.predict(models["field"], photos, out=out / "results", maps=True, overwrite=True, track=track)
-    steps.submit(
-        models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", overwrite=True, track=track
-    )
-    return _summary(out, models, frame[test].reset_index(drop=True))
+    common: dict[str, Any] = {"store": store, "overwrite": True, "track": track}
+    steps.predict(models["field"], photos, out=out / "results", maps=True, **common)
+    steps.submit(models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", **common)
+    return _summary(out, models, store, frame[test].reset_index(drop=True))
 
 
 def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
@@ -112,7 +113,7 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
     return long[["sample_id", "image_path", "Sampling_Date", "State", "target_name", "target"]]
 
 
-def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
+def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame) -> str:
     truth = test[list(TARGETS)].to_numpy(float)
     files = [PhotoFile(path, out / path) for path in test["image_path"]]
     log.info("Judging both models on the %d photos that were not for training", len(files))
@@ -122,7 +123,8 @@ def _summary(out: Path, models: dict[str, Path], test: pd.DataFrame) -> str:
         about = model.about
         assert about.training is not None
         assert about.score is not None
-        grams = np.stack([estimate.grams for estimate, _ in model.estimates(files, model.open_backbone())])
+        made = model.estimates(files, model.open_backbone(), store=store)
+        grams = np.stack([estimate.grams for estimate, _ in made])
         scores[f"recipe {recipe}"] = weighted_r2(truth, grams), about.score.weighted_r2
         mean = np.broadcast_to(np.array(about.training.mean_g), truth.shape)
         floors = about.floors

@@ -19,6 +19,10 @@ CELL_PX = 50
 BLADE_G, STRAW_G, LEAF_G = 0.014, 0.016, 0.011
 """Grams of a blade or straw of mean size, and of one trifoliate clover leaf."""
 
+ALONG = np.linspace(-0.5, 0.5, 7)
+TAPER = np.sqrt(np.clip(1 - (2 * ALONG) ** 2, 0.05, 1))
+"""Points along a stroke, and its relative width there."""
+
 
 @dataclass(frozen=True)
 class Light:
@@ -134,16 +138,15 @@ def _stroke(
     fill: tuple[int, int, int],
 ) -> None:
     """A tapered, bent stroke centred on (x, y), so that its weight lies where it is drawn."""
-    angle = rng.uniform(0, 2 * math.pi)
-    along = np.linspace(-0.5, 0.5, 7)
-    turn = angle + rng.normal(0, bend) * along
-    cx = x + np.cumsum(np.cos(turn)) * length / 7
-    cy = y + np.cumsum(np.sin(turn)) * length / 7
-    cx, cy = cx - cx.mean() + x, cy - cy.mean() + y
-    half = width / 2 * np.sqrt(np.clip(1 - (2 * along) ** 2, 0.05, 1))
-    nx, ny = -np.sin(turn) * half, np.cos(turn) * half
-    edge = np.concatenate([np.stack([cx + nx, cy + ny], 1), np.stack([cx - nx, cy - ny], 1)[::-1]])
-    draw.polygon([(float(px), float(py)) for px, py in edge * SUPERSAMPLING], fill=fill)
+    turn = rng.uniform(0, 2 * math.pi) + rng.normal(0, bend) * ALONG
+    cos, sin = np.cos(turn), np.sin(turn)
+    cx, cy = x + np.cumsum(cos) * length / len(ALONG), y + np.cumsum(sin) * length / len(ALONG)
+    cx, cy = cx - cx.sum() / len(ALONG) + x, cy - cy.sum() / len(ALONG) + y
+    nx, ny = -sin * TAPER * (width / 2), cos * TAPER * (width / 2)
+    edge = np.empty((2, len(ALONG), 2))
+    edge[0, :, 0], edge[0, :, 1] = cx + nx, cy + ny
+    edge[1, ::-1, 0], edge[1, ::-1, 1] = cx - nx, cy - ny
+    draw.polygon((edge * SUPERSAMPLING).ravel().tolist(), fill=fill)
 
 
 def _leaf(

@@ -298,6 +298,8 @@ class _Clock:
     def tell(self, item: Extracted) -> None:
         """A photo is done."""
         self.left -= 1
+        if item.from_store:
+            self.started = time.monotonic()
         if self.said or item.from_store or item.tokens is None:
             return
         seconds = time.monotonic() - self.started
