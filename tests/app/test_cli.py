@@ -18,9 +18,10 @@ TEXTURE = ["--backbone", "texture", "--quiet"]
 
 @pytest.fixture(scope="module")
 def trained(weighed_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("cli")
-    table, photos = str(weighed_photos / "train.csv"), str(weighed_photos)
-    assert run(["train", table, "--photos", photos, "--model", str(out / "model"), *TEXTURE]) == 0
+    out, recipe = tmp_path_factory.mktemp("cli"), tmp_path_factory.mktemp("recipe") / "small.toml"
+    recipe.write_text('backbone="texture"\ncrops="halves"\ngrid=8\nviews=1\nheads="ridge"\nbalance=true\n')
+    command = ["train", weighed_photos / "train.csv", "--photos", weighed_photos, "--model", out / "model"]
+    assert run([*map(str, [*command, "--recipe", recipe]), *TEXTURE]) == 0
     return out
 
 
