@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
 from herbage import steps
@@ -168,6 +169,31 @@ def test_predict_killed_at_any_moment_goes_on_behind_its_rows_and_ends_the_same(
     )
     assert set(ended) == set(unbroken)
     assert [str(name) for name in ended if ended[name] != unbroken[name]] == ["run.json"]
+
+
+def test_a_run_that_goes_on_counts_and_reports_as_one_that_was_never_cut_off(model, weighed_photos, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (42.0, 30.0, 36.0), 3: "E", 4: (147.0, 15.0, 0.0)})
+    for number in range(6):
+        with Image.open(weighed_photos / f"train/ID{number}.png") as image:
+            image.save(photos / f"p{number}.jpg", **({"exif": exif} if number % 2 else {}))
+    (photos / "=a.jpg").write_bytes(b"no photo")
+
+    def broken(items, *_):
+        for number, item in enumerate(items):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        steps.predict(model, photos, out=tmp_path / "cut", coordinates=False, track=broken)
+    went_on, plain = (steps.predict(model, photos, out=tmp_path / name, coordinates=False) for name in ("cut", "plain"))
+    assert went_on == plain
+    assert (plain.without_position, list(plain.failed)) == (3, ["=a.jpg"])
+    for name in ("predictions.csv", "report.html"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
 
 
 def test_rows_of_another_model_are_never_gone_on_with(model, weighed_photos, tmp_path):

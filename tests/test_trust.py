@@ -9,7 +9,7 @@ import pytest
 from herbage import steps
 from herbage.app.cli import run
 from herbage.app.demo import draw_photos
-from herbage.errors import InputInvalid, ModelInvalid, TableInvalid
+from herbage.errors import InputInvalid, ModelInvalid, OutputExists, TableInvalid
 from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
 from herbage.targets import TARGETS, TOTAL
@@ -156,11 +156,20 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     assert mine.about.calibration.cuts == 5
     plan.loc[0, "Dry_Total_g"] = None
     assert steps.calibrate(farm / "model", plan, photos=farm / "photos").about.calibration.cuts == 4
+    with pytest.raises(OutputExists, match=r"--model-out .* holds .*tokens, which the model is made from"):
+        steps.calibrate(farm / "model", plan, photos=farm / "photos", store=farm / "new/tokens", model_out=farm / "new")
     some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
     (farm / "some.txt").write_text("\n".join(some))
     of_a_list = steps.plan_cuts(farm / "model", farm / "some.txt", count=3)
     assert {f"photos/{name}" for name in of_a_list["image_path"]} <= set(some)
     assert of_a_list.attrs["photos"] == str(farm / "photos")
+    (farm / "broken").mkdir()
+    (farm / "broken/a.jpg").write_bytes(b"no photo")
+    (farm / "mixed.txt").write_text(f"{farm}/photos/sward_01.jpg\nbroken/../photos/sward_02.jpg\nbroken/a.jpg\n")
+    mixed = ["plan-cuts", farm / "model", farm / "mixed.txt", "--count", 2, "--out", farm / "mixed.csv", "--quiet"]
+    assert run([*map(str, mixed)]) == 1
+    assert "failed: broken/a.jpg is not a readable image" in capsys.readouterr().out
+    assert sorted(pd.read_csv(farm / "mixed.csv")["image_path"]) == ["sward_01.jpg", "sward_02.jpg"]
     assert run([*map(str, command)]) == 2
     assert run([*map(str, [*command[:4], 999, *command[5:], "--overwrite"])]) == 2
     assert "expected 1 to 48" in capsys.readouterr().err

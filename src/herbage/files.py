@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from herbage.errors import OutputExists
 
@@ -30,8 +31,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where a file stands at `path` already and may not be replaced, or where none could stand."""
-    if path.is_dir() and any(path.iterdir()):
-        raise OutputExists(f"{path} is a folder with something in it; expected a file to write. Give another name.")
+    if path.is_dir():
+        raise OutputExists(f"{path} is a folder; expected a file to write. Give another name.")
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists already; give --overwrite to replace it, or another name.")
     refuse_closed(path)
@@ -52,16 +53,19 @@ def new_folder(place: Path) -> Iterator[Path]:
 
     Where the block fails, nothing of it is left.
     """
-    new, old = (place.with_name(f".{place.name}.{os.getpid()}.{what}") for what in ("new", "old"))
+    place = place.resolve()
+    new, old = (place.with_name(f".{place.name}.{uuid4().hex[:12]}.{what}") for what in ("new", "old"))
     try:
-        new.mkdir(parents=True, exist_ok=True)
+        new.mkdir(parents=True)
         yield new
         if place.exists():
             place.rename(old)
         new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if old.exists() and not place.exists():
+            old.rename(place)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def memory_bytes() -> float:

@@ -94,6 +94,20 @@ def test_score_prints_a_table_or_json(trained, weighed_photos, capsys):
     assert judged["mean_g"] == pytest.approx({name: weighed[name].mean() for name in TARGETS})
 
 
+def test_predict_takes_away_its_own_old_maps_and_nothing_else(trained, survey, tmp_path):
+    out = tmp_path / "results"
+    (out / "maps").mkdir(parents=True)
+    for name in ("farm.png", "soil.npy"):
+        (out / "maps" / name).touch()
+    command = ["predict", str(trained / "model"), str(survey), "--out", str(out), "--quiet"]
+    assert run([*command, "--maps"]) == 1
+    (survey / "b <script>.png").unlink()
+    assert run([*command, "--maps", "--overwrite"]) == 1
+    assert {path.name for path in (out / "maps").iterdir()} == {"farm.png", "soil.npy", "a.jpg.png", "a.jpg.npy"}
+    assert run([*command, "--overwrite"]) == 1
+    assert {path.name for path in (out / "maps").iterdir()} == {"farm.png", "soil.npy"}
+
+
 def test_a_call_that_fails_leaves_no_folder_behind(trained, survey, tmp_path, capsys):
     here, model = tmp_path / "deep" / "results", str(trained / "model")
     assert run(["predict", model, str(survey / "none"), "--out", str(here)]) == 2

@@ -286,6 +286,22 @@ def test_a_score_is_a_frame_too_of_one_model_or_several(models, weighed_photos):
     new = steps.score([models / "ridge", opened], table=table, photos=weighed_photos)
     assert new.difference.value == 0
     assert new.frame()["photos"].tolist() == [9, 9]
+    assert len(steps.score([opened, opened]).frame()) == 2 * len(frame)
+
+
+def test_a_table_of_what_the_model_does_not_know_is_no_score(recipes, weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    facts = [name for name in wide if name not in TARGETS]
+    clover = steps.train(wide[[*facts, "Dry_Clover_g"]], photos=weighed_photos, recipe=recipes / "ridge.toml")
+    with pytest.raises(InputInvalid, match="weighs none of the targets that the model estimates"):
+        steps.score(clover, table=wide[[*facts, "Dry_Dead_g"]], photos=weighed_photos)
+
+
+def test_a_model_in_memory_begins_nothing_on_a_cluster(models, weighed_photos, tmp_path):
+    opened = HerbageModel.from_pretrained(models / "ridge")
+    with pytest.raises(InputInvalid, match="open the model themselves"):
+        steps.predict(opened, weighed_photos / "train", out=tmp_path / "r", cluster="auto")
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("groups", range(2, 14))

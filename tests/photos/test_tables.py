@@ -285,3 +285,32 @@ def test_rows_without_a_weight_are_left_out_where_they_may_be_and_faults_keep_th
         read_weighed_table(table, weighed_photos, skip_empty=True)
     with pytest.raises(TableInvalid, match="fill in what was weighed"):
         read_weighed_table(table.assign(**dict.fromkeys(weights, np.nan)), weighed_photos, skip_empty=True)
+
+
+def test_rows_are_told_by_the_numbers_that_a_spreadsheet_gives_them(weighed_photos, tmp_path):
+    lines = (weighed_photos / "wide.csv").read_text().splitlines()
+    lines[3:3] = ["", ",,"]
+    lines[7] = lines[7].replace(lines[7].split(",")[-1], "-1")
+    (tmp_path / "gaps.csv").write_text("\n".join(lines) + "\n\n")
+    frame = pd.read_csv(tmp_path / "gaps.csv", skip_blank_lines=False)
+    frame.to_excel(tmp_path / "gaps.xlsx", index=False)
+    for name in ("gaps.csv", "gaps.xlsx"):
+        with pytest.raises(TableInvalid, match=r"has 1 fault:\n  row 8, column \w+: negative grams"):
+            read_weighed_table(tmp_path / name, weighed_photos)
+    long = pd.read_csv(weighed_photos / "train.csv")
+    of_third = long["image_path"] == long["image_path"].unique()[2]
+    long.loc[of_third, CORNERS] = [0, 0, 0, 0, 1, 1, 1, 1]
+    with pytest.raises(TableInvalid, match=f"row {int(np.flatnonzero(of_third)[0]) + 2}: .* are no corners"):
+        read_weighed_table(long, weighed_photos)
+
+
+def test_a_row_without_a_photo_is_told_by_its_number(weighed_photos, tmp_path):
+    for form in ("train.csv", "wide.csv"):
+        table = pd.read_csv(weighed_photos / form)
+        table.loc[4, "image_path"] = None
+        for skip_empty in (False, True):
+            with pytest.raises(TableInvalid, match="row 6, column image_path: empty"):
+                read_weighed_table(table, weighed_photos, skip_empty=skip_empty)
+    pd.DataFrame({"image_path": ["a.jpg", None], "Paddock": ["x", "y"]}).to_csv(tmp_path / "side.csv", index=False)
+    with pytest.raises(TableInvalid, match="no image_path in row 3"):
+        read_sidecar(tmp_path / "side.csv", [PhotoFile("a.jpg", tmp_path / "a.jpg")], "Paddock")

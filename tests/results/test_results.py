@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from herbage.errors import PhotoUnreadable
@@ -15,7 +17,7 @@ from herbage.model.estimate import COLUMNS, Estimate
 from herbage.photos.photo import PhotoFacts, PhotoFile
 from herbage.results.density import draw_overlay, map_files
 from herbage.results.geojson import open_photos_geojson
-from herbage.results.predictions import PredictionsTable
+from herbage.results.predictions import PredictionsTable, plain_text, spreadsheet_text
 from herbage.results.submission import submission_table
 from herbage.targets import TARGETS, TOTAL
 
@@ -153,6 +155,14 @@ def test_a_table_that_was_cut_off_keeps_the_whole_rows_of_the_same_photos(tmp_pa
     assert cut_off(4)[0] == 1
     assert pd.read_csv(place)["photo"].tolist() == ["a,b.jpg", "between.jpg", "d.jpg", "e.jpg"]
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+@given(st.text())
+def test_text_that_was_made_safe_for_spreadsheets_comes_back(text):
+    safe = spreadsheet_text(text)
+    assert safe[:1] not in ("=", "+", "-", "@")
+    if text[:1] != "'" and text.isprintable():
+        assert plain_text(safe) == text
 
 
 def test_numbers_below_0_and_text_are_told_apart_in_the_table(tmp_path):

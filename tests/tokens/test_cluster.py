@@ -12,6 +12,8 @@ import pytest
 
 from herbage import steps
 from herbage.errors import InputInvalid
+from herbage.photos.photo import PhotoFile
+from herbage.tokens.cluster import TRIES, _Trying
 from tests.conftest import HERBAGE, photos_that_differ
 
 pytest.importorskip("ray")
@@ -38,7 +40,7 @@ def make_work(folder):
 if __name__ == "__main__":
     files = find_photos(sys.argv[1])
     seen = Path(sys.argv[2])
-    for file, made in stream_on_cluster(files, partial(make_work, seen), Cluster("auto", seen / ".trying", worker_cpus=1)):
+    for file, made in stream_on_cluster(files, partial(make_work, seen), Cluster("auto", seen / ".trying", "ask again", worker_cpus=1)):
         print(file.name, made, sep="|")
 """
 
@@ -111,6 +113,17 @@ def test_a_photo_that_kills_its_worker_twice_is_set_aside_and_named(weighed_phot
             assert made == ("broken" if name == "ID3.png" else name)
     assert len(list((tmp_path / "seen").glob("ID5.png.*"))) == 2, "tried twice, by two workers"
     assert len(list((tmp_path / "seen/.trying").iterdir())) == 1
+
+
+def test_a_run_that_was_ended_from_outside_sets_nothing_aside(tmp_path):
+    trying, ill, well = _Trying(tmp_path, "say so"), PhotoFile("ill", Path("ill")), PhotoFile("well", Path("well"))
+    for _ in range(TRIES):
+        trying.begin(ill)
+    for _ in range(3):
+        trying.begin(well)  # and then nobody is there any more
+        _Trying(tmp_path, "say so").forget_begun()
+    assert (trying.count(ill), trying.count(well)) == (TRIES, 0)
+    assert str(trying.aside(ill)).endswith("To try it again, say so")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are found below /proc")

@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
 from herbage.errors import OutputExists
-from herbage.judging.floors import MEAN
+from herbage.judging.floors import MEAN, named_floors
 from herbage.judging.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward
@@ -128,12 +128,11 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
         scores[f"recipe {recipe}"] = weighted_r2(truth, grams), about.score.weighted_r2
         mean = np.broadcast_to(np.array(about.training.mean_g), truth.shape)
         floors = about.floors
-    for name, floor in floors.items():
-        drawn = weighted_r2(truth, mean) if name == MEAN else None
-        scores[f"floor: {name}"] = drawn, floor.weighted_r2
+    drawn = {MEAN: weighted_r2(truth, mean)}
+    scores |= named_floors({name: (drawn.get(name), floor.weighted_r2) for name, floor in floors.items()})
     lines = [
         f"{'Weighted R2 of':<27}{f'{len(test)} drawn photos never seen':>30}{'training photos, out of fold':>32}",
-        *(f"{name:<27}{_figure(drawn):>30}{_figure(fold):>32}" for name, (drawn, fold) in scores.items()),
+        *(f"{name:<27}{_figure(new):>30}{_figure(fold):>32}" for name, (new, fold) in scores.items()),
     ]
     lines.append(f"\nWritten to {out}:")
     for name, what in (

@@ -46,11 +46,6 @@ def error_line(score: "ScoreRecord", mean_g: Mapping[str, float | None], quadrat
     )
 
 
-def floors_of(floors: "dict[str, ScoreRecord]") -> "dict[str, ScoreRecord]":
-    """Floors under names that say what they are."""
-    return {f"floor: {name}": floor for name, floor in floors.items()}
-
-
 def _r2(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 

@@ -58,7 +58,8 @@ def fit_heads(
     """Fit the heads that the recipe names; raises TrainingFailed.
 
     `unfinished` is a folder where heads whose training is long keep what is finished. Only the patch heads' training
-    is worth a `device` other than the CPU. A target whose grams are NaN has no head: what is said of it is NaN.
+    is worth a `device` other than the CPU, and shows itself by `track`. A target whose grams are NaN has no head: what
+    is said of it is NaN.
     """
     known = known_targets(grams)
     grams = np.nan_to_num(grams)

@@ -1,6 +1,7 @@
 """Floors: what little effort scores on the same folds. A model that does not beat them is not worth its backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,14 @@ TEXTURE_RECIPE = Recipe(
     name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
 )
 """Its tokens are what `score_floors` wants as `texture_tokens`."""
+
+
+Record = TypeVar("Record")
+
+
+def named_floors(floors: Mapping[str, Record]) -> dict[str, Record]:
+    """Floors under names that say what they are, to stand beside models."""
+    return {f"floor: {name}": floor for name, floor in floors.items()}
 
 
 def score_floors(

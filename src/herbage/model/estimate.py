@@ -79,6 +79,16 @@ class Estimate:
         )
 
     @property
+    def trained_on(self) -> bool:
+        """Whether this is one of the model's training photos."""
+        return TRAINED_ON in self.message
+
+    @property
+    def odd_shape(self) -> bool:
+        """Whether the photo has another shape than the training photos."""
+        return ODD_SHAPE in self.message
+
+    @property
     def kg_per_ha(self) -> Float[np.ndarray, "5"]:
         """Kilograms of dry matter a hectare."""
         return kg_per_ha(self.grams, self.quadrat_area_m2)

@@ -38,25 +38,23 @@ def download(
         raise ModelInvalid(f"{hub_id} is neither a model folder here nor a model that the hub gives.") from error
 
 
-def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = ()) -> None:
+def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = (), option: str = "--model") -> None:
     """Raise OutputExists where a model folder may not be put: only a model is ever replaced, and only if told to.
 
-    `inputs` are what the model is made from, and must not stand in its folder.
+    `inputs` are what the model is made from, and must not stand in its folder. Raises OSError where nothing can be
+    written.
     """
-    whole = place.resolve()
+    whole, where = place.resolve(), f"{option} {place}"
     if whole in (Path.cwd(), *Path.cwd().parents):
-        raise OutputExists(f"--model {place} is the folder you stand in, or above it; name a folder of its own.")
+        raise OutputExists(f"{where} is the folder you stand in, or above it; name a folder of its own.")
     for one in inputs:
         if Path(one).resolve().is_relative_to(whole):
-            raise OutputExists(f"--model {place} holds {one}, which the model is made from; name a folder of its own.")
-    if whole.is_dir() and not any(whole.iterdir()):
-        return
-    if whole.exists() and not ((whole / "config.json").is_file() and (whole / "model.safetensors").is_file()):
-        raise OutputExists(
-            f"--model {place} exists and is no herbage model, so it is never replaced; name another place."
-        )
-    if whole.exists() and not overwrite:
-        raise OutputExists(f"--model {place} exists already; give --overwrite to replace it, or another name.")
+            raise OutputExists(f"{where} holds {one}, which the model is made from; name a folder of its own.")
+    if whole.exists() and not (whole.is_dir() and not any(whole.iterdir())):
+        if not ((whole / "config.json").is_file() and (whole / "model.safetensors").is_file()):
+            raise OutputExists(f"{where} exists and is no herbage model, so it is never replaced; name another place.")
+        if not overwrite:
+            raise OutputExists(f"{where} exists already; give --overwrite to replace it, or another name.")
     refuse_closed(whole)
 
 

@@ -70,7 +70,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         self.oof = oof
         self.report = report
         self.dropped = dropped or {}
-        """Photos of the training table that could not be read, with the reason; known to the training run alone."""
+        """Photos of the table that could not be read, with the reason; known to the run that trained or calibrated."""
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
 
     def __repr__(self) -> str:

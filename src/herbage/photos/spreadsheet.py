@@ -16,7 +16,9 @@ def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | No
     """The table and what messages call it; `columns` gives the file's names for herbage's. Raises TableInvalid."""
     if isinstance(table, pd.DataFrame):
         return _renamed(table.reset_index(drop=True).copy(), columns or {}, "the table"), "the table"
-    frame = _renamed(_read_text(table), columns or {}, str(table))
+    frame = _renamed(_read_text(table), columns or {}, str(table)).fillna("")
+    # Empty lines are no rows, but count as such where a row is told by its number.
+    frame = frame[(frame != "").any(axis=1)]
     if frame.empty:
         raise TableInvalid(f"{table} has no rows.")
     frame = frame.mask(frame == "")
@@ -46,9 +48,8 @@ def _read_text(table: str | Path) -> pd.DataFrame:
         kind = "Excel workbook" if excel else "CSV table"
         raise TableInvalid(f"{table} cannot be read as {'an' if excel else 'a'} {kind}: {error}") from error
     frame = frame.loc[:, [not str(name).startswith("Unnamed:") for name in frame.columns]]
-    # A day in a workbook is a moment at midnight; rows that were only formatted are no rows.
-    frame = frame.replace(r"^(\d{4}-\d{2}-\d{2}) 00:00:00$", r"\1", regex=True)
-    return frame[(frame != "").any(axis=1)].reset_index(drop=True)
+    # A day in a workbook is a moment at midnight.
+    return frame.replace(r"^(\d{4}-\d{2}-\d{2}) 00:00:00$", r"\1", regex=True)
 
 
 def _read_csv(table: Path) -> pd.DataFrame:
@@ -56,7 +57,15 @@ def _read_csv(table: Path) -> pd.DataFrame:
     with table.open(encoding="utf-8-sig") as file:
         header = file.readline()
     between = max(",;\t", key=header.count)
-    frame = pd.read_csv(table, sep=between, encoding="utf-8-sig", dtype=str, keep_default_na=False, index_col=False)
+    frame = pd.read_csv(
+        table,
+        sep=between,
+        encoding="utf-8-sig",
+        dtype=str,
+        keep_default_na=False,
+        index_col=False,
+        skip_blank_lines=False,
+    )
     return frame if between == "," else frame.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
 
 

@@ -76,7 +76,8 @@ def read_weighed_table(
     finder = _PhotoFinder(Path(photos))
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
-            frame = _without(frame, frame["target"].isna().groupby(frame["image_path"]).transform("all"), where)
+            of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
+            frame = _without(frame, of_photo.transform("all"), where)
         _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
@@ -128,6 +129,8 @@ def read_sidecar(
         raise TableInvalid(
             f"{where} lacks the columns {', '.join(missing)}; there are {', '.join(map(str, frame.columns))}."
         )
+    if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
+        raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
     row_of = {PurePosixPath(path).name: row for row, path in enumerate(frame["image_path"])}
     row_of |= {path: row for row, path in enumerate(frame["image_path"])}
     rows = [row_of.get(file.name, row_of.get(Path(file.name).name)) for file in files]
@@ -339,5 +342,5 @@ def _widen(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if differing:
         raise TableInvalid(f"{where} says different things of one photo: {'; '.join(differing[:FAULTS_SHOWN])}.")
     grams = frame.pivot(index="image_path", columns="target_name", values="target")
-    facts_frame = frame.drop_duplicates("image_path")[["image_path", *facts]].reset_index(drop=True)
+    facts_frame = frame.drop_duplicates("image_path")[["image_path", *facts]]
     return facts_frame.join(grams.astype(float), on="image_path")

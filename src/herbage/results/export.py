@@ -96,12 +96,12 @@ def export_openvino(
 
 def refuse_export(out: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where an export may not be put: only an export is ever replaced, and only if told to."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        refuse_closed(out)
-    elif not any((out / record).is_file() for record in EXPORT_RECORDS):
-        raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
-    elif not overwrite:
-        raise OutputExists(f"--out {out} exists already; give --overwrite to replace it, or another name.")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not any((out / record).is_file() for record in EXPORT_RECORDS):
+            raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
+        if not overwrite:
+            raise OutputExists(f"--out {out} exists already; give --overwrite to replace it, or another name.")
+    refuse_closed(out.resolve())
 
 
 def _views(model: HerbageModel, files: Sequence[PhotoFile], patch_px: int) -> list[Callable[[], Tensor]]:

@@ -19,6 +19,9 @@ from herbage.targets import TARGETS
 
 FIGURES = (*TARGETS, *(f"{target}_{end}" for target in TARGETS for end in ("low", "high")), "latitude", "longitude")
 
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
+
 
 class PredictionsWriter:
     """Appends a row a photo; a row is on its way to the disk as soon as it is added."""
@@ -56,6 +59,12 @@ class PredictionsTable:
         if whole or self._left is None:
             refuse_existing(place, overwrite=overwrite)
         self.growing = partial if whole else place
+
+    def photos(self) -> Iterator[str]:
+        """The photos of the table that an earlier run left, whole or not."""
+        with suppress(OSError), self.place.open(newline="", encoding="utf-8", errors="replace") as table:
+            for row in csv.DictReader(table):
+                yield plain_text(row.get("photo") or "")
 
     def begin(self, files: Sequence[PhotoFile], made_from: Mapping[str, Any]) -> int:
         """How many rows of an earlier run are the first of these photos' rows; what stands behind them is taken away.
@@ -97,7 +106,7 @@ class PredictionsTable:
             return
         with self.growing.open(newline="", encoding="utf-8") as table:
             for row in islice(csv.DictReader(table), count):
-                cells: dict[str, Any] = {name: row[name] or None for name in COLUMNS}
+                cells: dict[str, Any] = {name: plain_text(row[name]) or None for name in COLUMNS}
                 cells |= {name: float(row[name]) if row[name] else None for name in FIGURES}
                 cells["in_domain"] = {"True": True, "False": False}.get(row["in_domain"])
                 cells["taken_at"] = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
@@ -127,7 +136,12 @@ def spreadsheet_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", value)
-    return "'" + line if line.lstrip()[:1] in ("=", "+", "-", "@") or value[:1] in ("\t", "\r") else line
+    return "'" + line if line.lstrip()[:1] in FORMULA or value[:1] in ("\t", "\r") else line
+
+
+def plain_text(cell: str) -> str:
+    """A cell's text as it was before `spreadsheet_text`."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].lstrip()[:1] in FORMULA else cell
 
 
 def _first_cell(line: bytes) -> str:

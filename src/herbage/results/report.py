@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import herbage
 from herbage.judging.compare import estimated, weighed
+from herbage.judging.floors import named_floors
 from herbage.judging.scoring import score_estimates
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
-from herbage.model.estimate import TRAINED_ON, Estimate
+from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
@@ -46,7 +47,7 @@ def model_report(model: HerbageModel, worst: Sequence[tuple[str, bytes]] = ()) -
         backbone=about.backbone.name,
         scores=[
             (f"recipe {about.recipe.name}", about.score),
-            *((f"floor: {name}", floor) for name, floor in about.floors.items()),
+            *named_floors(about.floors).items(),
         ],
         states=_by_state(oof),
         scatter=_data_uri(draw_scatter(oof), "png"),
@@ -79,7 +80,7 @@ class PredictionsReport:
         if estimate.status == "ok":
             rows = self._rows
             self.ok += 1
-            self.own += TRAINED_ON in estimate.message
+            self.own += estimate.trained_on
             weight = float(estimate.kg_per_ha[self.main])
             self._kg_per_ha += weight
             facts = estimate.facts
@@ -117,7 +118,6 @@ class PredictionsReport:
             failed=self._failed,
             pictures=self._pictures,
             small=self._small,
-            maps=self.about.recipe.has_map,
             placed=self.placed,
             points=_data_uri(draw_points(*points), "png") if points else None,
             paddocks=self._paddocks,

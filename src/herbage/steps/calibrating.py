@@ -19,7 +19,6 @@ from herbage.judging.compare import estimated, weighed
 from herbage.model.calibration import Calibrated, Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
 from herbage.model.domain import mean_token
-from herbage.model.estimate import TRAINED_ON
 from herbage.model.folder import refuse_place
 from herbage.model.model import HerbageModel, open_model
 from herbage.model.planning import choose_cuts
@@ -64,8 +63,8 @@ def calibrate(
     if source.about.training is None or source.oof is None or source.knowledge is None:
         raise ModelInvalid("Imported heads do not know how wrong they are, so cuts cannot correct them: train a model.")
     if model_out is not None:
-        inputs = [photos, *([] if isinstance(cuts, pd.DataFrame) else [cuts])]
-        refuse_place(Path(model_out), overwrite=overwrite, inputs=inputs)
+        inputs = [photos, *([] if isinstance(cuts, pd.DataFrame) else [cuts]), *([store] if store else [])]
+        refuse_place(Path(model_out), overwrite=overwrite, inputs=inputs, option="--model-out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
     table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
@@ -115,7 +114,7 @@ def _estimated(
             continue
         rows.append(row)
         grams.append(estimate.grams)
-        own += TRAINED_ON in estimate.message
+        own += estimate.trained_on
     if own:
         log.warning("%d of the cuts are the model's own training photos: they say nothing new of it.", own)
     if not grams:
@@ -164,7 +163,8 @@ def plan_cuts(
     """Which photos of a folder to cut and weigh, so that a calibration learns most; written to `out` if it is named.
 
     A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is; the
-    folder that the paths are below stands in the table's `attrs["photos"]`. Estimates are in g a quadrat and kg DM/ha.
+    folder that the paths are below stands in the table's `attrs["photos"]`, and photos that cannot be read in its
+    `attrs["failed"]`, with their reasons. Estimates are in g a quadrat and kg DM/ha.
     Raises InputInvalid for a count that cannot be, PhotosMissing and OutputExists.
     """
     started = time.time()
@@ -173,12 +173,14 @@ def plan_cuts(
     opened_model = open_model(model)
     files = find_photos(photos)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
-    paths, grams, means = [], [], []
+    paths, grams, means, failed = [], [], [], {}
     for estimate, item in track(opened_model.estimates(files, opened, store=store), "plan-cuts", len(files)):
-        if estimate.status == "ok":
-            paths.append(item.file.path)
-            grams.append(estimate.grams)
-            means.append(mean_token(item.tokens).numpy())
+        if estimate.status != "ok":
+            failed[estimate.photo] = estimate.message
+            continue
+        paths.append(_absolute(item.file.path))
+        grams.append(estimate.grams)
+        means.append(mean_token(item.tokens).numpy())
     if not 1 <= count <= len(paths):
         raise InputInvalid(f"--count {count}: expected 1 to {len(paths)}, the photos that can be read.")
     main = main_target(opened_model.about.known)
@@ -186,16 +188,20 @@ def plan_cuts(
     chosen = choose_cuts(weights, np.array(means), count)
     folder = Path(photos) if Path(photos).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
     plan = pd.DataFrame({
-        "image_path": [paths[row].relative_to(folder).as_posix() for row in chosen],
+        "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),
         f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
             weights[chosen], opened_model.quadrat_area_m2
         ).round(),
         TARGETS[main]: [None] * count,
     })  # fmt: skip
-    plan.attrs["photos"] = str(folder)
+    plan.attrs |= {"photos": str(folder), "failed": failed}
     if out is not None:
         write_whole(Path(out), plan.to_csv(index=False, lineterminator="\n"))
         run = run_record("plan-cuts", started, backbone=opened, model=opened_model, photos=str(photos), count=count)
         write_whole(run_place(Path(out)), run)
     return plan
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  # a link keeps the name it goes by

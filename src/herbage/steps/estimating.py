@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from herbage.backbones.backbone import Backbone
-from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.errors import PhotoUnreadable
 from herbage.files import write_whole
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.results.density import draw_overlay, map_files
 from herbage.results.figures import thumbnail
-from herbage.tokens.cluster import Cluster, Work, stream_on_cluster
+from herbage.tokens.cluster import Cluster, Work, anywhere, stream_on_cluster
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,20 @@ def estimate_photos(
 
 
 def estimate_on_cluster(
-    model: str | Path | HerbageModel,
+    model: str | Path,
     engine: dict[str, Any],
     settings: Settings,
     files: Sequence[PhotoFile],
     cluster: Cluster,
 ) -> Iterator[Estimated]:
     """The same by the workers of a cluster, which open the model themselves; `engine` as `open_backbone` takes it."""
-    if isinstance(model, HerbageModel):
-        raise InputInvalid("A cluster's workers open the model themselves: give its folder or hub id.")
-    place = str(Path(model).absolute()) if Path(model).is_dir() else str(model)
-    anywhere = replace(
+    at_work = replace(
         settings,
         maps=settings.maps and settings.maps.absolute(),
         store=settings.store and Path(settings.store).absolute(),
     )
-    for file, made in stream_on_cluster(files, partial(_work, place, engine, anywhere), cluster):
+    engine = engine | {"name": anywhere(engine["name"])}
+    for file, made in stream_on_cluster(files, partial(_work, anywhere(model), engine, at_work), cluster):
         yield Estimated(file, Estimate.failed(file.name, made) if isinstance(made, PhotoUnreadable) else made)
 
 

@@ -20,7 +20,7 @@ from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.steps.run_record import run_record
-from herbage.tokens.cluster import Cluster, Work, stream_on_cluster
+from herbage.tokens.cluster import Cluster, Work, anywhere, stream_on_cluster
 from herbage.tokens.extraction import Extracted, announce, look_up, stream_tokens, take_shard
 from herbage.tokens.store import Known, TokenStore
 
@@ -75,8 +75,9 @@ def extract(
         made: Iterator[Extracted] = stream_tokens(files, opened, recipe, kept, read_kept=verify)
     else:
         place = Path(store).absolute()
-        work = partial(_work, backbone or recipe.backbone, device, precision, recipe, place, verify)
-        where = Cluster(cluster, place / ".trying", worker_cpus, uses_gpu=device in ("auto", "cuda"))
+        work = partial(_work, anywhere(backbone or recipe.backbone), device, precision, recipe, place, verify)
+        trying, uses_gpu = place / ".trying", device in ("auto", "cuda")
+        where = Cluster(cluster, trying, f"delete {trying}", worker_cpus, uses_gpu)
         made = _on_cluster(files, work, where, kept)
     done = Extraction()
     for item in track(made, "extract", len(files)):

@@ -20,7 +20,7 @@ from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotoUnreadable
 from herbage.files import write_whole
 from herbage.judging.compare import estimated, weighed
-from herbage.model.estimate import ODD_SHAPE, TRAINED_ON, Estimate
+from herbage.model.estimate import Estimate
 from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.listing import find_photos
@@ -65,8 +65,8 @@ class Prediction:
             return
         self.estimated += 1
         self.outside += estimate.in_domain is False
-        self.odd_shape += ODD_SHAPE in estimate.message
-        self.trained_on += TRAINED_ON in estimate.message
+        self.odd_shape += estimate.odd_shape
+        self.trained_on += estimate.trained_on
         self.without_position += estimate.facts.latitude is None
 
     def warn(self) -> None:
@@ -122,6 +122,8 @@ def predict(
         raise InputInvalid(f"--level {level}: expected a share between 0 and 1, such as 0.9.")
     if quadrat_area_m2 is not None:
         check_area(quadrat_area_m2)
+    if cluster is not None and isinstance(model, HerbageModel):
+        raise InputInvalid("A cluster's workers open the model themselves: give its folder or hub id.")
     out = Path(out)
     rows_table = PredictionsTable(out / "predictions.csv", overwrite=overwrite)
     opened_model = open_model(model)
@@ -139,23 +141,27 @@ def predict(
         "table": table and table_sha256(table),
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
+    stale = _maps_of(rows_table, out / "maps")
     kept = rows_table.begin(files, changes_rows)
     log.info("Estimating %s", counted(len(files), "photo"))
     if kept:
         log.info("%d of %d photos have their rows already.", kept, len(files))
     area = quadrat_area_m2 or opened_model.quadrat_area_m2
-    again = _again(files, rows_table.kept_rows(kept), level, area, read_facts=polygons is not None)
-    if cluster is None:
+    read_facts = polygons is not None or not coordinates
+    again = _again(files, rows_table.kept_rows(kept), level, area, read_facts=read_facts)
+    if cluster is None or isinstance(model, HerbageModel):
         made = estimate_photos(opened_model, opened, settings, files[kept:])
     else:
         engine = {"name": backbone, "device": device, "precision": precision}
-        where = Cluster(cluster, out.absolute() / ".trying", worker_cpus, uses_gpu=device in ("auto", "cuda"))
+        trying, uses_gpu = out.absolute() / ".trying", device in ("auto", "cuda")
+        if not kept:
+            shutil.rmtree(trying, ignore_errors=True)
+        where = Cluster(cluster, trying, "give --overwrite", worker_cpus, uses_gpu)
         made = estimate_on_cluster(model, engine, settings, files[kept:], where)
 
     done = Prediction()
     report = PredictionsReport(opened_model.about, level)
     summary = None if paddock_of is None else summarise(opened_model, level)
-    stale = {path.name for kind in ("*.png", "*.npy") for path in (out / "maps").glob(kind)}
     with rows_table.grow() as rows, open_photos_geojson(out / "photos.geojson") as points:
         for number, item in enumerate(track(chain(again, made), "predict", len(files))):
             done.count(item.estimate)
@@ -170,8 +176,9 @@ def predict(
                     summary.add(paddock_of(item.file, item.estimate), estimate)
                 if maps:
                     stale -= set(map_files(estimate.photo))
-    for name in stale:
-        (out / "maps" / name).unlink()
+    # And what a worker was writing when it died.
+    for path in [*(out / "maps" / name for name in stale), *(out / "maps").glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
     shutil.rmtree(out / ".trying", ignore_errors=True)
     if summary is not None:
         done.without_paddock = summary.without
@@ -244,6 +251,12 @@ def _draw_wedge(
     wedge = draw_wedge(table, pre_grazing=pre_grazing, residual=residual)
     write_whole(out / "wedge.png", wedge)
     report.add_paddocks(table, wedge)
+
+
+def _maps_of(table: PredictionsTable, folder: Path) -> set[str]:
+    """The map files of an earlier run: what else may stand in the folder is not ours."""
+    there = {path.name for path in folder.glob("*")}
+    return {name for photo in (table.photos() if there else ()) for name in map_files(photo) if name in there}
 
 
 def _outside(out: Path, files: Sequence[PhotoFile], photos: Path) -> Sequence[PhotoFile]:

@@ -12,14 +12,15 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
 from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
+from herbage.judging.floors import named_floors
 from herbage.judging.folds import Folds
 from herbage.judging.out_of_fold import oof_table
 from herbage.judging.scoring import score_estimates
 from herbage.model.config import ScoreRecord
-from herbage.model.estimate import TRAINED_ON
 from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
+from herbage.targets import known_targets
 
 log = logging.getLogger("herbage")
 
@@ -49,12 +50,12 @@ class Scores:
 
     def frame(self) -> pd.DataFrame:
         """A row a model and floor: `name`, `photos`, `weighted_r2`, and each target's r2, rmse_g, mae_g and bias_g."""
-        records = {one.name: one.score for one in self.models}
-        records |= {f"floor: {name}": floor for one in self.models for name, floor in one.floors.items()}
+        records = [(one.name, one.score) for one in self.models]
+        records += [named for one in self.models for named in named_floors(one.floors).items()]
         return pd.DataFrame([
             {"name": name, "photos": record.photos, "weighted_r2": record.weighted_r2}
             | {f"{t}_{figure}": value for t, own in record.targets.items() for figure, value in own}
-            for name, record in records.items()
+            for name, record in records
         ])  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _judge_new(
     made, seen = [], 0
     for estimate, _ in track(model.estimates(new.files, backbone), "score", len(new.files)):
         made.append(estimate)
-        seen += TRAINED_ON in estimate.message
+        seen += estimate.trained_on
     if seen:
         log.warning(
             "%d of these %d photos are the model's own training photos, so this score reads too high; "
@@ -132,5 +133,7 @@ def _judge_new(
     kept = new.keep(good)
     every = np.arange(len(good))
     alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
+    if not any(known_targets(kept.grams + np.stack([made[row].grams for row in good]))):
+        raise InputInvalid("The table weighs none of the targets that the model estimates.")
     failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
     return oof_table(kept.frame, kept.grams, alone, np.stack([made[row].grams for row in good])), failed

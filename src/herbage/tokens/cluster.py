@@ -36,11 +36,13 @@ Work = Callable[[list[PhotoFile]], Iterable[tuple[PhotoFile, Made]]]
 class Cluster:
     """Where the work is done. `address`: of a Ray cluster; `auto` takes the one that this machine belongs to, or else
     this machine alone. A worker has a GPU where `uses_gpu` and there are some, or else `worker_cpus` cores (by default
-    all of a machine). `trying` is a folder that all machines see, where photos in hand are noted.
+    all of a machine). `trying` is a folder that all machines see, where photos in hand are noted; `again` says how a
+    photo that was set aside is tried again.
     """
 
     address: str
     trying: Path
+    again: str
     worker_cpus: int | None = None
     uses_gpu: bool = False
 
@@ -55,6 +57,7 @@ def stream_on_cluster(
     """
     if not files:
         return
+    _Trying(cluster.trying, cluster.again).forget_begun()
     ray = _connected(cluster.address)
     try:
         pool = _pool(ray, cluster)
@@ -65,7 +68,7 @@ def stream_on_cluster(
         calls = -(-len(files) // PHOTOS_A_CALL)
         done = ray.data.range(len(files), override_num_blocks=calls).map_batches(
             _Worker, batch_size=None, batch_format="numpy",
-            fn_constructor_args=(ray.put(files), Path.cwd(), make_work, cluster.trying), **pool,
+            fn_constructor_args=(ray.put(files), Path.cwd(), make_work, cluster.trying, cluster.again), **pool,
         )  # fmt: skip
         try:
             for number, row in enumerate(done.iter_rows()):
@@ -76,16 +79,23 @@ def stream_on_cluster(
         ray.shutdown()
 
 
+def anywhere(place: Any) -> Any:
+    """The path of a folder here as it is called in every worker's folder; what is no folder stays as it is."""
+    if isinstance(place, str | Path) and Path(place).expanduser().is_dir():
+        return str(Path(place).expanduser().absolute())
+    return place
+
+
 class _Worker(Generic[Made]):
     """An actor: takes the numbers of photos, gives what was made of them in the same order."""
 
-    def __init__(self, files: Any, here: Path, make_work: Callable[[], Work[Made]], trying: Path) -> None:
+    def __init__(self, files: Any, here: Path, make_work: Callable[[], Work[Made]], trying: Path, again: str) -> None:
         import ray
 
         self.files: Sequence[PhotoFile] = ray.get(files)
         self.here = here
         self.work = make_work()
-        self.trying = _Trying(trying)
+        self.trying = _Trying(trying, again)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         files = [self._anywhere(self.files[int(number)]) for number in batch["id"]]
@@ -110,11 +120,17 @@ class _Worker(Generic[Made]):
 
 
 class _Trying:
-    """Which photos are in hand, and how often each was: a small file a photo, which only a dead worker leaves."""
+    """Which photos are in hand, and how often each was: a small file a photo, which is left where its worker died."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, again: str) -> None:
+        self.folder, self.again = folder, again
         folder.mkdir(parents=True, exist_ok=True)
+
+    def forget_begun(self) -> None:
+        """Forget what an earlier run left in hand: it may have been ended from outside, and no worker have died."""
+        for note in self.folder.iterdir():
+            if note.stat().st_size < TRIES:
+                note.unlink()
 
     def count(self, file: PhotoFile) -> int:
         """How often it was begun and not ended."""
@@ -135,8 +151,7 @@ class _Trying:
     def aside(self, file: PhotoFile) -> PhotoTooLarge:
         """Why it was not tried again."""
         return PhotoTooLarge(
-            f"{file.name} was set aside: {TRIES} workers died while they had it in hand. To try it again, delete "
-            f"{self._note(file)}"
+            f"{file.name} was set aside: {TRIES} workers died while they had it in hand. To try it again, {self.again}"
         )
 
     def _note(self, file: PhotoFile) -> Path:

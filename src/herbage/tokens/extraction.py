@@ -80,7 +80,7 @@ def stream_tokens(
     per_batch = max(1, backbone.batch_patches // patches_per_photo(recipe))
     threads = torch.get_num_threads()
     workers = max(1, min(threads, MOST_WORKERS, len(files)))
-    clock = _Clock(len(files), 1 if backbone.batch_patches else workers)
+    clock = _Clock(len(files), per_batch if backbone.batch_patches else workers)
     asked = _known(files, store)
     news: list[tuple[PhotoFile, Known]] = []
     with _pool(workers, threads // workers) as pool:
@@ -289,10 +289,10 @@ def _remember(store: TokenStore, news: list[tuple[PhotoFile, Known]]) -> None:
 
 
 class _Clock:
-    """Says after the first photo that the backbone saw how long the rest will take."""
+    """Says after the first photo that the backbone saw how long the rest will take, `together` being done at a time."""
 
-    def __init__(self, total: int, workers: int) -> None:
-        self.left, self.workers, self.said = total, workers, False
+    def __init__(self, total: int, together: int) -> None:
+        self.left, self.together, self.said = total, together, False
         self.started = time.monotonic()
 
     def tell(self, item: Extracted) -> None:
@@ -303,7 +303,7 @@ class _Clock:
         if self.said or item.from_store or item.tokens is None:
             return
         seconds = time.monotonic() - self.started
-        if seconds * self.left / self.workers > 5:
-            log.info("The first photo took %.1f s; about %.0f s for the %d left.",
-                     seconds, seconds * self.left / self.workers, self.left)  # fmt: skip
+        rest = seconds * self.left / self.together
+        if rest > 5:
+            log.info("The first photo took %.1f s; at most %.0f s for the %d left.", seconds, rest, self.left)
         self.said = True

@@ -1,5 +1,6 @@
 """Commands for a new place: plan-cuts, calibrate."""
 
+import shlex
 from pathlib import Path
 
 from herbage.app.options import Columns, Engine, Model, Overwrite, Quiet, Store, TablePhotos, Unit, names_of
@@ -47,9 +48,9 @@ def plan_cuts(
     print(plan.iloc[:, :-1].to_string(index=False))
     print(
         f"\nFill in {plan.columns[-1]} of {out}, then:\n"
-        f"herbage calibrate {model} {out} --photos {plan.attrs['photos']} --model-out DIR"
+        f"{shlex.join(['herbage', 'calibrate', model, str(out), '--photos', plan.attrs['photos'], '--model-out'])} DIR"
     )
-    return 0
+    return failures(plan.attrs["failed"])
 
 
 def calibrate(

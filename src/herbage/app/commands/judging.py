@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from herbage.app.options import Columns, Engine, Json, Quiet, Unit, names_of
-from herbage.app.terminal import error_line, failures, floors_of, listen, score_table, tracker
+from herbage.app.terminal import error_line, failures, listen, score_table, tracker
 
 
 def score(
@@ -41,6 +41,7 @@ def score(
         The folder of the new table's photos.
     """
     from herbage import steps
+    from herbage.judging.floors import named_floors
 
     listen(quiet)
     scores = steps.score(
@@ -73,7 +74,7 @@ def score(
         print(json.dumps(plain, indent=2))
     else:
         for one in scored:
-            print(score_table({one.name: one.score, **floors_of(one.floors)}))
+            print(score_table({one.name: one.score, **named_floors(one.floors)}))
             print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
         if difference is not None:
             print(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herbage.app.options import Columns, Engine, Overwrite, Quiet, TablePhotos, Unit, names_of
-from herbage.app.terminal import error_line, failures, floors_of, listen, score_table, tracker
+from herbage.app.terminal import error_line, failures, listen, score_table, tracker
 
 
 def train(
@@ -54,6 +54,7 @@ def train(
         Square metres that a photo shows and a weight stands for.
     """
     from herbage import steps
+    from herbage.judging.floors import named_floors
     from herbage.targets import TARGETS
 
     listen(quiet)
@@ -74,7 +75,7 @@ def train(
         **engine.options(),
     )
     assert trained.about.score is not None
-    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **floors_of(trained.about.floors)}))
+    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **named_floors(trained.about.floors)}))
     assert trained.about.training is not None
     weighed = dict(zip(TARGETS, trained.about.training.mean_g, strict=True))
     print(error_line(trained.about.score, weighed, quadrat_area))

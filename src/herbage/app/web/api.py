@@ -310,7 +310,14 @@ def _name(photo: Upload) -> str:
 
 
 def _row(estimate: Estimate, model: HerbageModel) -> dict[str, Any]:
-    return {**estimate.row(), "level": estimate.level, "quadrat_area_m2": model.quadrat_area_m2, "map": None}
+    return {
+        **estimate.row(),
+        "level": estimate.level,
+        "quadrat_area_m2": model.quadrat_area_m2,
+        "trained_on": estimate.trained_on,
+        "odd_shape": estimate.odd_shape,
+        "map": None,
+    }
 
 
 def _map(estimate: Estimate, scale: Any) -> Map:

@@ -21,7 +21,8 @@ EXAMPLE: dict[str, Any] = {
     "GDM_g_low": 19.5, "GDM_g_high": 48.3,
     "Dry_Total_kg_per_ha": 2023.8, "GDM_kg_per_ha": 1557.1, "in_domain": True, "taken_at": "2026-09-04T10:12:00",
     "latitude": -41.5, "longitude": 147.1, "message": None,
-    "level": 0.9, "quadrat_area_m2": 0.21, "map": "/api/maps/Yp3vQm0c9wYbE1aS",
+    "level": 0.9, "quadrat_area_m2": 0.21, "trained_on": False, "odd_shape": False,
+    "map": "/api/maps/Yp3vQm0c9wYbE1aS",
 }  # fmt: skip
 
 
@@ -59,6 +60,8 @@ class Prediction(BaseModel):
     message: Annotated[str, Field(max_length=2000)] | None = None
     level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="Of the intervals.")
     quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-3, le=1e4, description="The area that the photo shows.")
+    trained_on: bool = Field(False, description="Whether the model was trained on this photo.")
+    odd_shape: bool = Field(False, description="Whether the photo has another shape than the training photos.")
     map: Annotated[str, Field(max_length=100)] | None = None
 
     def cells(self) -> dict[str, Any]:

@@ -133,8 +133,8 @@ export class Card {
     this.find(".second").hidden = !second;
     if (second) this.find(".second").textContent = `${text("GDM_g")}: ${text("kg_per_ha_value", { value: this.kg(row.GDM_g) })}`;
     this.find(".outside").hidden = row.in_domain !== false;
-    this.find(".trained").hidden = !row.message?.includes("one of the model's training photos");
-    this.find(".shape").hidden = !row.message?.includes("times as wide as high");
+    this.find(".trained").hidden = !row.trained_on;
+    this.find(".shape").hidden = !row.odd_shape;
     this.find("table").replaceChildren(
       tableRow("th", [text("weight"), text("kg_per_ha"), text("grams_quadrat")]),
       ...targets.map((target) => {
