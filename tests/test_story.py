@@ -154,7 +154,6 @@ def test_a_farm_has_its_paddocks_as_table_map_and_wedge(told, farm, tmp_path):
 def test_no_coordinates_means_nowhere(told, farm, tmp_path):
     out = tmp_path / "results"
     command = ["predict", told / "model", told / "photos", "--out", out, *farm, "--no-coordinates", "--maps"]
-    command += ["--store", told / "tokens"]
     assert run([*map(str, command)]) == 0
     assert not (out / "paddocks.geojson").exists()
     assert json.loads((out / "photos.geojson").read_text())["features"] == []

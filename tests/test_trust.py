@@ -79,6 +79,15 @@ def test_the_total_alone_is_trained_judged_and_estimated(farm, capsys):
     assert len(list((farm / "r/maps").glob("*.png"))) == len(frame)
 
 
+def test_what_the_model_does_not_know_is_no_number_and_not_promised(farm):
+    model = HerbageModel.from_pretrained(farm / "model")
+    frame = model.predict(farm / "photos/sward_40.jpg")
+    assert frame["Dry_Green_g"].dtype == frame["latitude"].dtype == float
+    assert frame["Dry_Green_g"].isna().all()
+    card = (farm / "model/README.md").read_text()
+    assert "Estimates Dry_Total_g (dry matter" in card
+
+
 def test_a_model_without_all_weights_makes_no_submission_and_crosspvt_wants_them_all(farm, tmp_path):
     pd.DataFrame({"sample_id": ["a"], "image_path": ["photos/sward_00.jpg"], "target_name": ["GDM_g"]}).to_csv(
         tmp_path / "test.csv", index=False
@@ -101,6 +110,10 @@ def test_ten_cuts_correct_it_for_the_new_place(farm, capsys):
         assert (
             run(["predict", str(farm / name), str(farm / "rest.txt"), "--out", str(farm / f"r-{name}"), "--quiet"]) == 0
         )
+    assert run(["score", str(farm / "model"), str(farm / "mine")]) == 0
+    out, err = capsys.readouterr()
+    assert "minus" not in out
+    assert "A --table of cuts that were kept back says what they did" in err
     before, after = rows(farm / "r-model")["Dry_Total_g"], rows(farm / "r-mine")["Dry_Total_g"]
     assert 1.2 < (after / before).median() < 1.7
     mine = HerbageModel.from_pretrained(farm / "mine")

@@ -1,9 +1,16 @@
-"""How counts and sizes are said."""
+"""How counts, names and sizes are said."""
+
+from collections.abc import Sequence
 
 
 def counted(count: int, noun: str) -> str:
     """A count with its noun: 0 photos, 1 photo, 2 photos."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(noun: str, names: Sequence[str]) -> str:
+    """Names with what they are names of: the column a, or the columns a, b."""
+    return f"the {noun}{'' if len(names) == 1 else 's'} {', '.join(names)}"
 
 
 def file_size(count: float) -> str:

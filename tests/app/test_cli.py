@@ -100,10 +100,13 @@ def test_predict_takes_away_its_own_old_maps_and_nothing_else(trained, survey, t
     for name in ("farm.png", "soil.npy"):
         (out / "maps" / name).touch()
     command = ["predict", str(trained / "model"), str(survey), "--out", str(out), "--quiet"]
-    assert run([*command, "--maps"]) == 1
+    assert run([*command, "--maps", "--paddocks", "folder"]) == 1
+    of_paddocks = {"paddocks.csv", "paddocks.geojson", "wedge.png"}
+    assert of_paddocks <= {path.name for path in out.iterdir()}
     (survey / "b <script>.png").unlink()
     assert run([*command, "--maps", "--overwrite"]) == 1
     assert {path.name for path in (out / "maps").iterdir()} == {"farm.png", "soil.npy", "a.jpg.png", "a.jpg.npy"}
+    assert not of_paddocks & {path.name for path in out.iterdir()}
     assert run([*command, "--overwrite"]) == 1
     assert {path.name for path in (out / "maps").iterdir()} == {"farm.png", "soil.npy"}
 

@@ -65,5 +65,5 @@ def test_whatever_is_sent_is_answered_as_described(operations, name, mode):
 
 
 def test_rows_on_the_wire_are_rows_of_the_table():
-    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "map"]
+    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "trained_on", "odd_shape", "map"]
     assert {key: EXAMPLE[key] for key in COLUMNS} == Prediction(**EXAMPLE).cells()

@@ -230,7 +230,7 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     assert told == {}
     assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
     assert second == files[1]
-    with pytest.raises(TableInvalid, match="names none of the 1 photos"):
+    with pytest.raises(TableInvalid, match="names none of the photos"):
         read_sidecar(tmp_path / "side.csv", files[1:])
     sidecar.assign(Paddock=["Home"]).to_csv(tmp_path / "side.csv", index=False)
     (first, _), told = read_sidecar(tmp_path / "side.csv", files, "Paddock")
@@ -238,7 +238,7 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     assert told == {"farm/a.jpg": "Home"}
     pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
     assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}
-    with pytest.raises(TableInvalid, match="lacks the columns Field; there are image_path"):
+    with pytest.raises(TableInvalid, match="lacks the column Field; there are image_path"):
         read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
     with pytest.raises(TableInvalid, match="lacks the columns x3"):
@@ -285,6 +285,14 @@ def test_rows_without_a_weight_are_left_out_where_they_may_be_and_faults_keep_th
         read_weighed_table(table, weighed_photos, skip_empty=True)
     with pytest.raises(TableInvalid, match="fill in what was weighed"):
         read_weighed_table(table.assign(**dict.fromkeys(weights, np.nan)), weighed_photos, skip_empty=True)
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1, False), (10 / 0.21, True), (1e-3, True)])
+def test_weights_that_no_pasture_has_on_average_are_asked_after(weighed_photos, caplog, factor, said):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide[list(TARGETS)] *= factor
+    read_weighed_table(wide, weighed_photos)
+    assert ("are --unit and --quadrat-area right?" in caplog.text) == said
 
 
 def test_rows_are_told_by_the_numbers_that_a_spreadsheet_gives_them(weighed_photos, tmp_path):

@@ -58,7 +58,10 @@ def _in_order_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     b = b.set_index("image_path").loc[a["image_path"]].reset_index()
     for column in ("fold", "group"):
         if (differ := int((a[column].astype(str) != b[column].astype(str)).sum())) > 0:
-            raise TableInvalid(f"The two models cannot be compared: {differ} photos differ in their {column}.")
+            raise TableInvalid(
+                f"The two models cannot be compared: {differ} photos differ in their {column}; train both "
+                f"with the same --columns, --group-by and --folds."
+            )
     if not np.allclose(weighed(a), weighed(b), equal_nan=True):
         raise TableInvalid("The two models cannot be compared: they were trained on different weighed grams.")
     return b

@@ -8,6 +8,7 @@ from herbage.targets import TARGETS, main_target
 def write_card(about: ModelConfig) -> str:
     """The card as Markdown with the hub's front matter."""
     recipe = about.recipe
+    known = [target for target, there in zip(TARGETS, about.known, strict=True) if there]
     lines = [
         "---",
         "library_name: herbage",
@@ -16,7 +17,7 @@ def write_card(about: ModelConfig) -> str:
         "",
         f"# herbage model, recipe `{recipe.name}`",
         "",
-        "Estimates clover, dead, green, total and green dry matter (g a quadrat) in a top-view photo of pasture.",
+        f"Estimates {', '.join(known)} (dry matter, g a quadrat) in a top-view photo of pasture.",
         "",
         f"- Backbone: `{about.backbone.name}`, frozen, weights sha256 `{about.backbone.digest}`",
         f"- Seen: crops `{recipe.crops}`, {recipe.grid} patches a side, {recipe.views} view(s)"
@@ -24,7 +25,7 @@ def write_card(about: ModelConfig) -> str:
         + f", blur sigma {recipe.blur_sigma}"
         + (", beside each vector the texture's heterogeneity" if recipe.heterogeneity else ""),
         f"- Heads: `{recipe.heads}`, {about.folds} folds; "
-        + ("weights balanced so that they add up" if recipe.balance else "five weights that need not add up"),
+        + ("weights balanced so that they add up" if recipe.balance else "weights that need not add up"),
         f"- Origin: {about.source}",
         "",
     ]

@@ -142,9 +142,8 @@ class CalibrationRecord(_Record):
             f"bias {bias_before:+.2f} g before, {bias_after:+.2f} g after."
         )
         if self.cuts < OWN_INTERVAL_CUTS:
-            lines.append(
-                f"Under {OWN_INTERVAL_CUTS} cuts the intervals are the model's own, {self.widened:.2f} times as wide."
-            )
+            widened = f", made {self.widened:.2f} times as wide" if self.widened > 1 else ""
+            lines.append(f"Under {OWN_INTERVAL_CUTS} cuts the intervals stay the model's own{widened}.")
         else:
             lines.append("The intervals of what was weighed are made from the cuts.")
         return lines

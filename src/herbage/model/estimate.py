@@ -20,6 +20,9 @@ COLUMNS = (
 )  # fmt: skip
 """The columns of predictions.csv, in order."""
 
+TEXTS = ("photo", "status", "in_domain", "taken_at", "message")
+"""Those of them that are no figures."""
+
 DIGITS = 6
 """Decimal places of their figures."""
 
@@ -126,8 +129,9 @@ class Estimate:
 
 
 def estimates_table(estimates: Iterable[Estimate]) -> pd.DataFrame:
-    """Estimates as a table with predictions.csv's columns."""
-    return pd.DataFrame([estimate.row() for estimate in estimates], columns=list(COLUMNS))
+    """Estimates as a table with predictions.csv's columns; figures are float, NaN where there are none."""
+    frame = pd.DataFrame([estimate.row() for estimate in estimates], columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys((name for name in COLUMNS if name not in TEXTS), float))
 
 
 def _cell(value: float | None) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from herbage.errors import TableInvalid
+from herbage.words import listed
 
 EXCEL = (".xlsx", ".xlsm")
 TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}
@@ -72,7 +73,7 @@ def _read_csv(table: Path) -> pd.DataFrame:
 def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
     there = [str(name) for name in frame.columns]
     if missing := [name for name in columns.values() if name not in there]:
-        raise TableInvalid(f"--columns: {where} has no column {', '.join(missing)}; there are {', '.join(there)}.")
+        raise TableInvalid(f"--columns: {where} lacks {listed('column', missing)}; there are {', '.join(there)}.")
     if twice := [own for own, name in columns.items() if own in there and own != name and own not in columns.values()]:
         raise TableInvalid(f"--columns: {where} has a column {', '.join(twice)} already; rename or remove it.")
     if len(set(columns.values())) < len(columns):

@@ -17,8 +17,20 @@ from jaxtyping import Float
 from herbage.errors import TableInvalid
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
 from herbage.photos.spreadsheet import read_frame
-from herbage.targets import CLOVER, DEAD, GDM, GREEN, QUADRAT_AREA_M2, TARGETS, TOTAL, derive
-from herbage.words import counted
+from herbage.targets import (
+    CLOVER,
+    DEAD,
+    GDM,
+    GREEN,
+    QUADRAT_AREA_M2,
+    TARGETS,
+    TOTAL,
+    derive,
+    kg_per_ha,
+    known_targets,
+    main_target,
+)
+from herbage.words import counted, listed
 
 log = logging.getLogger("herbage")
 
@@ -26,6 +38,9 @@ FAULTS_SHOWN = 30
 FIRST_ROW = 2
 GRAMS_LIMIT = 1e5
 """No quadrat bears more: what is above it is a slip of the pen or of the unit."""
+
+LIGHT_KG_PER_HA, HEAVY_KG_PER_HA = 20, 20_000
+"""Means that no pasture has; a table that has one is more often in another unit than it was said to be."""
 
 TOLERANCE_G = 0.1
 """What scales and rounding may take from a sum."""
@@ -97,6 +112,7 @@ def read_weighed_table(
         wide = frame
     weighed = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
     _warn_of_contradictions(weighed, wide["image_path"].tolist(), where)
+    _warn_of_odd_means(weighed, quadrat_area_m2, where)
     corners = _corners(wide, where)
     files = [
         PhotoFile(path, finder.find(path) or Path(path), own)
@@ -127,7 +143,7 @@ def read_sidecar(
     wanted = ["image_path", *([column] if column else CORNERS)]
     if missing := [name for name in wanted if name not in frame]:
         raise TableInvalid(
-            f"{where} lacks the columns {', '.join(missing)}; there are {', '.join(map(str, frame.columns))}."
+            f"{where} lacks {listed('column', missing)}; there are {', '.join(map(str, frame.columns))}."
         )
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
@@ -135,7 +151,7 @@ def read_sidecar(
     row_of |= {path: row for row, path in enumerate(frame["image_path"])}
     rows = [row_of.get(file.name, row_of.get(Path(file.name).name)) for file in files]
     if all(row is None for row in rows):
-        raise TableInvalid(f"{where} names none of the {len(files)} photos: is its image_path as they are called?")
+        raise TableInvalid(f"{where} names none of the photos: is its image_path as they are called?")
     corners = _corners(frame, where)
     told = {
         file.name: _as_written(frame[column].iloc[row])
@@ -305,6 +321,15 @@ def _warn_of_contradictions(grams: Float[np.ndarray, "photo 5"], paths: Sequence
         more = f"\n  ... and {len(said) - FAULTS_SHOWN} more" if len(said) > FAULTS_SHOWN else ""
         log.warning("Weights of %s that do not add up, taken as they are:\n  %s%s",
                     where, "\n  ".join(said[:FAULTS_SHOWN]), more)  # fmt: skip
+
+
+def _warn_of_odd_means(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> None:
+    known = known_targets(grams)
+    if len(grams) and any(known):
+        mean = float(kg_per_ha(grams[:, main_target(known)].mean(keepdims=True), quadrat_area_m2)[0])
+        if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
+            log.warning("The weights of %s are %s kg DM/ha on average: are --unit and --quadrat-area right?",
+                        where, f"{mean:,.0f}")  # fmt: skip
 
 
 def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:

@@ -14,6 +14,8 @@ SHOWN = 60
 def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residual: float | None = None) -> bytes:
     """A PNG of paddocks.csv's table: bars of kg DM/ha with their intervals, and the target line.
 
+    A paddock without an interval, such as one of a single photo, is hatched.
+
     The line goes from `pre_grazing` at the heaviest paddock to `residual` at the one just grazed, both in kg DM/ha; one
     of them alone is drawn level.
     """
@@ -22,8 +24,10 @@ def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residua
     FigureCanvasAgg(figure)
     ax = figure.subplots()
     place, weight = np.arange(len(shown)), shown["kg_per_ha"].to_numpy(float)
-    ax.bar(place, weight, color="#5b8c3a", edgecolor="#2b4a1a", width=0.75, label="estimated mean")
     known = shown["kg_per_ha_high"].notna().to_numpy()
+    for own, hatch, label in ((known, "", "estimated mean"), (~known, "//", "without interval")):
+        if own.any():
+            ax.bar(place[own], weight[own], color="#5b8c3a", edgecolor="#2b4a1a", width=0.75, hatch=hatch, label=label)
     low, high = (shown[name].to_numpy(float)[known] for name in ("kg_per_ha_low", "kg_per_ha_high"))
     if known.any():
         reach = np.stack([weight[known] - low, high - weight[known]])
@@ -43,7 +47,7 @@ def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residua
     hidden = len(table) - len(shown)
     said = "Feed wedge" + (f" (the {SHOWN} heaviest of {len(table)} paddocks)" if hidden > 0 else "")
     ax.set_title(said, loc="left")
-    figure.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})

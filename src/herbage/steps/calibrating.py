@@ -172,6 +172,8 @@ def plan_cuts(
         refuse_existing(Path(out), overwrite=overwrite)
     opened_model = open_model(model)
     files = find_photos(photos)
+    if not 1 <= count <= len(files):
+        raise InputInvalid(f"--count {count}: expected 1 to {len(files)}, the photos that there are.")
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     paths, grams, means, failed = [], [], [], {}
     for estimate, item in track(opened_model.estimates(files, opened, store=store), "plan-cuts", len(files)):
@@ -181,7 +183,7 @@ def plan_cuts(
         paths.append(_absolute(item.file.path))
         grams.append(estimate.grams)
         means.append(mean_token(item.tokens).numpy())
-    if not 1 <= count <= len(paths):
+    if count > len(paths):
         raise InputInvalid(f"--count {count}: expected 1 to {len(paths)}, the photos that can be read.")
     main = main_target(opened_model.about.known)
     weights = np.array(grams)[:, main]
@@ -192,7 +194,7 @@ def plan_cuts(
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),
         f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
             weights[chosen], opened_model.quadrat_area_m2
-        ).round(),
+        ).round().astype(int),
         TARGETS[main]: [None] * count,
     })  # fmt: skip
     plan.attrs |= {"photos": str(folder), "failed": failed}

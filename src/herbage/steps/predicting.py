@@ -41,6 +41,8 @@ from herbage.words import counted
 
 log = logging.getLogger("herbage")
 
+PADDOCK_FILES = ("paddocks.csv", "paddocks.geojson", "wedge.png")
+
 
 @dataclass
 class Prediction:
@@ -71,6 +73,8 @@ class Prediction:
 
     def warn(self) -> None:
         """Say what the figures do not."""
+        if self.estimated and self.without_position == self.estimated:
+            log.info("None of the photos says where it was taken, so photos.geojson has no point.")
         if self.trained_on:
             log.warning(
                 "%s of the model's own training: new photos will be estimated less well.",
@@ -142,6 +146,7 @@ def predict(
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
     stale = _maps_of(rows_table, out / "maps")
+    others = {out / name for name in PADDOCK_FILES if rows_table.place.exists()}
     kept = rows_table.begin(files, changes_rows)
     log.info("Estimating %s", counted(len(files), "photo"))
     if kept:
@@ -176,16 +181,20 @@ def predict(
                     summary.add(paddock_of(item.file, item.estimate), estimate)
                 if maps:
                     stale -= set(map_files(estimate.photo))
-    # And what a worker was writing when it died.
-    for path in [*(out / "maps" / name for name in stale), *(out / "maps").glob(".*.tmp")]:
-        path.unlink(missing_ok=True)
     shutil.rmtree(out / ".trying", ignore_errors=True)
     if summary is not None:
         done.without_paddock = summary.without
-        write_whole(out / "paddocks.csv", summary.csv())
+        files_of = {"paddocks.csv": summary.csv().encode()}
         if coordinates:
-            write_whole(out / "paddocks.geojson", summary.geojson(polygons, round_coordinates))
-        _draw_wedge(out, summary.table(), report, pre_grazing, residual)
+            files_of["paddocks.geojson"] = summary.geojson(polygons, round_coordinates).encode()
+        if (wedge := _wedge(summary.table(), report, pre_grazing, residual)) is not None:
+            files_of["wedge.png"] = wedge
+        for name, content in files_of.items():
+            write_whole(out / name, content)
+            others.discard(out / name)
+    # Of an earlier run, and what a worker was writing when it died.
+    for path in [*others, *(out / "maps" / name for name in stale), *(out / "maps").glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
     write_whole(out / "report.html", report.html())
     done.warn()
     run = run_record(
@@ -242,15 +251,15 @@ def _warn_of_level(model: HerbageModel, level: float) -> None:
         )  # fmt: skip
 
 
-def _draw_wedge(
-    out: Path, table: pd.DataFrame, report: PredictionsReport, pre_grazing: float | None, residual: float | None
-) -> None:
+def _wedge(
+    table: pd.DataFrame, report: PredictionsReport, pre_grazing: float | None, residual: float | None
+) -> bytes | None:
     if table.empty:
-        log.warning("None of the photos belongs to a paddock.")
-        return
+        log.warning("None of the photos belongs to a paddock; polygons find photos that say where they were taken.")
+        return None
     wedge = draw_wedge(table, pre_grazing=pre_grazing, residual=residual)
-    write_whole(out / "wedge.png", wedge)
     report.add_paddocks(table, wedge)
+    return wedge
 
 
 def _maps_of(table: PredictionsTable, folder: Path) -> set[str]:

@@ -88,7 +88,7 @@ def score(
             if photos is None:
                 raise TableInvalid("--table needs --photos, the folder of its photos.")
             area = model.quadrat_area_m2
-            new = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=area)
+            new = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
             opened_backbone = model.open_backbone(backbone, device=device, precision=precision)
             oof, failed = _judge_new(model, new, opened_backbone, track)
         elif model.oof is None:
@@ -98,13 +98,16 @@ def score(
         else:
             oof = model.oof
             if model.about.calibration is not None:
-                log.warning("%s was corrected by own cuts: this is its score before them.", name)
+                log.warning(
+                    "%s was corrected by own cuts: this is its score before them. A --table of cuts that were kept "
+                    "back says what they did.", name,
+                )  # fmt: skip
         judged.append(oof)
         record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
         mean_g = {target: float(oof[target].mean()) for target in record.targets}
         floors = model.about.floors if table is None else {}
         scored.append(Scored(name, record, mean_g, model.quadrat_area_m2, floors, failed))
-    if len(judged) == 1:
+    if len(judged) == 1 or (table is None and any(model.about.calibration for model in opened)):
         return Scores(scored)
     average = plain_average(judged)
     return Scores(

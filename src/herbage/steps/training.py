@@ -177,7 +177,7 @@ def _floors(
     judged: WeighedTable, split: Folds, digests: Sequence[str], score: Score, store: str | Path | None, track: Track
 ) -> dict[str, Score]:
     """The floors on the same folds; one that is not beaten is warned about."""
-    log.info("For the floors, texture on the same photos:")
+    log.info("For the floors, the texture of the same photos:")
     texture, _, _, _ = _gather(judged.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
     floors = score_floors(judged.frame, judged.grams, split, digests, texture)
     for name, floor in floors.items():

@@ -78,7 +78,7 @@ def score(
             print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
         if difference is not None:
             print(
-                f"{scored[1].name} less {scored[0].name}: {difference.value:+.3f} weighted R2, "
+                f"{scored[1].name} minus {scored[0].name}: {difference.value:+.3f} weighted R2, "
                 f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
             )
         if average is not None:
