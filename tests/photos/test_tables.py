@@ -177,7 +177,7 @@ def test_a_workbook_with_other_names_and_units_says_the_same(weighed_photos, tmp
     np.testing.assert_allclose(read.grams[:, 3], wide["Dry_Total_g"])
     assert read.frame["Sampling_Date"].iloc[0] == "2015-01-01"
     for wrong, said in (
-        ({"Dry_Total_g": "dry"}, "no column dry; there are Photo file"),
+        ({"Dry_Total_g": "dry"}, "lacks the column dry; there are Photo file"),
         ({**names, "State": "Sampling_Date"}, "has a column State already"),
         ({**names, "GDM_g": "yield, dry"}, "two names to one column"),
     ):
@@ -241,7 +241,7 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     with pytest.raises(TableInvalid, match="lacks the column Field; there are image_path"):
         read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
-    with pytest.raises(TableInvalid, match="lacks the columns x3"):
+    with pytest.raises(TableInvalid, match="lacks the column x3"):
         read_sidecar(tmp_path / "side.csv", files)
 
 
