@@ -236,6 +236,10 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
     (first, _), told = read_sidecar(tmp_path / "side.csv", files, "Paddock")
     assert first.corners is not None
     assert told == {"farm/a.jpg": "Home"}
+    renamed = sidecar.assign(Paddock=["Home"]).rename(columns={"image_path": "Bild"})
+    renamed.to_csv(tmp_path / "theirs.csv", index=False)
+    theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", {"image_path": "Bild"})
+    assert theirs == read_sidecar(tmp_path / "side.csv", files, "Paddock")
     pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
     assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}
     with pytest.raises(TableInvalid, match="lacks the column Field; there are image_path"):

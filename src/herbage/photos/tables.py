@@ -132,14 +132,17 @@ def _without(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.Da
 
 
 def read_sidecar(
-    table: str | Path, files: Sequence[PhotoFile], column: str | None = None
+    table: str | Path,
+    files: Sequence[PhotoFile],
+    column: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> tuple[Sequence[PhotoFile], dict[str, str]]:
     """What a table of `image_path` says of photos; raises TableInvalid.
 
     The photos with the quadrats' corners, where it has x1 y1 ... x4 y4, and each photo's text in `column`, by name.
-    Photos that it does not name stay as they are.
+    Photos that it does not name stay as they are. `columns` gives the file's names for herbage's.
     """
-    frame, where = read_frame(table)
+    frame, where = read_frame(table, columns)
     wanted = ["image_path", *([column] if column else CORNERS)]
     if missing := [name for name in wanted if name not in frame]:
         raise TableInvalid(

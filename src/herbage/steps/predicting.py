@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -96,6 +96,7 @@ def predict(
     level: float = DEFAULT_LEVEL,
     quadrat_area_m2: float | None = None,
     table: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
     paddocks: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
@@ -113,8 +114,9 @@ def predict(
     """Write predictions.csv, photos.geojson, report.html, and with `maps` an overlay and an array a photo, below `out`.
 
     `table` is a sidecar of facts about the photos: the quadrats' corners, x1 y1 ... x4 y4, where photos show more, and
-    the column that `paddocks` names. `paddocks` may also be the word `folder`, or a .geojson file of polygons; it adds
-    paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg DM/ha).
+    the column that `paddocks` names; `columns` gives its names for herbage's. `paddocks` may also be the word `folder`,
+    or a .geojson file of polygons; it adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from
+    `pre_grazing` to `residual` (kg DM/ha).
     `cluster`: `auto` or the address of a Ray cluster whose machines see the model, the photos and `out` by the same
     paths; they keep no tokens unless there is a `store`.
     Rows, maps and points are written as they come, so that memory stays flat; cut off and run again, it goes on behind
@@ -132,7 +134,7 @@ def predict(
     rows_table = PredictionsTable(out / "predictions.csv", overwrite=overwrite)
     opened_model = open_model(model)
     files = _outside(out, find_photos(photos), Path(photos))
-    files, paddock_of, polygons = _beside(files, table, paddocks)
+    files, paddock_of, polygons = _beside(files, table, columns, paddocks)
     opened = opened_model.open_backbone(backbone, device=device, precision=precision)
     _warn_of_level(opened_model, level)
     if maps and not opened_model.recipe.has_map:
@@ -142,7 +144,7 @@ def predict(
     changes_rows = {
         "herbage": herbage.__version__, "model": opened_model.digest, "backbone": opened.digest, "level": level,
         **opened.engine.record(), "quadrat_area_m2": quadrat_area_m2, "maps": maps,
-        "table": table and table_sha256(table),
+        "table": table and table_sha256(table), "columns": dict(columns or {}),
         "coordinates": coordinates, "round_coordinates": round_coordinates,
     }  # fmt: skip
     stale = _maps_of(rows_table, out / "maps")
@@ -220,7 +222,10 @@ def summarise(model: HerbageModel, level: float) -> Paddocks:
 
 
 def _beside(
-    files: Sequence[PhotoFile], table: str | Path | None, paddocks: str | None
+    files: Sequence[PhotoFile],
+    table: str | Path | None,
+    columns: Mapping[str, str] | None,
+    paddocks: str | None,
 ) -> tuple[Sequence[PhotoFile], PaddockOf | None, Polygons | None]:
     """The photos with their corners, which paddock each belongs to, and the paddocks' shapes where there are any."""
     polygons = None
@@ -233,7 +238,7 @@ def _beside(
         )
     told: dict[str, str] = {}
     if table is not None:
-        files, told = read_sidecar(table, files, column)
+        files, told = read_sidecar(table, files, column, columns)
     if paddocks is None:
         return files, None, None
     if polygons is not None:

@@ -5,7 +5,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from herbage.app.options import Engine, Model, OnCluster, Overwrite, Photos, Quiet, Store, TablePhotos, WorkerCpus
+from herbage.app.options import (
+    Columns,
+    Engine,
+    Model,
+    OnCluster,
+    Overwrite,
+    Photos,
+    Quiet,
+    Store,
+    TablePhotos,
+    WorkerCpus,
+    names_of,
+)
 from herbage.app.terminal import failures, listen, tracker
 from herbage.words import counted
 
@@ -19,6 +31,7 @@ def predict(
     level: float = 0.9,
     quadrat_area: float | None = None,
     table: Path | None = None,
+    columns: Columns = None,
     paddocks: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
@@ -77,6 +90,7 @@ def predict(
         level=level,
         quadrat_area_m2=quadrat_area,
         table=table,
+        columns=names_of(columns),
         paddocks=paddocks,
         pre_grazing=pre_grazing,
         residual=residual,
