@@ -171,6 +171,18 @@ def test_predict_killed_at_any_moment_goes_on_behind_its_rows_and_ends_the_same(
     assert [str(name) for name in ended if ended[name] != unbroken[name]] == ["run.json"]
 
 
+def stops_after(count):
+    """A track that is interrupted after so many items."""
+
+    def track(items, *_):
+        for number, item in enumerate(items):
+            if number == count:
+                raise KeyboardInterrupt
+            yield item
+
+    return track
+
+
 def test_a_run_that_goes_on_counts_and_reports_as_one_that_was_never_cut_off(model, weighed_photos, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -181,14 +193,8 @@ def test_a_run_that_goes_on_counts_and_reports_as_one_that_was_never_cut_off(mod
             image.save(photos / f"p{number}.jpg", **({"exif": exif} if number % 2 else {}))
     (photos / "=a.jpg").write_bytes(b"no photo")
 
-    def broken(items, *_):
-        for number, item in enumerate(items):
-            if number == 4:
-                raise KeyboardInterrupt
-            yield item
-
     with pytest.raises(KeyboardInterrupt):
-        steps.predict(model, photos, out=tmp_path / "cut", coordinates=False, track=broken)
+        steps.predict(model, photos, out=tmp_path / "cut", coordinates=False, track=stops_after(4))
     went_on, plain = (steps.predict(model, photos, out=tmp_path / name, coordinates=False) for name in ("cut", "plain"))
     assert went_on == plain
     assert (plain.without_position, list(plain.failed)) == (3, ["=a.jpg"])
@@ -200,14 +206,8 @@ def test_rows_of_another_model_are_never_gone_on_with(model, weighed_photos, tmp
     """A run that is cut off after two rows, by a listing that fails."""
     photos, out = weighed_photos / "train", tmp_path / "out"
 
-    def broken(items, *_):
-        for number, item in enumerate(items):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield item
-
     with pytest.raises(KeyboardInterrupt):
-        steps.predict(model, photos, out=out, track=broken)
+        steps.predict(model, photos, out=out, track=stops_after(2))
     cut_off = (out / "predictions.csv").read_text()
     assert cut_off.count("\n") == 3
     with pytest.raises(OutputExists, match="begun with another model or other settings"):

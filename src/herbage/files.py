@@ -29,6 +29,11 @@ def write_whole(path: Path, content: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def is_taken(place: Path) -> bool:
+    """Whether something stands there that a folder would replace; an empty folder is nothing."""
+    return place.exists() and not (place.is_dir() and not any(place.iterdir()))
+
+
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where a file stands at `path` already and may not be replaced, or where none could stand."""
     if path.is_dir():

@@ -41,6 +41,11 @@ def named_targets(names: Container[str]) -> Known:
     return c, d, g, t, gdm
 
 
+def known_names(known: Known) -> list[str]:
+    """The names of those that are there."""
+    return [name for name, there in zip(TARGETS, known, strict=True) if there]
+
+
 def missing_names(known: Known) -> list[str]:
     """The names of those that are not there."""
     return [name for name, there in zip(TARGETS, known, strict=True) if not there]

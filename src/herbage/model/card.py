@@ -2,13 +2,12 @@
 
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
-from herbage.targets import TARGETS, main_target
+from herbage.targets import TARGETS, known_names, main_target
 
 
 def write_card(about: ModelConfig) -> str:
     """The card as Markdown with the hub's front matter."""
     recipe = about.recipe
-    known = [target for target, there in zip(TARGETS, about.known, strict=True) if there]
     lines = [
         "---",
         "library_name: herbage",
@@ -17,7 +16,7 @@ def write_card(about: ModelConfig) -> str:
         "",
         f"# herbage model, recipe `{recipe.name}`",
         "",
-        f"Estimates {', '.join(known)} (dry matter, g a quadrat) in a top-view photo of pasture.",
+        f"Estimates {', '.join(known_names(about.known))} (dry matter, g a quadrat) in a top-view photo of pasture.",
         "",
         f"- Backbone: `{about.backbone.name}`, frozen, weights sha256 `{about.backbone.digest}`",
         f"- Seen: crops `{recipe.crops}`, {recipe.grid} patches a side, {recipe.views} view(s)"

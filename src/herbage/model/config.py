@@ -12,7 +12,7 @@ from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
 from herbage.judging.scoring import Score
 from herbage.model.calibration import OWN_INTERVAL_CUTS, Kind
-from herbage.model.intervals import LEVELS
+from herbage.model.intervals import LEVELS, can_be_had
 from herbage.recipe import Recipe
 from herbage.targets import Known
 
@@ -171,7 +171,7 @@ class ModelConfig(_Record):
         if self.training is None:
             return ""
         groups, measured = self.training.groups, [of.level for of in self.coverage]
-        given = [f"{of:.0%}" for of in LEVELS if of not in measured and of * (groups + 1) <= groups + 1e-9]
+        given = [f"{of:.0%}" for of in LEVELS if of not in measured and can_be_had(of, groups)]
         if not given:
             return "" if measured else "The training groups are too few to measure how often intervals hold."
         return (

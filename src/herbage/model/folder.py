@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from herbage.errors import ModelInvalid, OutputExists
-from herbage.files import refuse_closed
+from herbage.files import is_taken, refuse_closed
 from herbage.hub import hub_is_out_of_reach, pinned
 
 
@@ -50,7 +50,7 @@ def refuse_place(place: Path, *, overwrite: bool, inputs: Sequence[str | Path] =
     for one in inputs:
         if Path(one).resolve().is_relative_to(whole):
             raise OutputExists(f"{where} holds {one}, which the model is made from; name a folder of its own.")
-    if whole.exists() and not (whole.is_dir() and not any(whole.iterdir())):
+    if is_taken(whole):
         if not ((whole / "config.json").is_file() and (whole / "model.safetensors").is_file()):
             raise OutputExists(f"{where} exists and is no herbage model, so it is never replaced; name another place.")
         if not overwrite:

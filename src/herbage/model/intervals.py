@@ -61,12 +61,17 @@ def spread_g(grams: Float[np.ndarray, "*photo 5"], unit_g: Float[np.ndarray, "5"
     return np.asarray(grams + np.maximum(unit_g, 1e-6))
 
 
+def can_be_had(level: float, groups: int) -> bool:
+    """Whether so many groups allow intervals of this level."""
+    return level * (groups + 1) <= groups + 1e-9
+
+
 def group_quantile(values: Float[np.ndarray, " photo"], group: Int[np.ndarray, " photo"], level: float) -> float:
     """The least value that a photo of a new group stays under with this probability; NaN for too few groups."""
     _, member, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    needed = level * (len(sizes) + 1)
-    if needed > len(sizes) + 1e-9:
+    if not can_be_had(level, len(sizes)):
         return float("nan")
+    needed = level * (len(sizes) + 1)
     order = np.argsort(values, kind="stable")
     mass = np.cumsum((1 / sizes[member])[order])
     return float(values[order[min(int((mass < needed - 1e-9).sum()), len(values) - 1)]])
@@ -94,7 +99,7 @@ def coverage(
 ) -> Coverage | None:
     """Each group's photos by intervals that the other groups' residuals give; None where those are too few."""
     groups = np.unique(group)
-    if level * len(groups) > len(groups) - 1 + 1e-9:
+    if not can_be_had(level, len(groups) - 1):
         return None
     shares, widths = [], []
     for one in groups:

@@ -16,7 +16,7 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import EXPORT_RECORD, Exported, OpenVinoBackbone, export_backbone
 from herbage.errors import InputInvalid, OutputExists
-from herbage.files import new_folder, refuse_closed, write_whole
+from herbage.files import is_taken, new_folder, refuse_closed, write_whole
 from herbage.judging.compare import weighed
 from herbage.judging.out_of_fold import deliver
 from herbage.judging.scoring import weighted_r2
@@ -96,7 +96,7 @@ def export_openvino(
 
 def refuse_export(out: Path, *, overwrite: bool) -> None:
     """Raise OutputExists where an export may not be put: only an export is ever replaced, and only if told to."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if is_taken(out):
         if not any((out / record).is_file() for record in EXPORT_RECORDS):
             raise OutputExists(f"--out {out} exists and is no export, so it is never replaced; name another place.")
         if not overwrite:

@@ -19,7 +19,7 @@ from herbage.model.model import HerbageModel
 from herbage.results.density import LABELS
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
 from herbage.results.paddocks import plain_rows
-from herbage.targets import TARGETS, main_target
+from herbage.targets import TARGETS, known_names, main_target
 from herbage.words import counted
 
 ROWS_SHOWN = 500
@@ -143,11 +143,10 @@ def _render(page: str, about: ModelConfig, **values: Any) -> str:
         loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters |= {"figure": _figure, "counted": counted}
-    targets = [target for target, known in zip(TARGETS, about.known, strict=True) if known]
     labels = [label for label, known in zip(LABELS, about.known, strict=True) if known]
     main = TARGETS[main_target(about.known)]
     return environment.get_template(page).render(
-        about=about, targets=targets, labels=labels, main=main, version=herbage.__version__, **values
+        about=about, targets=known_names(about.known), labels=labels, main=main, version=herbage.__version__, **values
     )
 
 

@@ -37,7 +37,7 @@ from herbage.results.geojson import photos_geojson
 from herbage.results.paddocks import Paddocks
 from herbage.results.predictions import PredictionsWriter
 from herbage.steps.predicting import summarise
-from herbage.targets import TARGETS, main_target
+from herbage.targets import TARGETS, known_names, main_target
 
 PAGE = Path(__file__).parent / "page"
 FILES = StaticFiles(directory=PAGE)
@@ -202,12 +202,11 @@ def make_app(
 def model_facts(model: HerbageModel) -> dict[str, Any]:
     """What the model says of itself, without paths of this computer."""
     about = model.about
-    known = [target for target, there in zip(TARGETS, about.known, strict=True) if there]
     return {
         "herbage": about.herbage,
         "recipe": about.recipe.name,
         "backbone": Path(about.backbone.name).name,
-        "targets": known,
+        "targets": known_names(about.known),
         "main_target": TARGETS[main_target(about.known)],
         "has_map": about.recipe.has_map,
         "level": DEFAULT_LEVEL,
