@@ -17,7 +17,7 @@ from herbage import steps
 from herbage.errors import CheckpointRefused, ModelInvalid, WeightsMissing
 from herbage.model.model import HerbageModel
 from herbage.model.notebook import read_head
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from tests.conftest import HERBAGE, photos_that_differ
 
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "herbage"
 ROOMS = [
-    "words", "progress", "errors", "files", "hub", "targets", "recipe", "photos", "backbones", "tokens", "heads", "judging", "model", "results",
+    "formatting", "progress", "errors", "files", "hub", "targets", "recipe", "photos", "backbones", "tokens", "heads", "evaluation", "model", "results",
     "steps", "app",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from herbage import steps
 from herbage.errors import ModelInvalid, OutputExists
 from herbage.model.model import HerbageModel
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from tests.conftest import HERBAGE, photos_that_differ
 
 NAMES = [

@@ -61,11 +61,11 @@ def test_public_functions_say_shapes_units_errors_and_sources(name):
 def test_formulas_of_the_exact_parts_name_their_source():
     """Where a formula is somebody's, its module or function says whose."""
     for module, whose in {
-        "judging.scoring": "competition",
+        "evaluation.scoring": "competition",
         "heads.sam": "Foret",
         "model.intervals": "conformal",
         "model.calibration": "Gelman",
-        "model.means": "Searle",
+        "model.paddock_error": "Searle",
         "model.domain": "Mahalanobis",
         "photos.photo": "Hartley",
         "targets": "least squares",

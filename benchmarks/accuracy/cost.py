@@ -17,7 +17,7 @@ from benchmarks.accuracy.ladder import FIELD_RECIPE, PLAIN
 from benchmarks.accuracy.real_photos import command_line, real_folder
 from herbage import steps
 from herbage.model.model import HerbageModel
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.recipe import Recipe
 
 PHOTOS = 4

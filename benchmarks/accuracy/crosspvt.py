@@ -16,8 +16,8 @@ from benchmarks.accuracy.ideas import linear
 from benchmarks.accuracy.ladder import FIELD, MEAN, REFERENCE, SEED_RECIPE, Ladder
 from benchmarks.accuracy.real_photos import SEEDS, Bench, Rung, Rungs, asked_for, changed
 from herbage.backbones.tiles import HALVES, SIDES
-from herbage.judging.out_of_fold import fit_out_of_fold
-from herbage.judging.scoring import weighted_r2
+from herbage.evaluation.out_of_fold import fit_out_of_fold
+from herbage.evaluation.scoring import weighted_r2
 from herbage.recipe import CrossPvtSettings, Defect, load_recipe
 
 CROSSPVT = load_recipe("crosspvt")

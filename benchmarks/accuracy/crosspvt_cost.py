@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.real_photos import command_line, real_folder
 from benchmarks.command import command
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.tables import read_weighed_table
 
 PHOTOS = 4

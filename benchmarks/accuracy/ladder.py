@@ -18,7 +18,7 @@ from sklearn.linear_model import Ridge
 from benchmarks.accuracy import ideas
 from benchmarks.accuracy.real_photos import SEEDS, Bench, Rungs, asked_for, changed
 from herbage.backbones.texture import NAMES
-from herbage.judging.floors import TEXTURE_RECIPE
+from herbage.evaluation.baselines import TEXTURE_RECIPE
 from herbage.recipe import load_recipe
 
 MEAN, REFERENCE, SEED_RECIPE, FIELD = "each target's mean", "ridge on halves, 1 view", "seed", "field"

@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.accuracy.ladder import FIELD, PLAIN, REFERENCE
 from benchmarks.accuracy.real_photos import ASSIGNMENTS, Bench, command_line, real_folder
+from herbage.evaluation.out_of_fold import deliver
+from herbage.evaluation.scoring import weighted_r2
 from herbage.heads.heads import fit_heads
-from herbage.judging.out_of_fold import deliver
-from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe, load_recipe
 
 PHOTOS = (10, 20, 40, 60)

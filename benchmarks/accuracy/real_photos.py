@@ -20,9 +20,9 @@ from benchmarks.accuracy import ideas
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
-from herbage.judging.folds import make_folds
-from herbage.judging.out_of_fold import fit_out_of_fold
-from herbage.judging.scoring import weighted_r2
+from herbage.evaluation.folds import make_folds
+from herbage.evaluation.out_of_fold import fit_out_of_fold
+from herbage.evaluation.scoring import weighted_r2
 from herbage.photos.tables import read_weighed_table
 from herbage.recipe import Recipe
 from herbage.targets import balance

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from benchmarks.accuracy.ladder import FIELD_RECIPE, PLAIN
 from benchmarks.accuracy.real_photos import ASSIGNMENTS, Bench, changed, command_line, real_folder
+from herbage.evaluation.out_of_fold import fit_out_of_fold
+from herbage.evaluation.scoring import weighted_r2
 from herbage.heads.heads import fit_heads
-from herbage.judging.out_of_fold import fit_out_of_fold
-from herbage.judging.scoring import weighted_r2
 from herbage.targets import TOTAL
 from herbage.tokens.extraction import stream_tokens
-from herbage.tokens.kept import numbers_beside
+from herbage.tokens.layout import numbers_beside
 
 VIEWS = (1, 2, 4, 6)
 PHOTOS = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.page import write_page
 from herbage.backbones.views import CROPS, patches_per_photo
 from herbage.recipe import Recipe, load_recipe
-from herbage.tokens.kept import tokens_shape
+from herbage.tokens.layout import tokens_shape
 
 PHOTOS = 1_000_000
 PEAK_TFLOPS = 989

@@ -26,7 +26,7 @@ from PIL import Image
 from benchmarks.command import asked
 from herbage.backbones.engine import resolve_engine
 from herbage.model.estimate import Estimate
-from herbage.photos.listing import PhotoList, find_photos
+from herbage.photos.discovery import PhotoList, find_photos
 from herbage.recipe import load_recipe
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.predictions import PredictionsTable

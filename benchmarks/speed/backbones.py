@@ -11,8 +11,8 @@ from PIL import Image
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import EXPORT_RECORD, export_backbone
 from herbage.backbones.views import look
+from herbage.photos.discovery import find_photos
 from herbage.photos.drawing import Light, draw_sward
-from herbage.photos.listing import find_photos
 from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
 

@@ -23,7 +23,7 @@ from benchmarks.speed.turns import asked, compared, in_turn, report
 from herbage import steps
 from herbage.backbones.engine import Precision
 from herbage.backbones.opening import open_backbone
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
 

@@ -15,7 +15,7 @@ from benchmarks.speed.turns import asked, in_turn, report, timed
 from herbage.backbones.dinov2 import image_by_image
 from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import look
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
 

@@ -20,7 +20,7 @@ from herbage.backbones.engine import resolve_engine
 from herbage.heads.patch import computing_type
 from herbage.model.config import BackboneRecord, ModelConfig
 from herbage.model.model import HerbageModel
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
 from herbage.tokens.store import TokenStore

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.command import HERBAGE, command
 from benchmarks.speed.backbones import photos
 from benchmarks.speed.turns import asked, report
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 
 PHOTOS = 24
 PHOTOS_A_REQUEST = 10

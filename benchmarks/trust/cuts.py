@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.accuracy.ladder import FIELD_RECIPE
 from benchmarks.accuracy.real_photos import Bench, command_line, real_folder
-from herbage.judging.folds import make_folds
-from herbage.judging.out_of_fold import deliver, fit_out_of_fold
-from herbage.judging.scoring import weighted_r2
+from herbage.evaluation.folds import make_folds
+from herbage.evaluation.out_of_fold import deliver, fit_out_of_fold
+from herbage.evaluation.scoring import weighted_r2
 from herbage.model.calibration import Errors, correct, fit_correction
+from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
-from herbage.model.planning import choose_cuts
 from herbage.targets import TOTAL
 
 CUTS = (3, 5, 10, 20)

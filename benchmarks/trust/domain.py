@@ -16,7 +16,7 @@ from benchmarks.accuracy.real_photos import Bench, command_line, real_folder
 from benchmarks.trust.strangers import write_strangers
 from herbage.model.domain import Domain, false_alarms, mean_token
 from herbage.model.intervals import group_quantile
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.store import TokenStore
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.accuracy.ladder import FIELD_RECIPE, PLAIN
 from benchmarks.accuracy.real_photos import ASSIGNMENTS, Bench, changed, command_line, real_folder
+from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.heads.heads import fit_heads
-from herbage.judging.out_of_fold import fit_out_of_fold
 from herbage.model.intervals import coverage, group_quantile, spread_g
 from herbage.targets import TARGETS
 

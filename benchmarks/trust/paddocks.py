@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.accuracy.ladder import FIELD_RECIPE
 from benchmarks.accuracy.real_photos import ASSIGNMENTS, Bench, command_line, real_folder
-from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.model.estimate import Estimate
-from herbage.model.means import MeanErrors
+from herbage.model.paddock_error import MeanErrors
 from herbage.results.paddocks import Paddocks
 from herbage.targets import QUADRAT_AREA_M2, TOTAL, kg_per_ha
 

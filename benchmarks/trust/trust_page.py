@@ -7,7 +7,7 @@ import json
 
 from benchmarks.accuracy.real_photos import command_line
 from benchmarks.page import write_page
-from herbage.results.density import LABELS
+from herbage.results.overlay import LABELS
 
 
 def main() -> None:

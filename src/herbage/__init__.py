@@ -35,7 +35,7 @@ _HOMES = {
     "score": "herbage.steps",
     "submit": "herbage.steps",
     "train": "herbage.steps",
-    "weighted_r2": "herbage.judging.scoring",
+    "weighted_r2": "herbage.evaluation.scoring",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from herbage.backbones.backbone import Backbone
     from herbage.backbones.opening import open_backbone
     from herbage.errors import HerbageError
-    from herbage.judging.scoring import weighted_r2
+    from herbage.evaluation.scoring import weighted_r2
     from herbage.model.estimate import Estimate
     from herbage.model.model import HerbageModel
     from herbage.model.regressor import HeadsRegressor

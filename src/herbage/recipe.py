@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from herbage.errors import RecipeInvalid
-from herbage.words import counted
+from herbage.formatting import counted
 
 DEFAULT = "field"
 

@@ -17,7 +17,7 @@ from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import look
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe
-from herbage.tokens.kept import Seen, kept_tokens, tokens_shape
+from herbage.tokens.layout import Seen, kept_tokens, tokens_shape
 
 
 def images(count=2, side=56):

@@ -14,7 +14,7 @@ from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.opening import open_backbone
 from herbage.backbones.openvino import export_backbone
 from herbage.errors import BackboneInvalid, DeviceMissing
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.store import TokensIdentity

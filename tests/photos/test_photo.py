@@ -7,7 +7,7 @@ from PIL import ExifTags, Image
 
 from herbage.errors import PhotosMissing, PhotoTooLarge, PhotoUnreadable
 from herbage.photos import photo as module
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 
 

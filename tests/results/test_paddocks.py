@@ -10,7 +10,7 @@ from scipy import stats
 
 from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
-from herbage.model.means import MeanErrors
+from herbage.model.paddock_error import MeanErrors
 from herbage.photos.photo import PhotoFacts, PhotoFile
 from herbage.results.paddocks import COLUMNS, Paddocks, Polygons, by_column, by_folder, by_polygon
 from herbage.results.wedge import draw_wedge

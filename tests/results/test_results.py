@@ -15,8 +15,8 @@ from PIL import Image
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import COLUMNS, Estimate
 from herbage.photos.photo import PhotoFacts, PhotoFile
-from herbage.results.density import draw_overlay, map_files
 from herbage.results.geojson import open_photos_geojson
+from herbage.results.overlay import draw_overlay, map_files
 from herbage.results.predictions import PredictionsTable, plain_text, spreadsheet_text
 from herbage.results.submission import submission_table
 from herbage.targets import TARGETS, TOTAL

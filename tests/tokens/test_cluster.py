@@ -24,7 +24,7 @@ POISON = """
 import os, signal, sys, time
 from functools import partial
 from pathlib import Path
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.tokens.cluster import Cluster, stream_on_cluster
 
 def make_work(folder):

@@ -11,7 +11,7 @@ import torch
 from herbage import steps
 from herbage.backbones.opening import open_backbone
 from herbage.errors import InputInvalid
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import look_up, stream_tokens, take_shard, token_bytes

@@ -8,11 +8,14 @@ from cyclopts import App, CycloptsError
 
 import herbage
 from herbage.app.commands.calibrating import calibrate, plan_cuts
-from herbage.app.commands.estimating import predict, submit
+from herbage.app.commands.checking import check
+from herbage.app.commands.demo import demo
+from herbage.app.commands.exporting import export
 from herbage.app.commands.extracting import extract
-from herbage.app.commands.judging import score
-from herbage.app.commands.sharing import export, serve
-from herbage.app.commands.starting import check, demo
+from herbage.app.commands.predicting import predict
+from herbage.app.commands.scoring import score
+from herbage.app.commands.serving import serve
+from herbage.app.commands.submitting import submit
 from herbage.app.commands.training import import_heads, train
 from herbage.app.terminal import console
 from herbage.errors import HerbageError

@@ -12,8 +12,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
 from herbage.errors import OutputExists
-from herbage.judging.floors import MEAN, named_floors
-from herbage.judging.scoring import weighted_r2
+from herbage.evaluation.baselines import MEAN, named_floors
+from herbage.evaluation.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward
 from herbage.photos.photo import PhotoFile

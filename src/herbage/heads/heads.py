@@ -17,7 +17,7 @@ from herbage.heads.ridge import RidgeHeads
 from herbage.progress import Track, silent
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS, Known, known_targets, missing_names
-from herbage.tokens.kept import numbers_beside
+from herbage.tokens.layout import numbers_beside
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
-from herbage.judging.scoring import Score
+from herbage.evaluation.scoring import Score
 from herbage.model.calibration import OWN_INTERVAL_CUTS, Kind
 from herbage.model.intervals import LEVELS, can_be_had
 from herbage.recipe import Recipe
@@ -82,7 +82,7 @@ class TargetScoreRecord(_Record):
 
 
 class ScoreRecord(_Record):
-    """An out-of-fold score, as `herbage.judging.scoring.Score`."""
+    """An out-of-fold score, as `herbage.evaluation.scoring.Score`."""
 
     weighted_r2: float | None
     photos: int

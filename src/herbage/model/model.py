@@ -20,23 +20,23 @@ from herbage.backbones.engine import Device, Precision
 from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import grid_shape
 from herbage.errors import BackboneInvalid
+from herbage.evaluation.comparison import estimated, weighed
+from herbage.evaluation.out_of_fold import deliver, read_oof
 from herbage.files import new_folder, write_whole
 from herbage.heads.heads import Heads, open_heads
-from herbage.judging.compare import estimated, weighed
-from herbage.judging.out_of_fold import deliver, read_oof
 from herbage.model.calibration import Correction
 from herbage.model.card import write_card
 from herbage.model.config import ModelConfig, read_config
 from herbage.model.estimate import ODD_SHAPE, TRAINED_ON, Estimate, estimates_table
+from herbage.model.evidence import Knowledge
 from herbage.model.folder import download, read_tensors, refuse_links, refuse_place
 from herbage.model.intervals import Intervals
-from herbage.model.knowledge import Knowledge
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import NO_FACTS, Photo, PhotoFacts, PhotoFile
 from herbage.recipe import Recipe
 from herbage.targets import COMPONENTS, QUADRAT_AREA_M2, SUMS, balance, g_per_m2
 from herbage.tokens.extraction import Extracted, stream_tokens
-from herbage.tokens.kept import tokens_shape
+from herbage.tokens.layout import tokens_shape
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")

@@ -11,9 +11,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from herbage.errors import InputInvalid
+from herbage.evaluation.out_of_fold import deliver
+from herbage.evaluation.scoring import weighted_r2
 from herbage.heads.heads import Heads, fit_heads
-from herbage.judging.out_of_fold import deliver
-from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe, load_recipe
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.words import listed
+from herbage.formatting import listed
 
 EXCEL = (".xlsx", ".xlsm")
 TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}

@@ -15,6 +15,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from herbage.errors import TableInvalid
+from herbage.formatting import counted, listed
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
 from herbage.photos.spreadsheet import read_frame
 from herbage.targets import (
@@ -30,7 +31,6 @@ from herbage.targets import (
     known_targets,
     main_target,
 )
-from herbage.words import counted, listed
 
 log = logging.getLogger("herbage")
 

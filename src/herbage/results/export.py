@@ -16,15 +16,15 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import EXPORT_RECORD, Exported, OpenVinoBackbone, export_backbone
 from herbage.errors import InputInvalid, OutputExists
+from herbage.evaluation.comparison import weighed
+from herbage.evaluation.out_of_fold import deliver
+from herbage.evaluation.scoring import weighted_r2
 from herbage.files import is_taken, new_folder, refuse_closed, write_whole
-from herbage.judging.compare import weighed
-from herbage.judging.out_of_fold import deliver
-from herbage.judging.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
-from herbage.tokens.kept import shown_images
+from herbage.tokens.layout import shown_images
 from herbage.tokens.store import TokenStore
 
 log = logging.getLogger("herbage")

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from herbage.judging.compare import estimated, weighed
-from herbage.results.density import COLOURS, LABELS
+from herbage.evaluation.comparison import estimated, weighed
+from herbage.results.overlay import COLOURS, LABELS
 from herbage.targets import TARGETS, known_targets
 
 THUMBNAIL_PX = 480

@@ -25,7 +25,7 @@ from herbage.photos.photo import PhotoFile, open_photo
 from herbage.recipe import Recipe
 from herbage.targets import COMPONENTS, SCORE_WEIGHTS, SUMS, TARGETS, Known, balances, main_target
 from herbage.tokens.extraction import stream_tokens
-from herbage.tokens.kept import Seen, kept_tokens, shown_images
+from herbage.tokens.layout import Seen, kept_tokens, shown_images
 
 log = logging.getLogger("herbage")
 
@@ -135,7 +135,7 @@ class Estimator(torch.nn.Module):
 
 
 def _delivered(raw: Float[Tensor, "5"], recipe: Recipe, known: Known) -> Float[Tensor, "5"]:
-    """`herbage.judging.out_of_fold.deliver` in torch."""
+    """`herbage.evaluation.out_of_fold.deliver` in torch."""
     if not recipe.balance:
         return raw.clamp(min=0)
     there = torch.tensor(known)

@@ -15,7 +15,7 @@ from scipy import stats
 
 from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
-from herbage.model.means import MeanErrors
+from herbage.model.paddock_error import MeanErrors
 from herbage.photos.photo import PhotoFile
 from herbage.results.predictions import spreadsheet_text
 from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, Known, kg_per_ha, main_target

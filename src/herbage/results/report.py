@@ -9,18 +9,18 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import herbage
-from herbage.judging.compare import estimated, weighed
-from herbage.judging.floors import named_floors
-from herbage.judging.scoring import score_estimates
+from herbage.evaluation.baselines import named_floors
+from herbage.evaluation.comparison import estimated, weighed
+from herbage.evaluation.scoring import score_estimates
+from herbage.formatting import counted
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
-from herbage.results.density import LABELS
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
+from herbage.results.overlay import LABELS
 from herbage.results.paddocks import plain_rows
 from herbage.targets import TARGETS, known_names, main_target
-from herbage.words import counted
 
 ROWS_SHOWN = 500
 PICTURES_SHOWN = 48

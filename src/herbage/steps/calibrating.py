@@ -14,15 +14,15 @@ from jaxtyping import Float
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
+from herbage.evaluation.comparison import estimated, weighed
 from herbage.files import refuse_existing, write_whole
-from herbage.judging.compare import estimated, weighed
 from herbage.model.calibration import Calibrated, Errors, fit_correction, recalibrated
 from herbage.model.config import CalibrationRecord
+from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
 from herbage.model.folder import refuse_place
 from herbage.model.model import HerbageModel, open_model
-from herbage.model.planning import choose_cuts
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.results.report import model_report

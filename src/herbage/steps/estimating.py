@@ -15,8 +15,8 @@ from herbage.files import write_whole
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import Photo, PhotoFile, open_photo
-from herbage.results.density import draw_overlay, map_files
 from herbage.results.figures import thumbnail
+from herbage.results.overlay import draw_overlay, map_files
 from herbage.tokens.cluster import Cluster, Work, anywhere, stream_on_cluster
 
 

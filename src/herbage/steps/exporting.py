@@ -9,7 +9,7 @@ from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid
 from herbage.files import write_whole
 from herbage.model.model import HerbageModel, open_model
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.results.export import Parity, export_openvino, refuse_export
 from herbage.results.onnx import OnnxParity, export_onnx
 from herbage.steps.run_record import run_record

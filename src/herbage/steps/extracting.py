@@ -15,7 +15,7 @@ from herbage.backbones.engine import Device, Precision
 from herbage.backbones.opening import open_backbone
 from herbage.errors import PhotosMissing, PhotoUnreadable
 from herbage.files import write_whole
-from herbage.photos.listing import find_photos
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe

@@ -18,17 +18,18 @@ import herbage
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.evaluation.comparison import estimated, weighed
 from herbage.files import write_whole
-from herbage.judging.compare import estimated, weighed
+from herbage.formatting import counted
 from herbage.model.estimate import Estimate
-from herbage.model.means import MeanErrors
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
-from herbage.photos.listing import find_photos
+from herbage.model.paddock_error import MeanErrors
+from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import read_sidecar
 from herbage.progress import Track, silent
-from herbage.results.density import map_files
 from herbage.results.geojson import open_photos_geojson
+from herbage.results.overlay import map_files
 from herbage.results.paddocks import FOLDER, PaddockOf, Paddocks, Polygons, by_column, by_folder, by_polygon
 from herbage.results.predictions import PredictionsTable
 from herbage.results.report import PredictionsReport
@@ -37,7 +38,6 @@ from herbage.steps.estimating import Estimated, Settings, estimate_on_cluster, e
 from herbage.steps.run_record import run_record, table_sha256
 from herbage.targets import check_area
 from herbage.tokens.cluster import Cluster
-from herbage.words import counted
 
 log = logging.getLogger("herbage")
 

@@ -11,11 +11,11 @@ import pandas as pd
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
-from herbage.judging.compare import Difference, estimated, paired_difference, plain_average, weighed
-from herbage.judging.floors import named_floors
-from herbage.judging.folds import Folds
-from herbage.judging.out_of_fold import oof_table
-from herbage.judging.scoring import score_estimates
+from herbage.evaluation.baselines import named_floors
+from herbage.evaluation.comparison import Difference, estimated, paired_difference, plain_average, weighed
+from herbage.evaluation.folds import Folds
+from herbage.evaluation.out_of_fold import oof_table
+from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
 from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table

@@ -10,13 +10,13 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import refuse_existing, write_whole
+from herbage.formatting import counted
 from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import read_test_table
 from herbage.progress import Track, silent
 from herbage.results.submission import submission_table
 from herbage.steps.run_record import run_place, run_record
 from herbage.targets import missing_names
-from herbage.words import counted
 
 log = logging.getLogger("herbage")
 

@@ -16,13 +16,13 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.opening import open_backbone
 from herbage.errors import InputInvalid, PhotosMissing
+from herbage.evaluation.baselines import TEXTURE_RECIPE, score_floors
+from herbage.evaluation.folds import Folds, make_folds
+from herbage.evaluation.learning_curve import learning_curve
+from herbage.evaluation.out_of_fold import fit_out_of_fold, oof_table
+from herbage.evaluation.scoring import Score, score_estimates
 from herbage.files import memory_bytes
 from herbage.heads.heads import refuse_unfit
-from herbage.judging.floors import TEXTURE_RECIPE, score_floors
-from herbage.judging.folds import Folds, make_folds
-from herbage.judging.learning import learning_curve
-from herbage.judging.out_of_fold import fit_out_of_fold, oof_table
-from herbage.judging.scoring import Score, score_estimates
 from herbage.model import notebook
 from herbage.model.config import (
     BackboneRecord,
@@ -40,8 +40,8 @@ from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
-from herbage.results.density import draw_overlay
 from herbage.results.figures import thumbnail, worst_photos
+from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_record
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets

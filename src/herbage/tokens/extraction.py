@@ -19,11 +19,11 @@ from torch import Tensor
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.views import patches_per_photo
 from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
+from herbage.formatting import counted, file_size
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
-from herbage.tokens.kept import Seen, kept_tokens, shown_images, tokens_shape
+from herbage.tokens.layout import Seen, kept_tokens, shown_images, tokens_shape
 from herbage.tokens.store import DTYPES, UNKNOWN, Known, TokenStore
-from herbage.words import counted, file_size
 
 log = logging.getLogger("herbage")
 

@@ -31,7 +31,7 @@ from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_whole
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import Recipe
-from herbage.tokens.kept import tokens_shape
+from herbage.tokens.layout import tokens_shape
 
 HEADER_LENGTH_BYTES = 8
 """What a safetensors file begins with: the length of its header."""

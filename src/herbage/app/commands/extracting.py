@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from herbage.app.options import Engine, OnCluster, Photos, Quiet, WorkerCpus
 from herbage.app.terminal import failures, listen, tracker
-from herbage.words import counted
+from herbage.formatting import counted
 
 
 def extract(

@@ -54,7 +54,7 @@ def train(
         Square metres that a photo shows and a weight stands for.
     """
     from herbage import steps
-    from herbage.judging.floors import named_floors
+    from herbage.evaluation.baselines import named_floors
     from herbage.targets import TARGETS
 
     listen(quiet)

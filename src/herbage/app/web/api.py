@@ -30,10 +30,10 @@ from herbage.backbones.backbone import Backbone
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
-from herbage.photos.listing import shown_name
+from herbage.photos.discovery import shown_name
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral, open_photo
-from herbage.results.density import draw_overlay, map_files, scale_top, swatches
 from herbage.results.geojson import photos_geojson
+from herbage.results.overlay import draw_overlay, map_files, scale_top, swatches
 from herbage.results.paddocks import Paddocks
 from herbage.results.predictions import PredictionsWriter
 from herbage.steps.predicting import summarise

@@ -1,6 +1,6 @@
 import numpy as np
 
-from herbage.model.means import MeanErrors
+from herbage.model.paddock_error import MeanErrors
 
 
 def groups(rng, count, photos, shared=0.2, own=0.3):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from herbage.model.planning import choose_cuts
+from herbage.model.cut_selection import choose_cuts
 
 
 def test_cuts_are_spread_over_estimates_and_looks():

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.judging.folds import Folds
-from herbage.judging.out_of_fold import fit_out_of_fold
-from herbage.judging.scoring import Score, score_estimates
+from herbage.evaluation.folds import Folds
+from herbage.evaluation.out_of_fold import fit_out_of_fold
+from herbage.evaluation.scoring import Score, score_estimates
 from herbage.recipe import Recipe
 
 MEAN = "each target's mean"

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from herbage.errors import TableInvalid
-from herbage.judging.compare import estimated, paired_difference, plain_average
-from herbage.judging.floors import score_floors
-from herbage.judging.folds import make_folds
-from herbage.judging.scoring import score_estimates, weighted_r2
+from herbage.evaluation.baselines import score_floors
+from herbage.evaluation.comparison import estimated, paired_difference, plain_average
+from herbage.evaluation.folds import make_folds
+from herbage.evaluation.scoring import score_estimates, weighted_r2
 from herbage.targets import SCORE_WEIGHTS, TARGETS
 
 RNG = np.random.default_rng(0)

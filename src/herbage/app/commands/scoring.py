@@ -41,7 +41,7 @@ def score(
         The folder of the new table's photos.
     """
     from herbage import steps
-    from herbage.judging.floors import named_floors
+    from herbage.evaluation.baselines import named_floors
 
     listen(quiet)
     scores = steps.score(

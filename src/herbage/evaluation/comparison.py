@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from herbage.errors import TableInvalid
-from herbage.judging.scoring import weighted_r2
+from herbage.evaluation.scoring import weighted_r2
 from herbage.targets import TARGETS
 
 DRAWS = 2000

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from herbage.evaluation.folds import Folds
+from herbage.evaluation.out_of_fold import out_of_fold
+from herbage.evaluation.scoring import weighted_r2
 from herbage.heads.heads import fit_heads
-from herbage.judging.folds import Folds
-from herbage.judging.out_of_fold import out_of_fold
-from herbage.judging.scoring import weighted_r2
 from herbage.recipe import Recipe
 
 SHARES = (0.25, 0.5, 0.75)

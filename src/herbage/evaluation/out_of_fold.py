@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from herbage.errors import ModelInvalid
+from herbage.evaluation.folds import Folds, refuse_leak
 from herbage.heads.heads import Heads, fit_heads
-from herbage.judging.folds import Folds, refuse_leak
 from herbage.progress import Track, silent
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS, balance

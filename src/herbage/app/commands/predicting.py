@@ -1,4 +1,4 @@
-"""Commands that estimate photos: predict, submit."""
+"""The command that estimates photos."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +14,11 @@ from herbage.app.options import (
     Photos,
     Quiet,
     Store,
-    TablePhotos,
     WorkerCpus,
     names_of,
 )
 from herbage.app.terminal import failures, listen, tracker
-from herbage.words import counted
+from herbage.formatting import counted
 
 
 def predict(
@@ -110,43 +109,3 @@ def predict(
         + f": {out}"
     )
     return failures(done.failed)
-
-
-def submit(
-    model: Model,
-    test_csv: Path,
-    *,
-    photos: TablePhotos,
-    out: Path,
-    store: Store = None,
-    engine: Engine = Engine(),
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> int:
-    """Write the competition's submission.csv.
-
-    For example:
-        herbage submit model/ test.csv --photos test/ --out submission.csv
-
-    Parameters
-    ----------
-    test_csv
-        sample_id, image_path, target_name.
-    out
-        The file to write.
-    """
-    from herbage import steps
-
-    listen(quiet)
-    failed = steps.submit(
-        model,
-        test_csv,
-        photos=photos,
-        out=out,
-        store=store,
-        overwrite=overwrite,
-        track=tracker(quiet),
-        **engine.options(),
-    )
-    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} given the mean" if failed else ""))
-    return failures(failed)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herbage.errors import FoldLeak, TableInvalid
-from herbage.judging.folds import Folds, make_folds, refuse_leak
-from herbage.judging.out_of_fold import fit_out_of_fold
+from herbage.evaluation.folds import Folds, make_folds, refuse_leak
+from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.recipe import load_recipe
 
 
@@ -102,7 +102,7 @@ def test_a_planted_leak_is_refused_before_anything_is_trained(monkeypatch):
     tokens = [torch.randn(1, 4, 3) for _ in range(8)]
     grams = np.random.default_rng(0).uniform(0, 9, (8, 5))
     trained = []
-    monkeypatch.setattr("herbage.judging.out_of_fold.fit_heads", lambda *a, **k: trained.append(1))
+    monkeypatch.setattr("herbage.evaluation.out_of_fold.fit_heads", lambda *a, **k: trained.append(1))
     recipe = load_recipe("field")
     with pytest.raises(FoldLeak, match="group b is in fold 1 and in fold 0"):
         fit_out_of_fold(recipe, tokens, grams, leaky(True), list("abcdefgh"), 0)

@@ -5,7 +5,7 @@ import torch
 from herbage.backbones.texture import NAMES, TextureBackbone
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, grid_shape, look
 from herbage.recipe import load_recipe
-from herbage.tokens.kept import Seen, kept_tokens, numbers_beside, tokens_shape
+from herbage.tokens.layout import Seen, kept_tokens, numbers_beside, tokens_shape
 
 SEED = load_recipe("seed")
 PLAIN = load_recipe("field").model_copy(update={"grid": 4, "views": 6, "average_views": False, "heterogeneity": False})
