@@ -1,41 +1,42 @@
-"""One class for each situation that a person can act on.
+"""Exceptions, one class for each situation that a user can act on.
 
     HerbageError
-    ├── InputInvalid            what was asked cannot be done as asked
-    │   ├── PhotosMissing       no photo stands where photos were expected
-    │   ├── TableInvalid        a table of weights breaks a rule; all faults in one message
+    ├── InputInvalid            an argument or input file is invalid
+    │   ├── PhotosMissing       no photos were found
+    │   ├── TableInvalid        a table breaks a rule; the message lists all faults
     │   ├── RecipeInvalid       a recipe has an unknown key or a value out of range
-    │   ├── ModelInvalid        a model folder is incomplete, damaged, or newer than this program
-    │   ├── CheckpointRefused   a checkpoint file would run code, or is not what it should be
+    │   ├── ModelInvalid        a model folder is incomplete, damaged or too new, or lacks what a step needs
+    │   ├── CheckpointRefused   a checkpoint file is not the expected network, or would run code
     │   ├── BackboneInvalid     a backbone is unknown, or not the one a model was trained with
-    │   ├── DeviceMissing       a device or precision that this machine does not have
-    │   └── OutputExists        the output is there already and --overwrite was not given
-    ├── PhotoUnreadable         one photo cannot be decoded
-    │   └── PhotoTooLarge       one photo is over the pixel limit and is skipped
-    ├── TokensCorrupt           a token file is truncated, damaged, or not a token file
+    │   ├── DeviceMissing       this machine does not have the device or precision
+    │   └── OutputExists        the output already exists and may not be replaced
+    ├── PhotoUnreadable         a photo cannot be decoded
+    │   └── PhotoTooLarge       a photo exceeds the pixel limit and is skipped
+    ├── TokensCorrupt           a token file is truncated, damaged or not a token file
     │   └── TokensStale         a token file belongs to another photo or other settings
-    ├── WeightsMissing          a backbone's weights are neither here nor to be had
-    ├── FoldLeak                a photo would be judged by a head that has seen it or its group
-    └── TrainingFailed          training gave NaN or a head that died
+    ├── WeightsMissing          a backbone's weights could not be loaded
+    ├── FoldLeak                a photo or its group is in two folds
+    └── TrainingFailed          training gave NaN or a dead head
 
-A message says what was expected, what came, where, and what to do next.
+A message says what was expected, what was found, where, and what to do next. Parameters are written in backticks under
+their Python names, such as `overwrite=True`; the command line shows them as its options.
 """
 
 
 class HerbageError(Exception):
-    """Anything that herbage can explain in one message."""
+    """Base class of all errors that herbage raises on purpose."""
 
 
 class InputInvalid(HerbageError):
-    """What was asked cannot be done as asked."""
+    """An argument or an input file is invalid."""
 
 
 class PhotosMissing(InputInvalid):
-    """No photo stands where photos were expected."""
+    """No photos were found where photos were expected."""
 
 
 class TableInvalid(InputInvalid):
-    """A table of weights breaks a rule; the message lists every fault with row and column."""
+    """A table breaks a rule; the message lists every fault with its row and column."""
 
 
 class RecipeInvalid(InputInvalid):
@@ -43,35 +44,35 @@ class RecipeInvalid(InputInvalid):
 
 
 class ModelInvalid(InputInvalid):
-    """A model folder is incomplete, damaged, or newer than this program."""
+    """A model folder is incomplete, damaged or too new, or the model lacks what a step needs."""
 
 
 class CheckpointRefused(InputInvalid):
-    """A checkpoint file would run code, or is not what it should be. Nothing of it has run."""
+    """A checkpoint file is not the expected network, or would run code. No code of it was run."""
 
 
 class BackboneInvalid(InputInvalid):
-    """A backbone is unknown, or is not the one a model was trained with."""
+    """A backbone is unknown, or is not the one that a model was trained with."""
 
 
 class DeviceMissing(InputInvalid):
-    """A device or precision that this machine does not have."""
+    """This machine does not have the device or precision."""
 
 
 class OutputExists(InputInvalid):
-    """The output is there already and may not be replaced without being told to."""
+    """The output already exists and may not be replaced."""
 
 
 class PhotoUnreadable(HerbageError):
-    """One photo cannot be decoded."""
+    """A photo cannot be decoded."""
 
 
 class PhotoTooLarge(PhotoUnreadable):
-    """One photo is over the pixel limit; it is skipped, not decoded."""
+    """A photo exceeds the pixel limit; it is skipped before it is decoded."""
 
 
 class TokensCorrupt(HerbageError):
-    """A token file is truncated, damaged, or not a token file."""
+    """A token file is truncated, damaged or not a token file."""
 
 
 class TokensStale(TokensCorrupt):
@@ -79,12 +80,12 @@ class TokensStale(TokensCorrupt):
 
 
 class WeightsMissing(HerbageError):
-    """A backbone's weights are neither on this machine nor to be had from the hub."""
+    """A backbone's weights could not be loaded, neither from this machine nor from the hub."""
 
 
 class FoldLeak(HerbageError):
-    """A photo would be judged by a head that has seen it, or a photo of its group."""
+    """A photo, or photos of one group, are in two folds, so a head would be evaluated on its training data."""
 
 
 class TrainingFailed(HerbageError):
-    """Training gave NaN, or a head that died although its target varies."""
+    """Training gave NaN, or a head that always estimates 0 although its target varies."""

@@ -1,4 +1,4 @@
-"""How counts, names and sizes are said."""
+"""Counts, lists of names and file sizes as text."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def listed(noun: str, names: Sequence[str]) -> str:
-    """Names with what they are names of: the column a, or the columns a, b."""
+    """Names after their noun: the column a, or the columns a, b."""
     return f"the {noun}{'' if len(names) == 1 else 's'} {', '.join(names)}"
 
 
 def file_size(count: float) -> str:
-    """Bytes in the unit that fits, to three digits: 1.23 GB."""
+    """Bytes in the largest fitting unit, to three digits: 1.23 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

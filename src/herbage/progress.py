@@ -1,12 +1,12 @@
-"""How a step shows that it is getting on."""
+"""Progress reporting of long steps."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""(items, what is done, how many there are) to the same items."""
+"""Wraps an iterable, given a description and its length, to show progress; yields the same items."""
 
 
 def silent(items: Iterable[Any], _: str, __: int) -> Iterable[Any]:
-    """No progress."""
+    """Show no progress."""
     return items

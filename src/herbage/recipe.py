@@ -1,4 +1,4 @@
-"""Recipe: everything that changes a result, in one frozen, strict, hashable object read from a TOML file."""
+"""Recipes: all settings that change a result, in one immutable, validated object read from a TOML file."""
 
 import tomllib
 from importlib import resources
@@ -18,7 +18,7 @@ class _Settings(BaseModel):
 
 
 class PatchSettings(_Settings):
-    """The per-patch network and its training (`heads = "patch"`)."""
+    """The network per patch and its training (`heads = "patch"`)."""
 
     hidden: int = Field(128, ge=1)
     epochs: int = Field(60, ge=1)
@@ -26,49 +26,49 @@ class PatchSettings(_Settings):
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     rho: float = Field(0.05, ge=0)
-    """Radius of SAM's neighbourhood, a head; 0 is plain AdamW."""
+    """Radius of SAM's neighbourhood, per head; 0 is plain AdamW."""
 
 
 class RidgeSettings(_Settings):
-    """The linear per-patch head (`heads = "ridge"`)."""
+    """Ridge regression per patch (`heads = "ridge"`)."""
 
     alphas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False
     )
-    """Penalties to choose from, by grouped cross-validation inside the training folds."""
+    """Candidate penalties; grouped cross-validation inside the training folds selects one."""
     heterogeneity_weight: float = Field(1.0, gt=0)
-    """How much the heterogeneity numbers count together, the backbone's numbers together counting 1."""
+    """Weight of all heterogeneity features together, relative to all dimensions of the backbone's vectors together."""
 
 
 Width = Annotated[int, Field(ge=8, multiple_of=8)]
-"""What eight attention heads can share."""
+"""A width that eight attention heads can divide evenly."""
 
 
 Defect = Literal["padding", "detached", "raw_grams"]
-"""Of the original CrossPVT; `CrossPvtSettings.as_published` says what each is."""
+"""A defect of the original CrossPVT; `CrossPvtSettings` describes each."""
 
 
 class CrossPvtSettings(_Settings):
-    """The network on tiles and its training (`heads = "crosspvt"`).
+    """The CrossPVT network on tiles and its training (`heads = "crosspvt"`).
 
-    `as_published` brings back what the original does and this does not: all of it by `true`, or some by a list of
+    `as_published` restores defects of the original: `true` restores all, a list restores those it names:
 
-    - `padding`: the zeros that fill the mixer's second grid travel on as a token, into its mean and its maximum;
-    - `detached`: the auxiliary loss stops at its own head instead of reaching the parts before it;
-    - `raw_grams`: outputs and losses are in grams, not in units of the training photos' means.
+    - `padding`: the zeros that fill the mixer's second grid remain as a token, and enter its mean and its maximum;
+    - `detached`: the gradient of the auxiliary loss stops at the auxiliary head;
+    - `raw_grams`: outputs and losses are in grams, not in units of the mean grams of the training photos.
 
-    Never brought back: image-level folds, picking the epoch by the judging fold, losses that are zero by construction.
-    The original also trains the backbone from its sixth epoch, and clips gradients before it unscales them from half
-    precision; here the backbone is frozen and gradients are in float32.
+    Some defects cannot be restored: folds by image, an epoch selected on the evaluation fold, and losses that are zero
+    by construction. The original also trains the backbone from its sixth epoch, and clips gradients before it unscales
+    them from half precision; here the backbone is frozen and gradients are float32.
     """
 
     inner_width: int | None = Field(None, ge=6, multiple_of=6)
-    """Numbers a tile in the first two stages; None keeps the backbone's, another is reached by one linear layer."""
+    """Width of a tile's vector before the mixer, reached by a linear layer; None uses the backbone's width."""
     widths: tuple[Width, Width, Width] = Field((384, 512, 640), strict=False)
-    """Numbers a token in the three stages of the mixer; multiples of 8."""
+    """Width of a token in the three stages of the mixer; multiples of 8."""
     dropout: float = Field(0.1, ge=0, lt=1)
     networks: int = Field(1, ge=1, le=100)
-    """Networks a fold, which differ by their seed alone (start, order of photos, views); their mean is the estimate."""
+    """Networks per fold, whose mean is the estimate; they differ only by seed (initial weights, photo order, views)."""
     epochs: int = Field(60, ge=1)
     batch_photos: int = Field(12, ge=2)
     learning_rate: float = Field(1e-4, gt=0)
@@ -80,28 +80,32 @@ class CrossPvtSettings(_Settings):
     rho: float = Field(0.0, ge=0)
     """Radius of SAM's neighbourhood; 0 is plain AdamW."""
     ema: float = Field(0.0, ge=0, lt=1)
-    """Decay of the mean of the weights that comes out of training; 0 for the last weights."""
+    """Decay of the moving average of the weights that training returns; 0 returns the last weights."""
     as_published: bool | Annotated[tuple[Defect, ...], Field(strict=False)] = False
 
     @property
     def defects(self) -> frozenset[Defect]:
-        """Those of the original that are brought back."""
+        """The defects of the original that are restored."""
         if isinstance(self.as_published, bool):
             return frozenset(get_args(Defect) if self.as_published else ())
         return frozenset(self.as_published)
 
 
 class Recipe(_Settings):
-    """Everything that changes a result. Two equal recipes give equal results on one machine.
+    """All settings that change a result. Two equal recipes give equal results on one machine.
 
-    `crops`: `whole` squashes the photo to one square, `halves` to a left and a right one, `tiles` cuts each half into
-    4 x 4 and 2 x 2 (`herbage.backbones.tiles`; `tiles`: from the native half, or as published). `grid`: patches a
-    side, so an image is grid x the backbone's patch pixels a side. `views`: the first n of (as is, horizontal flip,
-    vertical flip, both, turned 90, turned 270). `average_views` keeps the mean of a patch's vectors over the views,
-    instead of each. `blur_sigma`: of a 5-tap Gaussian in pixels of the resized image, 0 for none. `keep`: patch
-    vectors, or the class vector. `heterogeneity` sets beside each patch vector how uneven the photo's colour and
-    texture are (`herbage.backbones.texture`). `balance`: deliver weights that obey the sums (`herbage.targets`).
-    `fold_seed` shuffles groups into folds; training's own seed is not part of a recipe.
+    - `crops`: `whole` resizes the photo to one square, `halves` resizes its left and right half to a square each,
+      `tiles` cuts each half into 4 x 4 and 2 x 2 tiles (`herbage.backbones.tiles`).
+    - `tiles`: cut from the half at full resolution (`native`), or resized first as in the original (`published`).
+    - `grid`: patches per side of an image, whose side in pixels is `grid` times the backbone's patch size.
+    - `views`: the first n of as is, horizontal flip, vertical flip, both flips, turned 90, turned 270.
+    - `average_views`: store the mean of a patch's vectors over the views, instead of one vector per view.
+    - `blur_sigma`: sigma of a 5-tap Gaussian blur in pixels of the resized image; 0 for none.
+    - `keep`: store the patch vectors or the class vector.
+    - `heterogeneity`: append to each patch vector how uneven the photo's colour and texture are
+      (`herbage.backbones.texture`).
+    - `balance`: adjust the estimates so that they obey the sums (`herbage.targets`).
+    - `fold_seed`: seed of the assignment of groups to folds. The seed of training is not part of a recipe.
     """
 
     name: str
@@ -123,33 +127,39 @@ class Recipe(_Settings):
 
     @property
     def has_map(self) -> bool:
-        """Whether grams can be told patch by patch."""
+        """Whether the heads estimate grams per patch, so that an estimate has a map."""
         return self.keep == "patch"
 
     @field_validator("blur_sigma")
     @classmethod
-    def _blurs_or_not(cls, sigma: float) -> float:
+    def _check_blur(cls, sigma: float) -> float:
         if 0 < sigma < 0.1:
-            raise ValueError("a sigma below 0.1 pixels blurs nothing; give 0 for no blur")
+            raise ValueError("a sigma below 0.1 pixels has no effect; use 0 for no blur")
         return sigma
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Recipe":
+    def _check_combinations(self) -> "Recipe":
         if self.crops == "tiles" and self.keep != "class":
-            raise ValueError('tiles overlap, so their patches make no grid; crops = "tiles" goes with keep = "class"')
+            raise ValueError(
+                'tiles overlap, so their patches do not form a grid; crops = "tiles" requires keep = "class"'
+            )
         if self.crops == "tiles" and self.grid < 2:
-            raise ValueError("tiles need a grid of at least 2: a small tile is seen at half as many patches a side")
+            raise ValueError(
+                'crops = "tiles" requires a grid of at least 2, because a small tile has half as many patches per side'
+            )
         if self.crops == "tiles" and self.average_views:
-            raise ValueError("the views of tiles stand each in its own order; average_views goes with other crops")
+            raise ValueError(
+                'the order of the tiles differs between views; average_views requires crops = "whole" or "halves"'
+            )
         if self.heads == "crosspvt" and self.crops != "tiles":
-            raise ValueError('heads = "crosspvt" reads tiles; it goes with crops = "tiles"')
+            raise ValueError('heads = "crosspvt" requires crops = "tiles"')
         if self.heterogeneity and self.keep != "patch":
-            raise ValueError('heterogeneity stands beside patch vectors; it goes with keep = "patch"')
+            raise ValueError('heterogeneity is appended to patch vectors; it requires keep = "patch"')
         return self
 
 
 def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
-    """A recipe by its name (`seed`, `field`) or from a TOML file; raises RecipeInvalid with every fault."""
+    """Load a recipe by name (`field`, `seed`, `crosspvt`) or from a TOML file; raises RecipeInvalid with all faults."""
     if isinstance(name_or_path, Recipe):
         return name_or_path
     known = sorted(f.name.removesuffix(".toml") for f in _shipped().iterdir() if f.name.endswith(".toml"))
@@ -166,7 +176,7 @@ def load_recipe(name_or_path: str | Path | Recipe) -> Recipe:
 
 
 def parse_recipe(source: str, *, where: str, name: str | None = None) -> Recipe:
-    """A recipe from TOML text; `where` names the text in errors."""
+    """Parse a recipe from TOML text; `where` names the source in errors, `name` is the recipe's name if it has none."""
     try:
         values: dict[str, Any] = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
@@ -177,7 +187,7 @@ def parse_recipe(source: str, *, where: str, name: str | None = None) -> Recipe:
 
 
 def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
-    """A recipe from plain values; raises RecipeInvalid with every fault in one message."""
+    """Validate a recipe's values; raises RecipeInvalid with all faults in one message."""
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:

@@ -1,8 +1,9 @@
-"""The five dry weights: their columns, order and score weights, the sums that bind them, and their units."""
+"""The five dry weights: their columns, order, score weights, the sums that relate them, and their units."""
 
 from collections.abc import Container
 from functools import cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +16,9 @@ TARGETS = ("Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g")
 CLOVER, DEAD, GREEN, TOTAL, GDM = range(5)
 COMPONENTS = (CLOVER, DEAD, GREEN)
 
+LABELS = ("Clover", "Dead", "Green", "Total", "GDM")
+"""Display names of the targets, in the order of TARGETS."""
+
 SCORE_WEIGHTS = np.array([0.1, 0.1, 0.1, 0.5, 0.2])
 """Weight of each target in the competition's score, in the order of TARGETS."""
 
@@ -25,39 +29,39 @@ QUADRAT_AREA_M2 = 0.21
 """The competition's quadrat, 70 x 30 cm."""
 
 
-Known = tuple[bool, bool, bool, bool, bool]
-"""Which targets there are, in the order of TARGETS; the others are NaN wherever grams stand."""
+TargetMask = tuple[bool, bool, bool, bool, bool]
+"""Which targets are known, in the order of TARGETS; unknown ones are NaN in arrays of grams."""
 
 
-def known_targets(grams: Float[np.ndarray, "*photo 5"]) -> Known:
-    """Those that are no NaN in any photo."""
+def known_targets(grams: Float[np.ndarray, "*photo 5"]) -> TargetMask:
+    """Targets that are not NaN in any photo."""
     c, d, g, t, gdm = (not np.isnan(grams[..., target]).any() for target in range(len(TARGETS)))
     return c, d, g, t, gdm
 
 
-def named_targets(names: Container[str]) -> Known:
-    """Those whose names are among these."""
+def named_targets(names: Container[str]) -> TargetMask:
+    """Targets whose names are in `names`."""
     c, d, g, t, gdm = (target in names for target in TARGETS)
     return c, d, g, t, gdm
 
 
-def known_names(known: Known) -> list[str]:
-    """The names of those that are there."""
-    return [name for name, there in zip(TARGETS, known, strict=True) if there]
+def known_names(known: TargetMask) -> list[str]:
+    """Names of the known targets."""
+    return [name for name, is_known in zip(TARGETS, known, strict=True) if is_known]
 
 
-def missing_names(known: Known) -> list[str]:
-    """The names of those that are not there."""
-    return [name for name, there in zip(TARGETS, known, strict=True) if not there]
+def missing_names(known: TargetMask) -> list[str]:
+    """Names of the unknown targets."""
+    return [name for name, is_known in zip(TARGETS, known, strict=True) if not is_known]
 
 
-def main_target(known: Known) -> int:
-    """The one to show where there is room for one: Total, or else the next that is known, from the last."""
+def main_target(known: TargetMask) -> int:
+    """The target to show where there is room for one: Total if it is known, else GDM, green, dead or clover."""
     return next(target for target in (TOTAL, GDM, GREEN, DEAD, CLOVER) if known[target])
 
 
-def derivable(known: Known) -> Known:
-    """The targets that these and the sums determine, these among them."""
+def derivable(known: TargetMask) -> TargetMask:
+    """Targets that follow from the known ones and the sums, the known ones included."""
     rows = SUMS * np.array(known)[:, None]
     rank = np.linalg.matrix_rank(rows)
     c, d, g, t, gdm = (bool(np.linalg.matrix_rank([*rows, row]) == rank) for row in SUMS)
@@ -65,7 +69,7 @@ def derivable(known: Known) -> Known:
 
 
 def derive(grams: Float[np.ndarray, "photo 5"]) -> Float[np.ndarray, "photo 5"]:
-    """Targets that are NaN filled in by the sums where the others determine them; a weight just below 0 becomes 0."""
+    """Fill in targets that are NaN where the sums determine them; derived weights are at least 0."""
     known = known_targets(grams)
     new = [target for target in range(5) if derivable(known)[target] and not known[target]]
     filled = grams.copy()
@@ -74,8 +78,8 @@ def derive(grams: Float[np.ndarray, "photo 5"]) -> Float[np.ndarray, "photo 5"]:
 
 
 @cache
-def balances(known: Known) -> Float[np.ndarray, "8 3 5"]:
-    """From raw weights to components by least squares, for each set of components that may differ from 0.
+def balance_solutions(known: TargetMask) -> Float[np.ndarray, "8 3 5"]:
+    """Least-squares maps from raw weights to components, one for each set of components that may differ from 0.
 
     The optimum of `balance` is one of these eight.
     """
@@ -86,34 +90,42 @@ def balances(known: Known) -> Float[np.ndarray, "8 3 5"]:
     return solutions
 
 
-def balance(raw_g: Float[np.ndarray, "*photo 5"]) -> Float[np.ndarray, "*photo 5"]:
-    """The nearest weights that are at least 0 and obey both sums; targets that are NaN stay so.
+def balance(raw_g: Any, known: TargetMask | None = None, *, xp: Any = np) -> Any:
+    """The nearest weights (..., 5) in g that are at least 0 and obey both sums; targets that are NaN stay NaN.
 
-    Clover, dead and green minimise the squared error of all targets, weighted as the score weights them, subject to
-    being at least 0; Total and GDM are their sums. The optimum is the best feasible one among the least-squares
-    solutions on the 8 subsets of free components: exact, no iteration. (Where targets lack, components may not be
-    unique, but the weights of the others are.)
+    Clover, dead and green minimise the squared error of all known targets, weighted as in the score, subject to being
+    at least 0; Total and GDM are their sums. The optimum is the best feasible one of the least-squares solutions on the
+    8 subsets of free components: exact, without iteration. (With unknown targets the components may not be unique, but
+    the known weights are.)
+
+    `known` is by default read from the NaN of `raw_g`. `xp` is the array namespace, numpy or torch: the ONNX export
+    traces this function with torch.
     """
-    known = known_targets(raw_g)
-    raw = np.where(known, raw_g, 0.0)
-    components = np.einsum("sct,...t->...sc", balances(known), raw)
-    sums = components @ SUMS.T
-    loss = np.where((components >= 0).all(-1), (sums - raw[..., None, :]) ** 2 @ (SCORE_WEIGHTS * known), np.inf)
-    best = loss.argmin(-1)[..., None, None]
-    return np.where(known, np.take_along_axis(sums, best, axis=-2)[..., 0, :], np.nan)
+    known = known_targets(raw_g) if known is None else known
+    mask = xp.asarray(known)
+    raw = xp.where(mask, raw_g, 0.0)
+    solutions, sums, weights = (
+        xp.asarray(array, dtype=raw.dtype) for array in (balance_solutions(known), SUMS, SCORE_WEIGHTS * known)
+    )
+    components = xp.einsum("sct,...t->...sc", solutions, raw)
+    candidates = components @ sums.T
+    loss = xp.where((components >= 0).all(-1), (candidates - raw[..., None, :]) ** 2 @ weights, xp.inf)
+    chosen = xp.arange(len(solutions)) == loss.argmin(-1)[..., None]
+    balanced = xp.where(chosen[..., None], candidates, 0.0).sum(-2)
+    return xp.where(mask, balanced, xp.nan)
 
 
 def check_area(quadrat_area_m2: float) -> None:
-    """Raise InputInvalid for what is no quadrat's area."""
+    """Raise InputInvalid where the area is not plausible for a quadrat."""
     if not 1e-4 <= quadrat_area_m2 <= 1e4:
-        raise InputInvalid(f"--quadrat-area {quadrat_area_m2}: expected square metres between 0.0001 and 10000.")
+        raise InputInvalid(f"`quadrat_area_m2={quadrat_area_m2}`: expected square metres between 0.0001 and 10000.")
 
 
 def g_per_m2(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[np.ndarray, "*any"]:
-    """Grams a quadrat to grams a square metre."""
+    """Convert grams per quadrat to grams per square metre."""
     return grams / quadrat_area_m2
 
 
 def kg_per_ha(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[np.ndarray, "*any"]:
-    """Grams a quadrat to kilograms of dry matter a hectare: 1 g/m2 is 10 kg/ha."""
+    """Convert grams per quadrat to kilograms of dry matter per hectare: 1 g/m2 is 10 kg/ha."""
     return grams / quadrat_area_m2 * 10.0

@@ -1,1 +1,1 @@
-"""How a person asks: the command line and the demo."""
+"""The command line, the demo, and the web page."""

@@ -1,4 +1,4 @@
-"""The command line: results go to standard output, everything else to standard error; a code says how it ended."""
+"""The command line: results on standard output, everything else on standard error, and an exit code."""
 
 import os
 import sys
@@ -17,14 +17,14 @@ from herbage.app.commands.scoring import score
 from herbage.app.commands.serving import serve
 from herbage.app.commands.submitting import submit
 from herbage.app.commands.training import import_heads, train
-from herbage.app.terminal import console
+from herbage.app.terminal import console, print_error
 from herbage.errors import HerbageError
 
-DONE, WRONG, INTERRUPTED = 0, 2, 130
+DONE, INVALID, INTERRUPTED = 0, 2, 130
 
 app = App(
     name="herbage",
-    help="How much pasture stands in a top-view photo: dry weights in grams, with intervals and a map.",
+    help="Estimate the pasture in top-view photos: dry weights in grams, with intervals and a map.",
     version=herbage.__version__,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
@@ -37,33 +37,30 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 
 def main() -> None:
-    """Run a command and exit: 0 done, 1 some photos failed, 2 the call or its input is wrong, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 some photos failed, 2 the call or its input is invalid, 130 interrupted."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code of a command."""
+    """Run a command and return its exit code."""
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
-        console.print(f"herbage: {error}".rstrip(), style="red", markup=False, soft_wrap=True)
+        print_error(str(error))
         console.print("Try `herbage --help`, or `herbage COMMAND --help`.", markup=False)
-    except HerbageError as error:
-        console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
+    except (HerbageError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        print_error(str(error))
     except KeyboardInterrupt:
-        console.print("Interrupted; finished work is kept.")
+        console.print("Interrupted; finished work is saved.")
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except OSError as error:
-        console.print(f"herbage: {error}", style="red", markup=False, soft_wrap=True)
     except Exception as error:
         if os.environ.get("HERBAGE_DEBUG"):
             raise
-        said = f"herbage: this should not have happened: {type(error).__name__}: {error}"
-        console.print(said, style="red", markup=False, soft_wrap=True)
-        console.print("Set HERBAGE_DEBUG=1 and run it again to see where; please report it with that.", markup=False)
-    return WRONG
+        print_error(f"unexpected error: {type(error).__name__}: {error}")
+        console.print("Run it again with HERBAGE_DEBUG=1 to get a traceback, and please report it.", markup=False)
+    return INVALID

@@ -1,4 +1,4 @@
-"""The demo: swards drawn with known weights, and the whole story told on them."""
+"""The demo: draws swards of known weight and runs every step on them."""
 
 import logging
 from datetime import datetime, timedelta
@@ -11,8 +11,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
-from herbage.errors import OutputExists
-from herbage.evaluation.baselines import MEAN, named_floors
+from herbage.evaluation.baselines import MEAN, named_baselines
 from herbage.evaluation.scoring import weighted_r2
 from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward
@@ -21,22 +20,23 @@ from herbage.targets import TARGETS
 
 log = logging.getLogger("herbage")
 
-GROUPS, PHOTOS_A_GROUP, TEST_GROUPS = 12, 4, 3
+GROUPS, PHOTOS_PER_GROUP, TEST_GROUPS = 12, 4, 3
 STATES = ("Tas", "Vic", "NSW", "WA")
 QUALITY = 90
 
 
-def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
-    """Draw, train `field` and `seed`, predict, submit; returns a table of what was written and both scores."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
-        raise OutputExists(f"{out} exists already; give --overwrite to make the demo there anew, or another --out.")
-    log.info("Drawing %d swards in %d groups", GROUPS * PHOTOS_A_GROUP, GROUPS)
+def run_demo(out: Path, *, track: steps.Track) -> str:
+    """Draw photos, train `field` and `seed`, predict, submit; returns a table of the files and both scores.
+
+    Files of an earlier demo are replaced.
+    """
+    log.info("Drawing %d swards in %d groups", GROUPS * PHOTOS_PER_GROUP, GROUPS)
     truth = draw_photos(out / "photos")
     frame = pd.DataFrame(truth)
     test = frame["group"] >= GROUPS - TEST_GROUPS
     _long_table(frame[~test]).to_csv(out / "train.csv", index=False, lineterminator="\n")
-    asked = _long_table(frame[test])[["sample_id", "image_path", "target_name"]]
-    asked.to_csv(out / "test.csv", index=False, lineterminator="\n")
+    request = _long_table(frame[test])[["sample_id", "image_path", "target_name"]]
+    request.to_csv(out / "test.csv", index=False, lineterminator="\n")
 
     photos, store, models = out / "photos", out / "tokens", {"field": out / "model", "seed": out / "model-seed"}
     for recipe, place in models.items():
@@ -57,7 +57,7 @@ def run_demo(out: Path, *, overwrite: bool, track: steps.Track) -> str:
 
 
 def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
-    """Draw the swards as JPEGs with EXIF time (and GPS in most groups); a record of the truth a photo."""
+    """Draw the swards as JPEGs with EXIF time, and GPS in most groups; returns one record of true weights per photo."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     records: list[dict[str, object]] = []
@@ -66,11 +66,11 @@ def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
         day = datetime(2025, 3, 1, 9) + timedelta(days=int(17 * group + rng.integers(0, 9)))
         light, lush = Light.draw(rng), rng.uniform(0.35, 1.0)
         where = (-38.0 - rng.uniform(0, 3), 145.0 + rng.uniform(0, 2)) if group % 4 else None
-        for number in range(PHOTOS_A_GROUP):
+        for number in range(PHOTOS_PER_GROUP):
             green = 60 * lush * rng.uniform(0.25, 1)
             clover = 22 * rng.uniform(0, 1) ** 2 * (rng.uniform() > 0.35)
             sward = draw_sward(rng, light, green=green, dead=28 * rng.uniform(0.05, 1) * (1.2 - lush), clover=clover)
-            name = f"sward_{group * PHOTOS_A_GROUP + number:02d}.jpg"
+            name = f"sward_{group * PHOTOS_PER_GROUP + number:02d}.jpg"
             taken = day + timedelta(minutes=7 * number)
             sward.image.save(folder / name, quality=QUALITY, exif=_exif(taken, where, number))
             records.append(
@@ -101,7 +101,7 @@ def _exif(taken: datetime, where: tuple[float, float] | None, number: int) -> Im
 
 
 def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The competition's columns, five rows a photo."""
+    """The competition's columns, five rows per photo."""
     long = frame.melt(
         id_vars=["image_path", "Sampling_Date", "State"],
         value_vars=list(TARGETS),
@@ -116,35 +116,36 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame) -> str:
     truth = test[list(TARGETS)].to_numpy(float)
     files = [PhotoFile(path, out / path) for path in test["image_path"]]
-    log.info("Judging both models on the %d photos that were not for training", len(files))
+    log.info("Scoring both models on the %d photos that were not used for training", len(files))
     scores: dict[str, tuple[float | None, float | None]] = {}
+    baselines: dict[str, tuple[float | None, float | None]] = {}
     for recipe, place in models.items():
         model = HerbageModel.from_pretrained(place)
-        about = model.about
-        assert about.training is not None
-        assert about.score is not None
+        evidence = model.require_evidence("The demo")
         made = model.estimates(files, model.open_backbone(), store=store)
         grams = np.stack([estimate.grams for estimate, _ in made])
-        scores[f"recipe {recipe}"] = weighted_r2(truth, grams), about.score.weighted_r2
-        mean = np.broadcast_to(np.array(about.training.mean_g), truth.shape)
-        floors = about.floors
-    drawn = {MEAN: weighted_r2(truth, mean)}
-    scores |= named_floors({name: (drawn.get(name), floor.weighted_r2) for name, floor in floors.items()})
+        scores[f"recipe {recipe}"] = weighted_r2(truth, grams), evidence.score.weighted_r2
+        mean = np.broadcast_to(np.array(evidence.training.mean_g, float), truth.shape)
+        baselines = {name: (None, baseline.weighted_r2) for name, baseline in evidence.baselines.items()}
+        baselines[MEAN] = weighted_r2(truth, mean), baselines[MEAN][1]
     lines = [
-        f"{'Weighted R2 of':<27}{f'{len(test)} drawn photos never seen':>30}{'training photos, out of fold':>32}",
-        *(f"{name:<27}{_figure(new):>30}{_figure(fold):>32}" for name, (new, fold) in scores.items()),
+        f"{'Weighted R2 of':<32}{f'{len(test)} new photos':>18}{'training photos, out of fold':>32}",
+        *(
+            f"{name:<32}{_r2(new):>18}{_r2(fold):>32}"
+            for name, (new, fold) in (scores | named_baselines(baselines)).items()
+        ),
     ]
     lines.append(f"\nWritten to {out}:")
     for name, what in (
         ("photos/", f"{len(list((out / 'photos').glob('*.jpg')))} drawn swards"),
         ("train.csv, test.csv", "their tables"),
         ("model/, model-seed/", "the models, each with its card, out-of-fold table and report.html"),
-        ("results/", "predictions.csv, maps/, photos.geojson, report.html: open this one first"),
+        ("results/", "predictions.csv, maps/, photos.geojson, report.html (open this one first)"),
         ("submission.csv", "the competition's file"),
     ):
         lines.append(f"  {name:<22} {what}")
     return "\n".join(lines)
 
 
-def _figure(value: float | None) -> str:
+def _r2(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"

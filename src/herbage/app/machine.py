@@ -1,19 +1,16 @@
-"""What this machine has: versions, devices, precisions, and what is missing with how to get it."""
+"""Describe the machine: versions, devices, precisions, and what is missing and how to get it."""
 
 import importlib.util
 import math
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import herbage
-from herbage.files import memory_bytes
-
-LIBRARIES = ("torch", "transformers", "safetensors", "pillow", "pandas", "scikit-learn", "matplotlib")
+from herbage.environment import LIBRARIES, installed_version, memory_bytes
 
 
 def describe_machine() -> dict[str, str]:
-    """Facts by name, in the order to print them; what is missing says how to get it."""
+    """Facts by name, in the order to print; missing parts say how to get them."""
     import torch
 
     from herbage.backbones.engine import resolve_engine
@@ -36,16 +33,13 @@ def describe_machine() -> dict[str, str]:
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):
         facts["torchvision"] = (
-            "installed, though herbage does not use it; a build that does not match torch breaks transformers"
+            "installed but not used by herbage; a build that does not match torch breaks transformers"
         )
     return facts
 
 
 def _version(name: str, install: str | None = None) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return f"missing: pip install {install or name}"
+    return installed_version(name) or f"missing: pip install {install or name}"
 
 
 def _giant() -> str:
@@ -54,4 +48,4 @@ def _giant() -> str:
     name = "facebook/dinov2-giant"
     if isinstance(try_to_load_from_cache(name, "config.json"), str):
         return "in the hub's cache"
-    return f"not here: `hf download {name} --local-dir DIR` where there is a network (4.5 GB), then `--backbone DIR`"
+    return f"missing: `hf download {name} --local-dir DIR` (4.5 GB, needs a network), then `--backbone DIR`"

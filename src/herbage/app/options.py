@@ -1,18 +1,98 @@
-"""Options that several commands have, and how a table's own names are given."""
+"""Options that several commands share, and the checks of arguments that need no heavy library.
 
+A command imports `herbage.steps`, and with it torch, only after its arguments have been checked here, so that a wrong
+path or option is reported at once.
+"""
+
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, validators
 
-from herbage.backbones.engine import Device, Precision
-from herbage.errors import InputInvalid
+from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
+from herbage.hub import check_backbone_name, check_model_name
+
+FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
+"""Options whose name differs from that of the Python parameter."""
+
+PARAMETERS = frozenset({
+    "as_format", "backbone", "cluster", "columns", "count", "device", "folds", "group_by", "host", "level", "maps",
+    "model", "model_out", "out", "overwrite", "paddocks", "photos", "port", "pre_grazing", "precision",
+    "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "store", "table", "token", "unit",
+    "verify", "worker_cpus",
+})  # fmt: skip
+"""Parameters that messages of the library name, all of which are options of some command."""
+
+
+def as_options(message: str) -> str:
+    """A message of the library with its parameters, such as `overwrite=True`, written as options: --overwrite."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in PARAMETERS:
+            return found[0]
+        flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
+        return flag if value in (None, "True") else f"{flag} {value.strip(chr(34))}"
+
+    return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, message)
+
+
+def checked(check: Callable[[Any], None], **parameter: Any) -> Parameter:
+    """An option whose value, if one is given, is checked before the command starts."""
+    return Parameter(validator=lambda _, value: None if value is None else check(value), **parameter)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        raise PhotosMissing(f"`photos={path}`: expected a folder.")
+
+
+def _check_photos(path: Path) -> None:
+    if not path.exists():
+        raise PhotosMissing(f"{path} does not exist: expected a folder of photos, a photo, or a text file of paths.")
+
+
+def _check_table(path: Path) -> None:
+    if not path.is_file():
+        raise TableInvalid(f"{path} does not exist: expected a table, as .csv or .xlsx.")
+
+
+def _check_models(names: list[str]) -> None:
+    for name in names:
+        check_model_name(name)
+
+
+def _check_recipe(name: str) -> None:
+    from herbage.recipe import load_recipe
+
+    load_recipe(name)
+
+
+def _check_area(area: float) -> None:
+    from herbage.targets import check_area
+
+    check_area(area)
+
+
+def _check_shard(shard: str) -> None:
+    from herbage.photos.discovery import parse_shard
+
+    parse_shard(shard)
+
+
+def _check_columns(columns: str) -> None:
+    column_names(columns)
+
+
+Backbone = Annotated[str | None, checked(check_backbone_name)]
 
 
 @Parameter(name="*", group=Group("How it runs", sort_key=10))
 @dataclass(frozen=True)
-class Engine:
+class BackboneArguments:
     """How the backbone runs.
 
     Parameters
@@ -20,58 +100,73 @@ class Engine:
     backbone
         `texture` (embedded, no download), a hub id, or a folder; by default the recipe's or the model's own.
     device
-        Where it computes.
+        The device that computes.
     precision
-        What it computes in; auto is the fastest this machine has. With fp32 the tokens are kept in fp32 too.
+        The precision of computation; auto is the fastest on this machine. With fp32 tokens are stored in fp32 too.
     """
 
-    backbone: str | None = None
-    device: Device = "auto"
-    precision: Precision = "auto"
+    backbone: Backbone = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
     def options(self) -> dict[str, Any]:
-        """As the steps take them."""
+        """The keyword arguments of steps."""
         return {"backbone": self.backbone, "device": self.device, "precision": self.precision}
 
 
-Model = Annotated[str, Parameter(help="A model folder or a hub id.")]
+Model = Annotated[str, checked(check_model_name, help="A model folder or a hub id.")]
+Models = Annotated[list[str], checked(_check_models, negative="")]
 Photos = Annotated[
     Path,
-    Parameter(help="A folder (searched below), a photo, or a text file of paths, which are relative to that file."),
+    checked(
+        _check_photos,
+        help="A folder (searched recursively), a photo, or a text file of paths relative to that file.",
+    ),
 ]
 TablePhotos = Annotated[
-    Path, Parameter(help="The folder below which image_path is looked up, with or without its first folder.")
+    Path, checked(_check_folder, help="The folder of the table's photos; image_path may include its name or not.")
 ]
-Store = Annotated[Path | None, Parameter(help="Keep tokens in this folder, and use what it has.")]
-Quiet = Annotated[bool, Parameter(negative="", help="No progress and no remarks, warnings only.")]
-Overwrite = Annotated[bool, Parameter(negative="", help="Replace what stands at the output.")]
+Table = Annotated[Path, checked(_check_table)]
+OptionalTable = Annotated[Path | None, checked(_check_table)]
+OptionalPhotos = Annotated[Path | None, checked(_check_photos)]
+Recipe = Annotated[str, checked(_check_recipe, help="seed, field, crosspvt, or a TOML file.")]
+QuadratArea = Annotated[float, checked(_check_area)]
+OptionalArea = Annotated[float | None, checked(_check_area)]
+Shard = Annotated[str | None, checked(_check_shard)]
+Level = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
+Store = Annotated[Path | None, Parameter(help="A folder to cache tokens in.")]
+Quiet = Annotated[bool, Parameter(negative="", help="Show warnings only, no progress.")]
+Overwrite = Annotated[bool, Parameter(negative="", help="Replace an existing output.")]
 Columns = Annotated[
     str | None,
-    Parameter(help="The table's own names, as NAME=THEIRS with commas between, such as Dry_Total_g=Yield."),
+    checked(
+        _check_columns,
+        help="The table's column names as NAME=TABLE_NAME, separated by commas, such as Dry_Total_g=Yield.",
+    ),
 ]
 Unit = Annotated[
     Literal["g", "g_per_m2", "kg_per_ha"],
-    Parameter(help="Of the table's weights: grams a quadrat, grams a square metre, kg of dry matter a hectare."),
+    Parameter(help="Unit of the weights: grams per quadrat, grams per square metre, kg of dry matter per hectare."),
 ]
 OnCluster = Annotated[
     str | None,
     Parameter(
-        help="auto, or the address of a Ray cluster whose machines see model, photos and results by the same paths."
+        help="auto, or the address of a Ray cluster whose machines have model, photos and results at the same paths."
     ),
 ]
 WorkerCpus = Annotated[
     int | None,
     Parameter(
         validator=validators.Number(gte=1),
-        help="Cores of each worker of the cluster; by default a worker has a machine, or a GPU where there are some.",
+        help="Cores per worker of the cluster; by default a worker has a whole machine, or a GPU if there are any.",
     ),
 ]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Machine-readable output.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
 
-def names_of(columns: str | None) -> dict[str, str]:
-    """--columns as a mapping from herbage's names to the table's."""
+def column_names(columns: str | None) -> dict[str, str]:
+    """--columns as a mapping from herbage's names to the table's; raises InputInvalid."""
     pairs = [pair.partition("=") for pair in columns.split(",")] if columns else []
     if wrong := [own for own, between, theirs in pairs if not (own.strip() and between and theirs.strip())]:
-        raise InputInvalid(f"--columns: {', '.join(wrong)} is no NAME=THEIRS; expected such as Dry_Total_g=Yield.")
+        raise InputInvalid(f"`columns`: {', '.join(wrong)} is not NAME=TABLE_NAME, such as Dry_Total_g=Yield.")
     return {own.strip(): theirs.strip() for own, _, theirs in pairs}

@@ -1,4 +1,4 @@
-"""How the command line speaks: remarks and progress on standard error, results on standard output."""
+"""Terminal output: messages and progress on standard error, results on standard output."""
 
 import logging
 import sys
@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from herbage.app.options import as_options
+
 if TYPE_CHECKING:
     from herbage.model.config import ScoreRecord
 
 console = Console(stderr=True, highlight=False)
 
 
+def print_error(message: str) -> None:
+    """Print an error in red; parameters of the library are shown as options."""
+    console.print(f"herbage: {as_options(message)}".rstrip(), style="red", markup=False, soft_wrap=True)
+
+
 def score_table(scores: "dict[str, ScoreRecord]") -> str:
-    """Weighted R2 and each target's R2, a row a name; n/a where a target never varies."""
+    """Weighted R2 and each target's R2, one row per name; n/a where a target does not vary."""
     from herbage.targets import TARGETS
 
     known = [target for target in TARGETS if any(target in record.targets for record in scores.values())]
@@ -32,7 +39,7 @@ def score_table(scores: "dict[str, ScoreRecord]") -> str:
 
 
 def error_line(score: "ScoreRecord", mean_g: Mapping[str, float | None], quadrat_area_m2: float) -> str:
-    """How far the main target's estimates are from what was weighed, g a quadrat and kg DM/ha beside what stands."""
+    """The RMSE and the mean of the main target, in g per quadrat and in kg DM/ha."""
     import numpy as np
 
     from herbage.targets import TARGETS, kg_per_ha, main_target, named_targets
@@ -41,7 +48,7 @@ def error_line(score: "ScoreRecord", mean_g: Mapping[str, float | None], quadrat
     grams = np.array([score.targets[main].rmse_g, mean_g[main]], float)
     error, mean = kg_per_ha(grams, quadrat_area_m2)
     return (
-        f"{main}: RMSE {grams[0]:.1f} g a quadrat, mean {grams[1]:.1f} g; "
+        f"{main}: RMSE {grams[0]:.1f} g per quadrat, mean {grams[1]:.1f} g; "
         f"in kg DM/ha {error:,.0f} and {mean:,.0f} (quadrats of {quadrat_area_m2:g} m2)."
     )
 
@@ -50,24 +57,24 @@ def _r2(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 
 
-class _Remarks(logging.Handler):
-    """Prints above a progress bar, if there is one."""
+class _ConsoleHandler(logging.Handler):
+    """Prints log messages above a progress bar, if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else ""
-        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+        console.print(as_options(self.format(record)), style=style, markup=False, soft_wrap=True)
 
 
-def listen(quiet: bool) -> None:
-    """Send herbage's remarks to standard error."""
+def log_to_console(quiet: bool) -> None:
+    """Send herbage's log messages to standard error."""
     log = logging.getLogger("herbage")
-    log.handlers = [_Remarks()]
+    log.handlers = [_ConsoleHandler()]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
 
 
 def tracker(quiet: bool) -> Any:
-    """Progress with rate and time left on a terminal; nothing elsewhere."""
+    """A progress bar with rate and remaining time on a terminal; nothing elsewhere."""
 
     def track(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
         if quiet or not console.is_terminal:
@@ -89,8 +96,8 @@ def tracker(quiet: bool) -> Any:
     return track
 
 
-def failures(failed: dict[str, str], *, to_stdout: bool = True) -> int:
-    """List the photos that failed, a line each with its reason; returns the exit code."""
-    for why in failed.values():
-        print(f"failed: {why}", file=sys.stdout if to_stdout else sys.stderr)
+def print_failures(failed: dict[str, str], *, to_stdout: bool = True) -> int:
+    """Print one line per failed photo with the reason; returns the exit code."""
+    for reason in failed.values():
+        print(f"failed: {as_options(reason)}", file=sys.stdout if to_stdout else sys.stderr)
     return 1 if failed else 0

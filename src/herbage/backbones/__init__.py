@@ -1,1 +1,1 @@
-"""Pixels become vectors, by a frozen network; nothing here is trained."""
+"""Backbones: frozen networks that turn images into class vectors and patch vectors."""

@@ -1,4 +1,4 @@
-"""The Backbone protocol."""
+"""The protocol that every backbone implements."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,12 +10,12 @@ from herbage.backbones.engine import Engine
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A frozen network: images of any number, in and out as float32 on the CPU.
+    """A frozen network that turns a batch of images into vectors; inputs and outputs are float32 on the CPU.
 
-    `digest` is the sha256 of its weights: tokens made with other weights do not fit. `source_digest` is that of the
-    weights it was made from, where it is an export of others, and else the same: models made with those fit.
-    `patch_px` is the side of a patch in pixels and `width` the length of its vectors. `batch_patches` is how many fill
-    the device in one call; 0 stands for a CPU, where several threads may call it at once.
+    `digest`: sha256 of the weights; tokens computed with other weights are incompatible. `source_digest`: for an
+    exported backbone the digest of the original weights, otherwise equal to `digest`; models trained with the original
+    accept the export. `patch_px`: side of a patch in pixels. `width`: dimensions of a vector. `batch_patches`: number
+    of patches that fill the device in one call; 0 means a CPU backbone, which several threads may call at once.
     """
 
     name: str
@@ -29,5 +29,5 @@ class Backbone(Protocol):
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
-        """The class vector, and the patch vectors row by row."""
+        """Compute the class vector and the patch vectors of each image; patches are in row-major order."""
         ...

@@ -1,4 +1,4 @@
-"""DINOv2 and DINOv3 as transformers loads them, from the hub or from a folder, or out of a Depth Anything model."""
+"""DINOv2 and DINOv3 backbones, loaded by transformers from the hub, a folder or a Depth Anything model."""
 
 import hashlib
 import logging
@@ -13,44 +13,47 @@ from torch import Tensor
 
 from herbage.backbones.engine import Device, Engine, Precision, resolve_engine
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
-from herbage.hub import hub_is_out_of_reach, pinned
+from herbage.hub import check_backbone_name, how_to_get_weights, hub_is_unreachable, pinned
 
 log = logging.getLogger("herbage")
 
 MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 ATTENTION = "herbage_image_by_image"
-"""The name that transformers knows `image_by_image` by."""
+"""The name under which `attention_per_image` is registered with transformers."""
 
-MOST_PATCHES = 16_384
-"""64 images of 224 pixels: rows enough for any GPU's products."""
+MAX_PATCHES = 16_384
+"""64 images of 224 pixels: enough rows per matrix product to keep any GPU busy."""
 
 MPS_PATCHES = 2_048
-NUMBERS_PER_PATCH = 16
-"""What a layer holds of a patch at a time, in widths of the network: the wide hidden layer, and what is around it."""
+ACTIVATIONS_PER_PATCH = 16
+"""Activations in memory per patch, in multiples of the network's width: the MLP's hidden layer and its neighbours."""
 
 DEPTH_ANYTHING = "depth_anything"
-"""A model whose encoder is one of MODEL_TYPES, its weights below `backbone.`."""
+"""A model type whose encoder is one of MODEL_TYPES; the names of the encoder's weights start with `backbone.`."""
 
 
 class Dinov2Backbone:
-    """A frozen DINOv2 or DINOv3. Its vectors are those after the final layer norm; register tokens are dropped."""
+    """A frozen DINOv2 or DINOv3: the vectors after the final layer norm, without the register tokens.
+
+    Raises BackboneInvalid, WeightsMissing or DeviceMissing when it is opened.
+    """
 
     def __init__(self, name: str, *, device: Device = "auto", precision: Precision = "auto") -> None:
         import transformers
 
         library = f"torch {torch.__version__}, transformers {transformers.__version__}"
         self.engine = resolve_engine(device, precision, library=library)
-        # A model remembers its backbone by this name, from whatever folder it is used later.
+        # A model stores this name, so a folder is made absolute: the model may be used from another working directory.
         self.name = str(Path(name).expanduser().resolve()) if Path(name).expanduser().is_dir() else name
         model = _load(name)
         self.digest = self.source_digest = weights_digest(model)
         self.patch_px = int(model.config.patch_size)
         self.width = int(model.config.hidden_size)
-        self._said = False
+        self._warned = False
         self.first_patch = 1 + int(getattr(model.config, "num_register_tokens", 0))
         self.model = model.to(device=self.engine.device, dtype=self.engine.dtype).eval().requires_grad_(False)
         if (self.engine.device, self.engine.precision) == ("cpu", "bf16"):
-            transformers.AttentionInterface.register(ATTENTION, image_by_image)
+            transformers.AttentionInterface.register(ATTENTION, attention_per_image)
             self.model.set_attn_implementation(ATTENTION)
         self.batch_patches = _batch_patches(self.engine, self.width)
 
@@ -58,43 +61,43 @@ class Dinov2Backbone:
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
-        """The class vector and the patch vectors, float32 on the CPU."""
+        """Compute the class vector and the patch vectors of each image, float32 on the CPU."""
         if self.engine.device == "cuda":
             images = images.pin_memory()
         vectors = self._vectors(images.to(device=self.engine.device, dtype=self.engine.dtype, non_blocking=True))
         return vectors[:, 0], vectors[:, self.first_patch :]
 
     def _vectors(self, pixels: Float[Tensor, "image 3 side side"]) -> Float[Tensor, "image vector width"]:
-        """Float32 on the CPU; images that do not fit in the device's memory together are seen in halves."""
+        """All vectors, float32 on the CPU; a batch that does not fit in the device's memory is split into halves."""
         try:
             vectors: Tensor = self.model(pixels).last_hidden_state
             return vectors.float().cpu()
         except torch.OutOfMemoryError as error:
             if len(pixels) == 1:
                 raise DeviceMissing(
-                    f"The memory of {self.engine.device} does not hold one image of {pixels.shape[-1]} pixels beside "
-                    f"{self.name}; use a smaller --backbone, or --device cpu."
+                    f"One image of {pixels.shape[-1]} pixels and {self.name} do not fit in the memory of "
+                    f'{self.engine.device} together; use a smaller `backbone`, or `device="cpu"`.'
                 ) from error
-        if not self._said:
+        if not self._warned:
             log.warning(
-                "%d images at once do not fit in the memory of %s; they are seen in halves, which may change the last "
-                "digits.", len(pixels), self.engine.device,
+                "A batch of %d images does not fit in the memory of %s; it is split into halves, which may change the "
+                "last digits.", len(pixels), self.engine.device,
             )  # fmt: skip
-            self._said = True
+            self._warned = True
         return torch.cat([self._vectors(half) for half in pixels.tensor_split(2)])
 
 
 def _batch_patches(engine: Engine, width: int) -> int:
-    """As many patches as keep a GPU busy, or fewer where half of its free memory does not hold them."""
+    """Patches per batch: as many as keep a GPU busy, or fewer if they would take over half of its free memory."""
     if engine.device == "cpu":
         return 0
     if engine.device == "mps":
         return MPS_PATCHES
     free, _ = torch.cuda.mem_get_info()
-    return min(MOST_PATCHES, max(1, free // (2 * NUMBERS_PER_PATCH * width * engine.dtype.itemsize)))
+    return min(MAX_PATCHES, max(1, free // (2 * ACTIVATIONS_PER_PATCH * width * engine.dtype.itemsize)))
 
 
-def image_by_image(
+def attention_per_image(
     module: torch.nn.Module,
     query: Float[Tensor, "image attention_head vector width"],
     key: Float[Tensor, "image attention_head vector width"],
@@ -103,19 +106,20 @@ def image_by_image(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "image vector attention_head width"], None]:
-    """Attention in the form that transformers asks for: products of one image at a time.
+    """Attention with transformers' signature that multiplies the matrices of one image at a time.
 
-    In bf16 on a CPU it is faster than torch's own, which multiplies in float32; an image's scores stay in cache.
+    In bf16 on a CPU this is faster than torch's attention, which multiplies in float32; and the attention scores of one
+    image fit in the processor's cache.
     """
     scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     mixed = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
-    for image, (own, others, values) in enumerate(zip(scaled, key, value, strict=True)):
-        torch.bmm(torch.softmax(torch.bmm(own, others.mT), -1), values, out=mixed[image].transpose(0, 1))
+    for image, (queries, keys, values) in enumerate(zip(scaled, key, value, strict=True)):
+        torch.bmm(torch.softmax(torch.bmm(queries, keys.mT), -1), values, out=mixed[image].transpose(0, 1))
     return mixed, None
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """sha256 over the name, type, shape and bytes of every weight as stored, so that file formats do not matter."""
+    """sha256 over the name, type, shape and bytes of every weight; it does not depend on the file format."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -128,47 +132,47 @@ def _load(name: str) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
+    check_backbone_name(name)
     folder = Path(name).expanduser()
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise BackboneInvalid(
-            f"--backbone {name}: the folder has no config.json; expected one that transformers saved."
-        )
-    if looks_local and not folder.is_dir():
-        raise WeightsMissing(f"--backbone {name}: there is no such folder. {_how_to_get(name)}")
     source, revision = (str(folder), None) if folder.is_dir() else pinned(name)
-    where: dict[str, Any] = {"revision": revision, "local_files_only": folder.is_dir() or hub_is_out_of_reach()}
+    options: dict[str, Any] = {"revision": revision, "local_files_only": folder.is_dir() or hub_is_unreachable()}
     try:
-        config = AutoConfig.from_pretrained(source, **where)
-        inside = {}
+        config = AutoConfig.from_pretrained(source, **options)
+        renames = {}
         if config.model_type == DEPTH_ANYTHING:
-            config, inside = config.backbone_config, {"key_mapping": {r"^backbone\.": ""}}
+            config, renames = config.backbone_config, {"key_mapping": {r"^backbone\.": ""}}
         if config.model_type not in MODEL_TYPES:
             raise BackboneInvalid(
-                f"--backbone {name} is a {config.model_type!r} model; "
+                f"`backbone`: {name} is a {config.model_type!r} model; "
                 f"expected one of {', '.join(MODEL_TYPES)}, {DEPTH_ANYTHING}."
             )
-        with hushed():
+        with quiet_transformers():
             model, report = AutoModel.from_pretrained(
-                source, config=config, dtype="auto", output_loading_info=True, use_safetensors=True, **where, **inside
+                source,
+                config=config,
+                dtype="auto",
+                output_loading_info=True,
+                use_safetensors=True,
+                **options,
+                **renames,
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error.__cause__, GatedRepoError):
             raise WeightsMissing(
-                f"The weights of {name} are gated: sign in at https://huggingface.co/{name} and accept their licence "
-                f"there, then run `hf auth login` here (or set HF_TOKEN) and try again."
+                f"The weights of {name} are gated: sign in at https://huggingface.co/{name} and accept their licence, "
+                f"then run `hf auth login` on this machine (or set HF_TOKEN) and try again."
             ) from error
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise WeightsMissing(f"The weights of {name} cannot be had: {reason} {_how_to_get(name)}") from error
+        raise WeightsMissing(f"Could not load the weights of {name}: {reason} {how_to_get_weights(name)}") from error
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise WeightsMissing(f"The weights of {name} are incomplete: {missing} missing. {_how_to_get(name)}")
+        raise WeightsMissing(f"The weights of {name} are incomplete: {missing} missing. {how_to_get_weights(name)}")
     return model
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Without transformers' own progress bar and loading report: what is wrong is said here."""
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' progress bar and loading report; herbage reports problems in its own errors."""
     from transformers.utils import logging
 
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
@@ -180,12 +184,3 @@ def hushed() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _how_to_get(name: str) -> str:
-    hub_id = name if name.count("/") == 1 and not name.startswith((".", "/", "~")) else "facebook/dinov2-giant"
-    return (
-        f"Where there is a network, `hf download {hub_id} --local-dir DIR` fetches the weights; then give "
-        f"`--backbone DIR`. Offline, copy DIR here, or set HF_HOME to a cache that holds them. "
-        f"`--backbone texture` needs no weights."
-    )

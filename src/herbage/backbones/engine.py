@@ -1,4 +1,4 @@
-"""Engine: the device, precision and library versions that turn pixels into vectors, found and not assumed."""
+"""The engine of a backbone: the device, precision and library versions that compute its vectors."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -16,9 +16,10 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Engine:
-    """What computed some tokens. Equal engines on one machine give equal bytes; others may differ in the last bits.
+    """The library, device and precision that compute tokens.
 
-    `tokens` is the type that tokens are kept in: float16, or float32 where fp32 was asked for by name.
+    Equal engines on one machine give identical bytes; different engines may differ in the last bits. `tokens` is the
+    type in which tokens are stored: float32 if fp32 was requested explicitly, otherwise float16.
     """
 
     library: str
@@ -28,29 +29,29 @@ class Engine:
 
     @property
     def dtype(self) -> "torch.dtype":
-        """The type the backbone computes in."""
+        """The torch type in which the backbone computes."""
         import torch
 
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     def record(self) -> dict[str, str]:
-        """As written beside tokens and into models."""
+        """Return the fields as they are stored with tokens and in models."""
         return asdict(self)
 
 
 def resolve_engine(device: Device = "auto", precision: Precision = "auto", *, library: str) -> Engine:
-    """The engine that these choices mean on this machine; raises DeviceMissing for what it does not have."""
-    found = _device(device)
+    """Resolve `auto` for this machine; raises DeviceMissing if the device or precision is not available."""
+    resolved = _device(device)
     tokens = "float32" if precision == "fp32" else "float16"
     if precision == "auto":
-        return Engine(library, found, _fastest(found), tokens)
-    if found == "cpu" and precision == "fp16":
-        raise DeviceMissing("--precision fp16 needs a GPU; on a CPU use auto, bf16 or fp32.")
-    return Engine(library, found, precision, tokens)
+        return Engine(library, resolved, _fastest(resolved), tokens)
+    if resolved == "cpu" and precision == "fp16":
+        raise DeviceMissing('`precision="fp16"` needs a GPU; on a CPU use auto, bf16 or fp32.')
+    return Engine(library, resolved, precision, tokens)
 
 
 def has_bf16(device: str) -> bool:
-    """Whether this device multiplies bf16 in hardware: a processor that says so, CUDA from compute capability 8.0."""
+    """Whether this device multiplies bf16 in hardware: see `cpu_has_bf16`; CUDA from compute capability 8.0."""
     if device == "cuda":
         import torch
 
@@ -73,12 +74,12 @@ def cpu_has_bf16() -> bool:
 def _device(device: Device) -> str:
     import torch
 
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if has[name])
-    if not has[device]:
-        there = ", ".join(name for name, present in has.items() if present)
-        raise DeviceMissing(f"--device {device} is not on this machine; here: {there}.")
+        return next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available[device]:
+        names = ", ".join(name for name, present in available.items() if present)
+        raise DeviceMissing(f'`device="{device}"` is not available on this machine; available: {names}.')
     return device
 
 

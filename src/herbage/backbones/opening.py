@@ -1,6 +1,7 @@
-"""A backbone by its name."""
+"""Open a backbone by its name."""
 
 from pathlib import Path
+from typing import TypedDict
 
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.dinov2 import Dinov2Backbone
@@ -9,15 +10,39 @@ from herbage.backbones.openvino import EXPORT_RECORD, OpenVinoBackbone
 from herbage.backbones.texture import TextureBackbone
 
 
-def open_backbone(name: str | Path | Backbone, *, device: Device = "auto", precision: Precision = "auto") -> Backbone:
+class BackboneOptions(TypedDict, total=False):
+    """The keyword arguments `backbone`, `device` and `precision` of every step that runs a backbone.
+
+    `backbone`: an open backbone, `texture`, a hub id or a folder; by default the recipe's or the model's own. `device`:
+    auto, cpu, cuda or mps. `precision`: auto (the fastest on this machine), fp32, bf16 or fp16; with fp32 the tokens
+    are stored in float32 too.
+    """
+
+    backbone: str | Path | Backbone | None
+    device: Device
+    precision: Precision
+
+
+def open_backbone(
+    backbone: str | Path | Backbone, *, device: Device = "auto", precision: Precision = "auto"
+) -> Backbone:
     """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id; an open one is returned.
 
     Raises BackboneInvalid or WeightsMissing.
     """
-    if isinstance(name, Backbone):
-        return name
-    if str(name) == "texture":
+    if isinstance(backbone, Backbone):
+        return backbone
+    if str(backbone) == "texture":
         return TextureBackbone(precision)
-    if (Path(name).expanduser() / EXPORT_RECORD).is_file():
-        return OpenVinoBackbone(Path(name), device=device, precision=precision)
-    return Dinov2Backbone(str(name), device=device, precision=precision)
+    if (Path(backbone).expanduser() / EXPORT_RECORD).is_file():
+        return OpenVinoBackbone(Path(backbone), device=device, precision=precision)
+    return Dinov2Backbone(str(backbone), device=device, precision=precision)
+
+
+def open_backbone_or(default: str, options: BackboneOptions) -> Backbone:
+    """Open the backbone of the options, or the default where they name none."""
+    return open_backbone(
+        options.get("backbone") or default,
+        device=options.get("device", "auto"),
+        precision=options.get("precision", "auto"),
+    )

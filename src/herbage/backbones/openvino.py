@@ -1,4 +1,4 @@
-"""A backbone exported to OpenVINO: one folder, made once, that serves as `--backbone` on every machine."""
+"""Backbones exported to OpenVINO: a folder that any machine can use as `backbone`."""
 
 import hashlib
 import json
@@ -19,40 +19,45 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones.dinov2 import Dinov2Backbone, hushed
+from herbage.backbones.dinov2 import Dinov2Backbone, quiet_transformers
 from herbage.backbones.engine import Device, Engine, Precision, cpu_has_bf16
 from herbage.errors import BackboneInvalid, DeviceMissing, InputInvalid
-from herbage.files import write_whole
+from herbage.files import write_atomic
 
 FORMAT = 1
 NETWORK = "backbone.xml"
 EXPORT_RECORD = "openvino.json"
-"""What a folder that `herbage export` wrote holds beside the network."""
+"""The file of an exported folder that has its ExportRecord."""
 
 INSTALL = "pip install 'herbage[openvino]'"
 
-# openvino and nncf tell their makers of each use by this library, unless it cannot be imported.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how imports are barred
+# openvino and nncf send usage statistics through this package, unless it cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None blocks the import
 
 Exported = Literal["fp32", "bf16", "int8"]
 
 SMOOTHING = 0.6
-"""How far SmoothQuant (Xiao et al. 2023, arXiv:2211.10438) moves outliers from activations to weights."""
+"""Migration strength alpha of SmoothQuant (Xiao et al. 2023, arXiv:2211.10438).
 
-PEAK = 32.0
-"""Int8 leaves a product alone whose input has numbers so many times its root mean square: 255 steps are too few there.
-
-On ViT-S these are six of 72 products; leaving them alone takes a third of int8's error away and a tenth of its speed.
+It sets how much of the quantisation difficulty of outliers moves from activations to weights.
 """
 
-PEAK_VIEWS = 12
+PEAK = 32.0
+"""Largest ratio of maximum to root mean square of a linear layer's input at which int8 quantises the layer.
+
+Above it, the 255 steps of int8 are too coarse. In ViT-S this excludes 6 of 72 linear layers, which removes a third of
+int8's error and costs a tenth of its speed.
+"""
+
+PEAK_IMAGES = 12
+"""Images on which that ratio is measured."""
 
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """What the network was made from, and how.
+    """How the network was exported, and from which weights.
 
-    `views` is how many images int8 was calibrated on, `left_out` the products that it leaves alone.
+    `views`: number of images on which int8 was calibrated. `left_out`: linear layers that int8 does not quantise.
     """
 
     format: int
@@ -67,7 +72,11 @@ class ExportRecord:
 
 
 class OpenVinoBackbone:
-    """A DINOv2 or DINOv3 that OpenVINO runs on the CPU; its digest is that of its files, so its tokens are its own."""
+    """An exported DINOv2 or DINOv3 that OpenVINO runs on the CPU.
+
+    Its digest is that of the exported files, so its tokens are not mixed with those of the original. Raises
+    BackboneInvalid or DeviceMissing when it is opened.
+    """
 
     batch_patches = 0
 
@@ -76,11 +85,11 @@ class OpenVinoBackbone:
         folder = folder.expanduser().resolve()
         self.record = _read_record(folder)
         if device not in ("auto", "cpu"):
-            raise DeviceMissing(f"--device {device}: an exported backbone runs on the CPU; leave --device out.")
+            raise DeviceMissing(f'`device="{device}"`: an exported backbone runs on the CPU; omit `device`.')
         if precision not in ("auto", self.record.precision):
             raise BackboneInvalid(
-                f"--precision {precision}: {folder} was exported in {self.record.precision}; "
-                f"leave --precision out, or export it again."
+                f'`precision="{precision}"`: {folder} was exported in {self.record.precision}; '
+                f"omit `precision`, or export the backbone again."
             )
         tokens = "float32" if self.record.precision == "fp32" else "float16"
         self.engine = Engine(f"openvino {library.__version__.split('-')[0]}", "cpu", self.record.precision, tokens)
@@ -96,7 +105,7 @@ class OpenVinoBackbone:
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
-        """The class vector and the patch vectors, float32. Several threads may call at once."""
+        """Compute the class vector and the patch vectors of each image, float32; thread-safe."""
         free = self._requests(images.shape[-1], torch.get_num_threads())
         request = free.get()
         try:
@@ -106,10 +115,10 @@ class OpenVinoBackbone:
         return vectors[:, 0], vectors[:, self.record.first_patch :]
 
     def _requests(self, side_px: int, threads: int) -> "SimpleQueue[Any]":
-        """Requests to the network for one size, as many as callers with so many threads each fill the machine.
+        """The idle inference requests for one image size, for callers that use `threads` threads each.
 
-        They are made together and kept: one made later may wait for another. The position table of each size is
-        resampled once, when the network is compiled.
+        There are as many as the machine can run in parallel. They are created together and reused, because a request
+        created later may wait for another one. Compiling resamples the position table, once per size.
         """
         with self._lock:
             if (side_px, threads) not in self._free:
@@ -123,7 +132,7 @@ class OpenVinoBackbone:
                     "INFERENCE_PRECISION_HINT": "bf16" if self.record.precision != "fp32" and cpu_has_bf16() else "f32",
                     "INFERENCE_NUM_THREADS": self._threads,
                     "NUM_STREAMS": callers,
-                    # Pinned, a caller's thread may be given another's core.
+                    # With pinning, two callers may get threads on the same core.
                     "ENABLE_CPU_PINNING": False,
                 }
                 compiled = core.compile_model(network, "CPU", options)
@@ -136,19 +145,20 @@ class OpenVinoBackbone:
 def export_backbone(
     source: Dinov2Backbone, place: Path, precision: Exported, views: Sequence[Callable[[], Tensor]] = ()
 ) -> None:
-    """Write the folder `place`. For int8, each of `views` gives an image (1, 3, side, side) to measure activations on.
+    """Export a backbone to the folder `place`.
 
-    The source must have been opened on the CPU in fp32.
+    `source` must have been opened on the CPU in fp32. `views` is for int8: each function returns a calibration image
+    of shape (1, 3, side, side). Raises BackboneInvalid without OpenVINO, and InputInvalid for int8 without NNCF.
     """
     library = _openvino()
     example = torch.zeros(2, 3, 16 * source.patch_px, 16 * source.patch_px)
-    # What they warn of, tracing and unknown settings, is for the libraries' own authors.
-    with torch.no_grad(), warnings.catch_warnings(), hushed():
+    # The libraries warn about tracing and unknown settings, which users of herbage cannot change.
+    with torch.no_grad(), warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         network = library.convert_model(
             _Vectors(source.model), example_input=example, input=[library.PartialShape([-1, 3, -1, -1])]
         )
-        left_out = peaked_products(source, views[:PEAK_VIEWS]) if precision == "int8" else []
+        left_out = peaked_products(source, views[:PEAK_IMAGES]) if precision == "int8" else []
         if precision == "int8":
             network = _quantised(network, views, left_out)
     place.mkdir(parents=True, exist_ok=True)
@@ -157,8 +167,8 @@ def export_backbone(
         FORMAT, source.name, source.digest, precision, source.patch_px, source.width, source.first_patch,
         len(views), left_out,
     )  # fmt: skip
-    # Last, so that a folder with a record is whole.
-    write_whole(place / EXPORT_RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    # Written last, so that a folder with a record is complete.
+    write_atomic(place / EXPORT_RECORD, json.dumps(asdict(record), indent=2) + "\n")
 
 
 class _Vectors(torch.nn.Module):
@@ -172,18 +182,18 @@ class _Vectors(torch.nn.Module):
 
 
 def peaked_products(source: Dinov2Backbone, views: Sequence[Callable[[], Tensor]]) -> list[str]:
-    """The linear layers whose input's largest number is more than PEAK times its root mean square, on these images."""
+    """Names of the linear layers whose input has a maximum above PEAK times its root mean square on these images."""
     peaks: dict[str, float] = {}
 
-    def watch(name: str, layer: torch.nn.Module) -> Any:
-        def hear(_: torch.nn.Module, inputs: tuple[Tensor]) -> None:
-            (given,) = inputs
-            peaks[name] = max(peaks.get(name, 0.0), float(given.abs().max() / given.square().mean().sqrt()))
+    def add_hook(name: str, layer: torch.nn.Module) -> Any:
+        def update_peak(_: torch.nn.Module, inputs: tuple[Tensor]) -> None:
+            (x,) = inputs
+            peaks[name] = max(peaks.get(name, 0.0), float(x.abs().max() / x.square().mean().sqrt()))
 
-        return layer.register_forward_pre_hook(hear)
+        return layer.register_forward_pre_hook(update_peak)
 
     linear = [(name, layer) for name, layer in source.model.named_modules() if isinstance(layer, torch.nn.Linear)]
-    hooks = [watch(name, layer) for name, layer in linear]
+    hooks = [add_hook(name, layer) for name, layer in linear]
     try:
         for view in views:
             source(view())
@@ -217,7 +227,7 @@ def _read_record(folder: Path) -> ExportRecord:
     except (OSError, ValueError, TypeError) as error:
         raise BackboneInvalid(f"{place} is damaged: {error}. Export the backbone again.") from error
     if record.format != FORMAT:
-        raise BackboneInvalid(f"{place} has format {record.format}; this herbage reads {FORMAT}. Export it again.")
+        raise BackboneInvalid(f"{place} has format {record.format}, expected {FORMAT}. Export the backbone again.")
     return record
 
 
@@ -228,12 +238,12 @@ def _digest(folder: Path) -> str:
             with (folder / name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise BackboneInvalid(f"{folder} is no whole export: {error}. Export the backbone again.") from error
+            raise BackboneInvalid(f"{folder} is not a complete export: {error}. Export the backbone again.") from error
     return digest.hexdigest()
 
 
 def _cache() -> str | None:
-    """Where OpenVINO keeps compiled networks, which saves most of its start; None where nothing can be written."""
+    """The folder of OpenVINO's compiled networks, which saves most of its start-up time; None if not writable."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herbage" / "openvino"
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,4 @@
-"""Texture: hand-made numbers a patch, embedded, needing no weights and no network.
-
-A floor that every real backbone should beat, and what the demo runs on.
-"""
+"""The built-in `texture` backbone: a baseline of hand-crafted colour and texture features, without weights."""
 
 import hashlib
 from dataclasses import replace
@@ -33,15 +30,17 @@ NAMES = (
 
 
 class TextureBackbone:
-    """A few dozen named numbers a patch of 14 pixels; the class vector is the patches' mean.
+    """Hand-crafted features per patch of 14 pixels, in the order of NAMES; the class vector is the mean over patches.
 
-    `mean_*` and `spread_*` (standard deviation) of nine colour numbers: red, green and blue (0 to 1), brightness, and
-    of the chromaticities r, g, b = colour / (red + green + blue): excess green 2g-r-b, excess red 1.4r-g, (g-r)/(g+r),
-    yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels that are green (excess green over
-    0.08), straw (bright, yellow, not green), dark (brightness under 0.2), bright (over 0.7). `contrast_*`: mean
-    absolute difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean gradient energy along four orientations
-    at two scales; `coherence_*`: how much one orientation prevails (0 to 1). `neighbourhood_*`: means over 5 x 5
-    patches.
+    It is a baseline that every pretrained backbone should beat, and the backbone of the demo.
+
+    `mean_*` and `spread_*`: mean and standard deviation of nine colour features, which are red, green, blue (0 to 1),
+    brightness, four indices of the chromaticities r, g, b = colour / (red + green + blue), namely excess green 2g-r-b,
+    excess red 1.4r-g, (g-r)/(g+r) and yellowness (r+g)/2-b, and saturation max-min. `share_*`: the share of pixels
+    that are green (excess green over 0.08), straw (bright, yellow, not green), dark (brightness under 0.2) or bright
+    (over 0.7). `contrast_*`: mean absolute difference from a local mean at 1, 2 and 4 pixels. `edges_*`: mean absolute
+    gradient along four orientations at two scales. `coherence_*`: how dominant one orientation is (0 to 1).
+    `neighbourhood_*`: means over 5 x 5 patches.
     """
 
     name = "texture"
@@ -51,30 +50,30 @@ class TextureBackbone:
     batch_patches = 0
 
     def __init__(self, precision: Precision = "auto") -> None:
-        # It always computes in fp32 on the CPU; the precision asked for decides how its tokens are kept.
+        # It always computes in fp32 on the CPU; `precision` sets only the type in which tokens are stored.
         self.engine = replace(resolve_engine("cpu", precision, library=VERSION), precision="fp32")
 
     @torch.inference_mode()
     def __call__(
         self, images: Float[Tensor, "image 3 side side"]
     ) -> tuple[Float[Tensor, "image width"], Float[Tensor, "image patch width"]]:
-        """Class vectors and patch vectors, float32."""
-        patches = texture_numbers(images, PATCH_PX)
+        """Compute the class vector and the patch vectors of each image, float32."""
+        patches = texture_features(images, PATCH_PX)
         return patches.mean(1), patches
 
 
 @torch.inference_mode()
-def heterogeneity(crops: Float[Tensor, "crop 3 side side"], patch_px: int) -> Float[Tensor, " number"]:
-    """How uneven a photo is: the mean over its patches of how far each is from its crop's mean, in the order of NAMES.
+def heterogeneity(crops: Float[Tensor, "crop 3 side side"], patch_px: int) -> Float[Tensor, " feature"]:
+    """Measure how uneven a photo is: the mean absolute deviation of each feature of NAMES from its crop's mean.
 
-    A backbone's vectors, made to be the same under any light, tell little of it.
+    The vectors of a pretrained backbone have little of this, because its training makes them insensitive to light.
     """
-    numbers = texture_numbers(crops, patch_px)
-    return (numbers - numbers.mean(1, keepdim=True)).abs().mean((0, 1))
+    features = texture_features(crops, patch_px)
+    return (features - features.mean(1, keepdim=True)).abs().mean((0, 1))
 
 
-def texture_numbers(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch number"]:
-    """The numbers of TextureBackbone, in the order of NAMES, for patches of any side."""
+def texture_features(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch feature"]:
+    """Compute the features of TextureBackbone, in the order of NAMES, for patches of any side."""
     rgb = images * torch.tensor(IMAGENET_STD)[:, None, None] + torch.tensor(IMAGENET_MEAN)[:, None, None]
     colours = _colours(rgb.clamp(0, 1))
     bright, excess_green, yellow = (colours[:, COLOURS.index(n)] for n in ("brightness", "excess_green", "yellowness"))
@@ -95,8 +94,8 @@ def _colours(rgb: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image c
     r, g, b = (rgb / rgb.sum(1, keepdim=True).clamp(min=1e-3)).unbind(1)
     green_red = (g - r) / (g + r).clamp(min=1e-3)
     saturation = rgb.amax(1) - rgb.amin(1)
-    numbers = [red, green, blue, rgb.mean(1), 2 * g - r - b, 1.4 * r - g, green_red, (r + g) / 2 - b, saturation]
-    return torch.stack(numbers, 1)
+    features = [red, green, blue, rgb.mean(1), 2 * g - r - b, 1.4 * r - g, green_red, (r + g) / 2 - b, saturation]
+    return torch.stack(features, 1)
 
 
 def _local_mean(bright: Float[Tensor, "image row column"], step: int) -> Float[Tensor, "image row column"]:
@@ -107,7 +106,7 @@ def _local_mean(bright: Float[Tensor, "image row column"], step: int) -> Float[T
 def _edges(
     bright: Float[Tensor, "image row column"], step: int, patch_px: int
 ) -> tuple[Float[Tensor, "image orientation row2 column2"], Float[Tensor, "image 1 row2 column2"]]:
-    """Gradient energy along each orientation, and the coherence of the structure tensor, a patch."""
+    """Mean absolute gradient along each orientation, and coherence of the structure tensor, per patch."""
     padded = F.pad(bright[:, None], [step] * 4, mode="replicate")[:, 0]
     down = (padded[:, 2 * step :, step:-step] - padded[:, : -2 * step, step:-step]) / 2
     across = (padded[:, step:-step, 2 * step :] - padded[:, step:-step, : -2 * step]) / 2

@@ -1,8 +1,4 @@
-"""Crops and views of a photo: look (pixels to pixels) and undo (patch grid to upright grid).
-
-Flips, quarter turns and a symmetric blur commute with a squash to a square, so a photo is resized once, and its views
-are symmetries of one small tensor.
-"""
+"""Crops and views of a photo: `View.apply` transforms pixels, `View.undo` turns a patch grid upright again."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,23 +18,23 @@ BLUR_TAPS = 5
 
 
 Pixels = UInt8[np.ndarray, "height width 3"] | UInt8[Tensor, "height width 3"]
-"""A photo's upright RGB."""
+"""The upright 8-bit RGB pixels of a photo."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One symmetry of a square: `turns` quarter turns anticlockwise, or flips along `flips` (-2 rows, -1 columns)."""
+    """A symmetry of the square: `turns` anticlockwise quarter turns, then flips along `flips` (-2 rows, -1 columns)."""
 
     name: str
     flips: tuple[int, ...] = ()
     turns: int = 0
 
-    def look(self, pixels: Float[Tensor, "*channel row column"]) -> Float[Tensor, "*channel row column"]:
-        """The picture as this view shows it."""
+    def apply(self, pixels: Float[Tensor, "*channel row column"]) -> Float[Tensor, "*channel row column"]:
+        """Turn and flip the pixels."""
         return torch.rot90(pixels, self.turns, (-2, -1)).flip(self.flips)
 
     def undo(self, grid: Float[Tensor, "row column width"]) -> Float[Tensor, "row column width"]:
-        """The patch grid of this view, turned back so that (row, column) is the upright picture's."""
+        """Turn the patch grid of this view back, so that (row, column) is a place in the upright image."""
         return torch.rot90(grid.flip([axis - 1 for axis in self.flips]), -self.turns, (-3, -2))
 
 
@@ -50,32 +46,33 @@ VIEWS = (
     View("turned 90", turns=1),
     View("turned 270", turns=3),
 )
-"""In the notebook's order; a recipe with `views = n` takes the first n."""
+"""In the order of the public notebook; a recipe with `views = n` uses the first n."""
 
 CROPS = {"whole": 1, "halves": 2, "tiles": 40}
-"""How many images each kind of crop makes of a view; those of `whole` and `halves` stand side by side."""
+"""Images per view for each kind of crop; those of `whole` and `halves` lie side by side in the photo."""
 
 
 def grid_shape(recipe: Recipe) -> tuple[int, int]:
-    """Rows and columns of the photo's whole patch grid, its crops joined (halves at 37: 37 x 74)."""
+    """Rows and columns of the photo's patch grid with all crops joined (for halves and grid 37: 37 x 74)."""
     return recipe.grid, recipe.grid * CROPS[recipe.crops]
 
 
 def patches_per_photo(recipe: Recipe) -> int:
-    """How many patches the backbone sees of one photo at most, all crops and views together."""
+    """Upper bound of the patches that the backbone computes per photo, over all crops and views."""
     return recipe.views * CROPS[recipe.crops] * recipe.grid**2
 
 
-def look(pixels: Pixels, recipe: Recipe, patch_px: int) -> Float[Tensor, "image 3 side side"]:
-    """All images of one photo, view by view and within a view crop by crop, normalised for the backbone.
+def view_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> Float[Tensor, "image 3 side side"]:
+    """Build the backbone's input images of one photo, ordered by view and then by crop.
 
-    As the notebook: to a float tensor, resized (bilinear, antialias) to grid x patch pixels, ImageNet mean and standard
-    deviation, then a Gaussian blur of 5 taps with reflected edges.
+    The steps are those of the public notebook: convert to float, resize to grid x patch pixels (bilinear, antialiased),
+    normalise by ImageNet's mean and standard deviation, blur with a 5-tap Gaussian and reflected edges. Flips, quarter
+    turns and the symmetric blur commute with the resize to a square, so each crop is resized only once for all views.
     """
     side_px = recipe.grid * patch_px
     photo = torch.as_tensor(pixels).permute(2, 0, 1).float().div_(255)
     count = CROPS[recipe.crops]
-    # A photo narrower than its crops still gives every crop at least one column.
+    # Every crop gets at least one column, even in a photo with fewer columns than crops.
     edges = [photo.shape[2] * i // count for i in range(count + 1)]
     crops = [photo[:, :, left : max(right, left + 1)] for left, right in pairwise(edges)]
     squares = torch.cat(
@@ -84,21 +81,21 @@ def look(pixels: Pixels, recipe: Recipe, patch_px: int) -> Float[Tensor, "image 
             for crop in crops
         ]
     )
-    squares = prepared(squares, recipe)
-    return torch.cat([view.look(squares) for view in VIEWS[: recipe.views]])
+    squares = normalise(squares, recipe)
+    return torch.cat([view.apply(squares) for view in VIEWS[: recipe.views]])
 
 
-def prepared(images: Float[Tensor, "image 3 row column"], recipe: Recipe) -> Float[Tensor, "image 3 row column"]:
-    """Pixels from 0 to 1, normalised by ImageNet's mean and standard deviation, then blurred if the recipe says so.
+def normalise(images: Float[Tensor, "image 3 row column"], recipe: Recipe) -> Float[Tensor, "image 3 row column"]:
+    """Normalise pixels (0 to 1) by ImageNet's mean and standard deviation, and blur them if the recipe has a blur.
 
-    Changes them in place: the many tiles of a photo would else stand in memory three times.
+    Modifies `images` in place, because copies of a photo's many tiles would take three times the memory.
     """
     images.sub_(torch.tensor(IMAGENET_MEAN)[:, None, None]).div_(torch.tensor(IMAGENET_STD)[:, None, None])
     return blur(images, recipe.blur_sigma) if recipe.blur_sigma else images
 
 
 def blur(images: Float[Tensor, "image channel row column"], sigma: float) -> Float[Tensor, "image channel row column"]:
-    """Gaussian blur of 5 taps, edges reflected; sigma in pixels."""
+    """Blur with a 5-tap Gaussian and reflected edges; `sigma` in pixels."""
     offsets = torch.arange(BLUR_TAPS, dtype=torch.float32) - BLUR_TAPS // 2
     taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
     taps = taps / taps.sum()

@@ -1,1 +1,1 @@
-"""Who says how good an estimate is: folds, out-of-fold estimates, the score, and floors to beat."""
+"""Grouped folds, out-of-fold estimates, scores and baselines."""

@@ -1,4 +1,4 @@
-"""Floors: what little effort scores on the same folds. A model that does not beat them is not worth its backbone."""
+"""Baselines: simple estimators on the same folds. A model that does not beat them does not justify its backbone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -9,50 +9,48 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.evaluation.folds import Folds
 from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates
+from herbage.heads.training_data import FitOptions, TrainingData
 from herbage.recipe import Recipe
 
 MEAN = "each target's mean"
 SENSORS = ("Height_Ave_cm", "Pre_GSHH_NDVI")
 SENSOR_LIMIT = 1e6
-"""A column with a reading missing, or beyond what any sensor says, makes no floor."""
+"""A column with a missing reading, or one beyond this limit, is not used as a baseline."""
 
 TEXTURE_RECIPE = Recipe(
-    name="texture floor", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
+    name="texture baseline", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
 )
-"""Its tokens are what `score_floors` wants as `texture_tokens`."""
+"""The recipe of the tokens that `score_baselines` needs as `texture_tokens`."""
 
 
 Record = TypeVar("Record")
 
 
-def named_floors(floors: Mapping[str, Record]) -> dict[str, Record]:
-    """Floors under names that say what they are, to stand beside models."""
-    return {f"floor: {name}": floor for name, floor in floors.items()}
+def named_baselines(baselines: Mapping[str, Record]) -> dict[str, Record]:
+    """Baselines under display names, for tables that also list models."""
+    return {f"baseline: {name}": baseline for name, baseline in baselines.items()}
 
 
-def score_floors(
-    frame: pd.DataFrame,
-    grams: Float[np.ndarray, "photo 5"],
-    folds: Folds,
-    digests: Sequence[str],
-    texture_tokens: Sequence[Tensor],
-) -> dict[str, Score]:
-    """Scores by name: each target's mean; texture with ridge; ridge on height and NDVI where the table has them.
+def sensor_readings(frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " photo"]]:
+    """The columns of SENSORS that are complete in a training table."""
+    columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
+    return {name: values.to_numpy(float) for name, values in columns.items() if values.abs().lt(SENSOR_LIMIT).all()}
 
-    The last is what a plate meter or a sensor would give. Every floor is out-of-fold, on the folds given.
+
+def score_baselines(data: TrainingData, texture_tokens: Sequence[Tensor]) -> dict[str, Score]:
+    """Out-of-fold scores by name, on the folds of `data`.
+
+    Each target's mean; ridge on texture; and ridge on the covariates, such as height and NDVI, where there are any.
     """
-    means = np.stack([grams[folds.fold != fold].mean(0) for fold in folds.fold])
-    floors = {MEAN: score_estimates(grams, means)}
-    _, texture = fit_out_of_fold(TEXTURE_RECIPE, texture_tokens, grams, folds, digests, seed=0)
-    floors["ridge on texture"] = score_estimates(grams, texture)
-    readings_of = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
-    sensors = [name for name, values in readings_of.items() if values.abs().lt(SENSOR_LIMIT).all()]
-    if sensors:
-        values = torch.tensor(np.stack([readings_of[name] for name in sensors], 1), dtype=torch.float32)
-        readings = [row.reshape(1, 1, -1) for row in values]
-        _, estimates = fit_out_of_fold(TEXTURE_RECIPE, readings, grams, folds, digests, seed=0)
-        floors[f"ridge on {' and '.join(sensors)}"] = score_estimates(grams, estimates)
-    return floors
+    means = np.stack([data.grams[data.folds.fold != fold].mean(0) for fold in data.folds.fold])
+    scores = {MEAN: score_estimates(data.grams, means)}
+    features = {"ridge on texture": texture_tokens}
+    if data.covariates:
+        readings = torch.tensor(np.stack(list(data.covariates.values()), 1), dtype=torch.float32)
+        features[f"ridge on {' and '.join(data.covariates)}"] = list(readings[:, None, None])
+    for name, tokens in features.items():
+        _, estimates = fit_out_of_fold(TEXTURE_RECIPE, data.with_tokens(tokens), FitOptions())
+        scores[name] = score_estimates(data.grams, estimates)
+    return scores

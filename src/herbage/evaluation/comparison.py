@@ -1,76 +1,61 @@
-"""Models on the same out-of-fold photos: the paired difference of two scores with its interval, and their average."""
+"""Compare models on the same out-of-fold photos: the paired difference of two scores, and the average of estimates."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from herbage.errors import TableInvalid
+from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import weighted_r2
-from herbage.targets import TARGETS
 
 DRAWS = 2000
 
 
 class Difference(NamedTuple):
-    """Score of B less score of A on the same photos, and its 95 % bootstrap interval over groups."""
+    """Score of B minus score of A on the same photos, with a 95 % bootstrap interval over groups."""
 
     value: float
     low: float
     high: float
 
 
-def estimated(oof: pd.DataFrame) -> Float[np.ndarray, "photo 5"]:
-    """The estimated grams of an out-of-fold table."""
-    return oof[[f"{target}_estimated" for target in TARGETS]].to_numpy(float)
+def paired_difference(a: OutOfFold, b: OutOfFold) -> Difference:
+    """How much higher B scores than A; raises TableInvalid where photos, folds, groups or weights differ."""
+    b = _aligned(a, b)
+    truth = a.weighed_g
+
+    def difference(rows: Int[np.ndarray, " drawn"] | slice) -> float:
+        return weighted_r2(truth[rows], b.estimated_g[rows]) - weighted_r2(truth[rows], a.estimated_g[rows])
+
+    low, high = np.nanquantile([difference(rows) for rows in _resample(a.group_index)], [0.025, 0.975])
+    return Difference(difference(slice(None)), float(low), float(high))
 
 
-def weighed(oof: pd.DataFrame) -> Float[np.ndarray, "photo 5"]:
-    """The weighed grams of an out-of-fold table."""
-    return oof[list(TARGETS)].to_numpy(float)
+def average_estimates(tables: Sequence[OutOfFold]) -> OutOfFold:
+    """The mean of several models' estimates; raises TableInvalid as `paired_difference` does."""
+    first = tables[0]
+    aligned: list[Float[np.ndarray, "photo 5"]] = [_aligned(first, table).estimated_g for table in tables]
+    return first.with_estimates(np.mean(aligned, axis=0))
 
 
-def paired_difference(a: pd.DataFrame, b: pd.DataFrame) -> Difference:
-    """How much better B scores than A; raises TableInvalid where the tables or folds are not the same."""
-    b = _in_order_of(a, b)
-    truth, of_a, of_b = weighed(a), estimated(a), estimated(b)
-    _, group = np.unique(a["group"].astype(str), return_inverse=True)
-    draws = [_difference(truth[rows], of_a[rows], of_b[rows]) for rows in _resample(group)]
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return Difference(_difference(truth, of_a, of_b), float(low), float(high))
-
-
-def plain_average(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The out-of-fold table of the mean of several models' estimates; raises TableInvalid as `paired_difference`."""
-    first = tables[0].copy()
-    columns = [f"{target}_estimated" for target in TARGETS]
-    first[columns] = np.mean([estimated(_in_order_of(first, table)) for table in tables], axis=0)
-    return first
-
-
-def _in_order_of(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Table B with its rows in A's order; raises TableInvalid where its photos, folds, groups or grams are others."""
-    if set(a["image_path"]) != set(b["image_path"]):
-        apart = len(set(a["image_path"]) ^ set(b["image_path"]))
-        raise TableInvalid(f"The two models cannot be compared: {apart} photos are in one out-of-fold table only.")
-    b = b.set_index("image_path").loc[a["image_path"]].reset_index()
-    for column in ("fold", "group"):
-        if (differ := int((a[column].astype(str) != b[column].astype(str)).sum())) > 0:
+def _aligned(a: OutOfFold, b: OutOfFold) -> OutOfFold:
+    """B with its rows in A's order; raises TableInvalid where photos, folds, groups or weights differ."""
+    if set(a.image_path) != set(b.image_path):
+        count = len(set(a.image_path) ^ set(b.image_path))
+        raise TableInvalid(f"The two models cannot be compared: {count} photos are in only one out-of-fold table.")
+    row_of = {path: row for row, path in enumerate(b.image_path)}
+    b = b.take([row_of[path] for path in a.image_path])
+    for what, own, other in (("fold", a.fold, b.fold), ("group", a.group, b.group)):
+        if count := int((np.asarray(own).astype(str) != np.asarray(other).astype(str)).sum()):
             raise TableInvalid(
-                f"The two models cannot be compared: {differ} photos differ in their {column}; train both "
-                f"with the same --columns, --group-by and --folds."
+                f"The two models cannot be compared: {count} photos differ in their {what}; train both with the same "
+                f"`columns`, `group_by` and `folds`."
             )
-    if not np.allclose(weighed(a), weighed(b), equal_nan=True):
-        raise TableInvalid("The two models cannot be compared: they were trained on different weighed grams.")
+    if not np.allclose(a.weighed_g, b.weighed_g, equal_nan=True):
+        raise TableInvalid("The two models cannot be compared: they were trained on different weights.")
     return b
-
-
-def _difference(
-    truth: Float[np.ndarray, "photo 5"], a: Float[np.ndarray, "photo 5"], b: Float[np.ndarray, "photo 5"]
-) -> float:
-    return weighted_r2(truth, b) - weighted_r2(truth, a)
 
 
 def _resample(group: Int[np.ndarray, " photo"]) -> list[Int[np.ndarray, " drawn"]]:

@@ -1,6 +1,7 @@
-"""Fit the heads, and hear of each photo only from the heads that never saw it or its group."""
+"""Out-of-fold estimates: each photo is estimated only by heads that were trained without its group."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,77 +11,129 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from herbage.errors import ModelInvalid
-from herbage.evaluation.folds import Folds, refuse_leak
-from herbage.heads.heads import Heads, fit_heads
-from herbage.progress import Track, silent
+from herbage.evaluation.folds import refuse_leak
+from herbage.heads.finalise import finalise_grams
+from herbage.heads.heads import Heads
+from herbage.heads.kinds import HEADS
+from herbage.heads.training_data import FitOptions, TrainingData
 from herbage.recipe import Recipe
-from herbage.targets import TARGETS, balance
+from herbage.targets import TARGETS, TargetMask, known_targets
+
+ESTIMATED = tuple(f"{target}_estimated" for target in TARGETS)
+"""Columns of oof.csv with the estimates."""
+
+DIGITS = 6
+"""Decimal places of estimates in oof.csv, and in memory, so that both give the same results."""
 
 
-def deliver(raw_g: Float[np.ndarray, "*photo 5"], recipe: Recipe) -> Float[np.ndarray, "*photo 5"]:
-    """What everything carries: balanced weights where the recipe says so, else the raw ones, at least 0."""
-    return balance(raw_g) if recipe.balance else np.maximum(raw_g, 0.0)
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Weighed and out-of-fold estimated grams per quadrat, one row per photo: the table oof.csv.
+
+    `group` holds the name of each photo's group. `state` is None where the training table has no column State.
+    """
+
+    image_path: Sequence[str]
+    group: Sequence[str]
+    fold: Int[np.ndarray, " photo"]
+    weighed_g: Float[np.ndarray, "photo 5"]
+    estimated_g: Float[np.ndarray, "photo 5"]
+    state: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, data: TrainingData, estimated_g: Float[np.ndarray, "photo 5"]) -> "OutOfFold":
+        """From the training table's rows (`image_path`, and `State` where it is there), the data and the estimates."""
+        return cls(
+            frame["image_path"].tolist(),
+            [data.folds.group_names[number] for number in data.folds.group],
+            data.folds.fold,
+            # Columns are contiguous, as in a table that was read: sums over photos then give the same bits.
+            np.asfortranarray(data.grams),
+            np.asfortranarray(estimated_g.round(DIGITS)),
+            frame["State"].tolist() if "State" in frame else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.weighed_g)
+
+    @property
+    def known(self) -> TargetMask:
+        """Targets that are both weighed and estimated."""
+        return known_targets(self.weighed_g + self.estimated_g)
+
+    @property
+    def group_index(self) -> Int[np.ndarray, " photo"]:
+        """The number of each photo's group, in the order of the sorted names."""
+        return np.unique(np.array(self.group, str), return_inverse=True)[1]
+
+    def with_estimates(self, estimated_g: Float[np.ndarray, "photo 5"]) -> "OutOfFold":
+        """The same photos with other estimates."""
+        return replace(self, estimated_g=estimated_g)
+
+    def take(self, rows: Sequence[int]) -> "OutOfFold":
+        """The photos of these rows, in this order."""
+        return OutOfFold(
+            [self.image_path[row] for row in rows],
+            [self.group[row] for row in rows],
+            self.fold[rows],
+            self.weighed_g[rows],
+            self.estimated_g[rows],
+            None if self.state is None else [self.state[row] for row in rows],
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """The table with oof.csv's columns."""
+        columns: dict[str, Any] = {"image_path": self.image_path, "group": self.group, "fold": self.fold}
+        if self.state is not None:
+            columns["State"] = self.state
+        columns |= dict(zip(TARGETS, self.weighed_g.T, strict=True))
+        columns |= dict(zip(ESTIMATED, self.estimated_g.T, strict=True))
+        return pd.DataFrame(columns)
+
+    def csv(self) -> str:
+        """The text of oof.csv."""
+        return self.frame().to_csv(index=False, lineterminator="\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "OutOfFold":
+        """Read oof.csv; raises ModelInvalid where a column is missing or a weight is not a number."""
+        numbers = [*TARGETS, *ESTIMATED]
+        try:
+            table = pd.read_csv(path, dtype={"image_path": str, "group": str, **dict.fromkeys(numbers, float)})
+        except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+            raise ModelInvalid(f"{path} is damaged: {error}.") from error
+        if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in table]:
+            raise ModelInvalid(f"{path} is damaged: the columns {', '.join(missing)} are missing.")
+        known = table[[name for name in numbers if table[name].notna().any()]]
+        if table.empty or known.empty or not np.isfinite(known.to_numpy(float)).all():
+            raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are not finite numbers.")
+        return cls(
+            table["image_path"].tolist(),
+            table["group"].astype(str).tolist(),
+            table["fold"].to_numpy(int),
+            table[list(TARGETS)].to_numpy(float),
+            table[list(ESTIMATED)].to_numpy(float),
+            table["State"].tolist() if "State" in table else None,
+        )
 
 
 def fit_out_of_fold(
-    recipe: Recipe,
-    tokens: Sequence[Tensor],
-    grams: Float[np.ndarray, "photo 5"],
-    folds: Folds,
-    digests: Sequence[str],
-    seed: int,
-    unfinished: Path | None = None,
-    device: str = "cpu",
-    track: Track = silent,
+    recipe: Recipe, data: TrainingData, options: FitOptions
 ) -> tuple[Heads, Float[np.ndarray, "photo 5"]]:
-    """The heads, and the delivered out-of-fold estimates; raises FoldLeak before anything is trained.
+    """Fit the heads and compute out-of-fold estimates: each photo is estimated only by heads trained without its group.
 
-    `unfinished`, `device` and `track` as in `fit_heads`.
+    Raises FoldLeak before anything is trained.
     """
-    refuse_leak(folds, digests)
-    heads = fit_heads(recipe, tokens, grams, folds.fold, folds.group, seed, unfinished, device, track)
-    return heads, out_of_fold(heads, recipe, tokens, folds.fold)
+    refuse_leak(data.folds, data.digests)
+    heads = HEADS[recipe.heads].fit(data, recipe, options)
+    return heads, estimate_out_of_fold(heads, recipe, data.tokens, data.folds.fold)
 
 
-def out_of_fold(
+def estimate_out_of_fold(
     heads: Heads, recipe: Recipe, tokens: Sequence[Tensor], fold: Int[np.ndarray, " photo"]
 ) -> Float[np.ndarray, "photo 5"]:
-    """What the head of each photo's own fold, which never saw it, says of it in the mean of its views; delivered."""
+    """Final estimates in g per quadrat of each photo by the head of its own fold, averaged over views."""
     raw = [
         heads.grams(photo)[:, own].mean(-1).double().numpy() for photo, own in zip(tokens, fold.tolist(), strict=True)
     ]
-    return deliver(np.stack(raw), recipe)
-
-
-def oof_table(
-    frame: pd.DataFrame,
-    grams: Float[np.ndarray, "photo 5"],
-    folds: Folds,
-    delivered: Float[np.ndarray, "photo 5"],
-) -> pd.DataFrame:
-    """oof.csv: image_path, group, fold, State where there, the targets as weighed and as estimated, a row a photo."""
-    columns: dict[str, Any] = {
-        "image_path": frame["image_path"],
-        "group": [folds.group_names[g] for g in folds.group],
-        "fold": folds.fold,
-    }
-    if "State" in frame:
-        columns["State"] = frame["State"]
-    columns |= {target: grams[:, t] for t, target in enumerate(TARGETS)}
-    columns |= {f"{target}_estimated": delivered[:, t].round(6) for t, target in enumerate(TARGETS)}
-    return pd.DataFrame(columns)
-
-
-def read_oof(path: Path) -> pd.DataFrame:
-    """oof.csv again; raises ModelInvalid where a column is missing or a weight is no number."""
-    numbers = [*TARGETS, *(f"{target}_estimated" for target in TARGETS)]
-    try:
-        oof = pd.read_csv(path, dtype={"image_path": str, "group": str, **dict.fromkeys(numbers, float)})
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise ModelInvalid(f"{path} is damaged: {error}.") from error
-    if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in oof]:
-        raise ModelInvalid(f"{path} is damaged: it lacks the columns {', '.join(missing)}.")
-    there = oof[[name for name in numbers if oof[name].notna().any()]]
-    if oof.empty or there.empty or not np.isfinite(there.to_numpy(float)).all():
-        raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are no finite number.")
-    return oof
+    return np.asarray(finalise_grams(np.stack(raw), recipe))

@@ -1,4 +1,4 @@
-"""The competition's score, and plainer figures beside it."""
+"""The competition's score, and the usual error measures of each target."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ NAN = float("nan")
 
 
 class TargetScore(NamedTuple):
-    """One target: R2 (NaN where the weighed grams never vary), and RMSE, MAE and bias in g (estimated - weighed)."""
+    """R2 (NaN where the weighed grams do not vary), and RMSE, MAE and bias (estimated - weighed) in g."""
 
     r2: float
     rmse_g: float
@@ -20,7 +20,7 @@ class TargetScore(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The weighted R2 over all rows together, and each known target's own figures."""
+    """The weighted R2 over all rows together, and the scores of each known target."""
 
     weighted_r2: float
     photos: int
@@ -31,7 +31,7 @@ def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.n
     """The competition's 1 - sum w (y - e)^2 / sum w (y - m)^2 over all (photo, target) rows, m their weighted mean.
 
     It is not the mean of the targets' R2: predicting each target's mean already scores well above 0. Targets that are
-    NaN count nothing. NaN where nothing varies. Source: the evaluation page of the CSIRO Image2Biomass competition.
+    NaN are ignored. NaN where nothing varies. Source: the evaluation page of the CSIRO Image2Biomass competition.
     """
     known = list(known_targets(weighed_g + estimated_g))
     weighed_g, estimated_g = weighed_g[:, known], estimated_g[:, known]
@@ -42,7 +42,7 @@ def weighted_r2(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.n
 
 
 def score_estimates(weighed_g: Float[np.ndarray, "photo 5"], estimated_g: Float[np.ndarray, "photo 5"]) -> Score:
-    """All figures of estimates against weighed grams."""
+    """All scores of estimated against weighed grams."""
     known = known_targets(weighed_g + estimated_g)
     targets = {name: _target(weighed_g[:, t], estimated_g[:, t]) for t, name in enumerate(TARGETS) if known[t]}
     return Score(weighted_r2(weighed_g, estimated_g), len(weighed_g), targets)

@@ -1,1 +1,1 @@
-"""Vectors become grams: small heads trained on tokens, one a target and fold."""
+"""Tokens to grams: small trained networks, one per target and fold."""

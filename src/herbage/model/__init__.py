@@ -1,1 +1,1 @@
-"""The trained estimator: one folder on disk, no pickle in it."""
+"""The trained estimator: one folder on disk, without pickle."""

@@ -1,36 +1,35 @@
-"""A few own cuts correct a model for a new place: shrunken slope and offset of each component.
+"""Calibration: a few weighed quadrat cuts correct a model for a new place, by a shrunken slope and offset.
 
-In a new place what stands is the estimate times (1 + a), plus b times the training mean, plus an error as large as the
-model's own. Before any cut a and b are near 0; the cuts move them as far as they can be trusted (a Bayesian linear
-model: Gelman et al., Bayesian Data Analysis, chapter 14). Spreads of a and b learnt from how the training groups differ
-were tried, and corrected less well: there are too few groups (docs/trust.md).
+In a new place the weight is the estimate times (1 + a), plus b times the training mean, plus an error as large as the
+model's own. Before any cut, a and b are near 0; the cuts move them as far as their number justifies (a Bayesian linear
+model: Gelman et al., Bayesian Data Analysis, chapter 14). Prior spreads of a and b fitted to the differences between
+training groups were tried and corrected less well, because there are too few groups (docs/trust.md).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.model.intervals import Intervals, spread_g
-from herbage.targets import SCORE_WEIGHTS, SUMS, Known, known_targets, main_target
+from herbage.targets import SCORE_WEIGHTS, SUMS, TargetMask, known_targets, main_target
 
-FEWEST_CUTS, OWN_INTERVAL_CUTS = 3, 9
+MIN_CUTS, MIN_CUTS_FOR_INTERVALS = 3, 9
 SPREAD = 0.15
-"""Standard deviation of a and of b before any cut."""
+"""Prior standard deviation of a and of b."""
 
 COMMON = 0.3
-"""Correlation of the components' a, and of their b: a place whose green is heavy has heavy clover too."""
+"""Prior correlation of the components' a, and of their b: where green is underestimated, clover often is too."""
 
 Kind = Literal["none", "slope and offset"]
 
 
-def parts(known: Known) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
-    """The fewest known targets that the others are sums of, and the sums: clover, dead and green where all are known.
+def parts(known: TargetMask) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
+    """The fewest known targets that determine the others, and the sums; clover, dead and green where all are known.
 
-    Rows of targets that are not known are 0.
+    Rows of unknown targets are 0.
     """
     own: list[int] = []
     for target in (0, 1, 2, 4, 3):
@@ -41,7 +40,7 @@ def parts(known: Known) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
 
 
 class Errors(NamedTuple):
-    """A model's out-of-fold errors: root mean square by part, and each part's mean weight."""
+    """A model's out-of-fold error: root mean square per part, and each part's mean weight."""
 
     noise_g: Float[np.ndarray, " part"]
     unit_g: Float[np.ndarray, " part"]
@@ -61,22 +60,23 @@ class Correction:
     slope: Float[np.ndarray, " part"]
     offset_g: Float[np.ndarray, " part"]
 
-    @classmethod
-    def of(cls, slope: Sequence[float], offset_g: Sequence[float]) -> "Correction":
-        """From a record's figures."""
-        return cls(np.array(slope), np.array(offset_g))
+    def apply(self, grams: Any, known: TargetMask | None = None, *, xp: Any = np) -> Any:
+        """Correct balanced weights (..., 5) in g per quadrat.
 
-    def apply(self, grams: Float[np.ndarray, "*photo 5"]) -> Float[np.ndarray, "*photo 5"]:
-        """Corrected weights of balanced ones."""
-        own, sums = parts(known_targets(grams))
-        corrected = np.maximum(grams[..., own] * self.slope + self.offset_g, 0) @ sums.T
-        return np.where(np.isnan(grams), np.nan, corrected)
+        `known` is by default read from the NaN of `grams`; `xp` is the array namespace, numpy or torch.
+        """
+        known = known_targets(grams) if known is None else known
+        own, every = parts(known)
+        slope, offset_g, sums = (xp.asarray(array, dtype=grams.dtype) for array in (self.slope, self.offset_g, every))
+        corrected = (grams[..., own] * slope + offset_g).clip(min=0) @ sums.T
+        return xp.where(xp.asarray(known), corrected, xp.nan)
 
 
-class Calibrated(NamedTuple):
-    """The correction, its kind, and squared errors (score-weighted, g2) of each kind on cuts left out one by one.
+class Calibration(NamedTuple):
+    """A fitted correction, its kind, and the leave-one-out squared error (score-weighted, g2) of each kind.
 
-    `residual_g` are those of the kind chosen, weighed less corrected; `source_g` of no correction.
+    `residual_g` holds the leave-one-out residuals, weighed - corrected, of the chosen kind; `source_g` those without
+    correction.
     """
 
     correction: Correction
@@ -88,47 +88,50 @@ class Calibrated(NamedTuple):
 
 def fit_correction(
     weighed_g: Float[np.ndarray, "cut 5"], estimated_g: Float[np.ndarray, "cut 5"], errors: Errors
-) -> Calibrated:
-    """Correct balanced estimates by weighed cuts, unless that errs more on cuts left out one by one.
+) -> Calibration:
+    """Fit a correction of balanced estimates to weighed cuts; no correction if leave-one-out errors do not decrease.
 
-    What was not weighed is NaN: the total alone will do. Raises TableInvalid for fewer than 3 cuts.
+    Targets that were not weighed are NaN; the total alone is enough. Raises TableInvalid for fewer than 3 cuts.
     """
     count = len(weighed_g)
-    if count < FEWEST_CUTS:
-        raise TableInvalid(f"{count} cuts are too few to correct a model: give at least {FEWEST_CUTS}.")
+    if count < MIN_CUTS:
+        raise TableInvalid(f"{count} cuts are too few to correct a model: expected at least {MIN_CUTS}.")
     weight = SCORE_WEIGHTS * np.array(known_targets(weighed_g + estimated_g))
     residuals: dict[Kind, Float[np.ndarray, "cut 5"]] = {"none": weighed_g - estimated_g}
-    residuals["slope and offset"] = weighed_g - np.array([
-        correct(np.delete(weighed_g, cut, 0), np.delete(estimated_g, cut, 0), errors).apply(estimated_g[cut])
-        for cut in range(count)
-    ])  # fmt: skip
+    corrected = [
+        posterior_correction(np.delete(weighed_g, cut, 0), np.delete(estimated_g, cut, 0), errors).apply(left_out)
+        for cut, left_out in enumerate(estimated_g)
+    ]
+    residuals["slope and offset"] = weighed_g - np.array(corrected)
     loss = {kind: float((np.nan_to_num(of) ** 2 @ weight).mean() / weight.sum()) for kind, of in residuals.items()}
     best = min(residuals, key=lambda kind: loss[kind])
-    correction = correct(weighed_g, estimated_g, errors) if best != "none" else unchanged(estimated_g)
-    return Calibrated(correction, best, loss, residuals[best], residuals["none"])
+    correction = (
+        posterior_correction(weighed_g, estimated_g, errors) if best != "none" else identity_correction(estimated_g)
+    )
+    return Calibration(correction, best, loss, residuals[best], residuals["none"])
 
 
-def unchanged(estimated_g: Float[np.ndarray, "photo 5"]) -> Correction:
-    """The correction that corrects nothing."""
+def identity_correction(estimated_g: Float[np.ndarray, "photo 5"]) -> Correction:
+    """The correction that changes nothing."""
     own, _ = parts(known_targets(estimated_g))
     return Correction(np.ones(len(own)), np.zeros(len(own)))
 
 
-def recalibrated(
-    intervals: Intervals, weighed_g: Float[np.ndarray, "cut 5"], done: Calibrated
+def calibrate_intervals(
+    intervals: Intervals, weighed_g: Float[np.ndarray, "cut 5"], calibration: Calibration
 ) -> tuple[Intervals, float]:
-    """The intervals of the corrected model, and the factor by which the source's were widened.
+    """Intervals of the corrected model, and the factor by which the original ones were widened.
 
-    A target with enough cuts has intervals from the cuts alone, each a group of its own, left out one by one. Others
-    keep the source's quantiles, times how much larger the cuts' errors are than the source's, at least 1.
+    A target with enough cuts gets intervals from the cuts' leave-one-out residuals, each cut being a group of its own.
+    Other targets keep the original quantiles, multiplied by how much larger the cuts' errors are, at least 1.
     """
-    corrected = weighed_g - done.residual_g
-    own = np.abs(done.residual_g) / spread_g(corrected, intervals.unit_g)
-    there = ~np.isnan(own)
+    corrected = weighed_g - calibration.residual_g
+    own = np.abs(calibration.residual_g) / spread_g(corrected, intervals.unit_g)
+    weighed = ~np.isnan(own)
     main = main_target(known_targets(own))
     expected = np.sqrt(np.nanmean(intervals.ratio[:, main] ** 2))
     widened = max(1.0, float(np.sqrt((own[:, main] ** 2).mean()) / max(expected, 1e-9)))
-    enough = there.sum(0) >= OWN_INTERVAL_CUTS
+    enough = weighed.sum(0) >= MIN_CUTS_FOR_INTERVALS
     source = np.where(enough, np.nan, intervals.ratio * widened)
     first = intervals.group.max() + 1
     return (
@@ -141,13 +144,13 @@ def recalibrated(
     )
 
 
-def correct(
+def posterior_correction(
     weighed_g: Float[np.ndarray, "cut 5"],
     estimated_g: Float[np.ndarray, "cut 5"],
     errors: Errors,
     spread: float = SPREAD,
 ) -> Correction:
-    """The posterior mean of slope and offset: a linear Gaussian model, its noise the model's own errors."""
+    """The posterior mean of slope and offset: a linear Gaussian model whose noise is the model's out-of-fold error."""
     own, sums = parts(known_targets(estimated_g))
     count = len(own)
     weighed, _ = parts(known_targets(weighed_g + estimated_g))

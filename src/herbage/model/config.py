@@ -1,4 +1,4 @@
-"""What a model says of itself in config.json: recipe, backbone, how it was trained, and its scores."""
+"""config.json of a model: recipe, backbone, and how it was trained and evaluated."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
 from herbage.evaluation.scoring import Score
-from herbage.model.calibration import OWN_INTERVAL_CUTS, Kind
-from herbage.model.intervals import LEVELS, can_be_had
+from herbage.model.calibration import MIN_CUTS_FOR_INTERVALS, Calibration, Correction, Kind
 from herbage.recipe import Recipe
-from herbage.targets import Known
+from herbage.targets import TARGETS
 
 FORMAT = 3
-"""Raised when a folder written by this version could not be read rightly by an older one, or the other way round."""
+"""Increased when an older version could not read a folder correctly, or this version an older folder."""
 
 
 class _Record(BaseModel):
@@ -25,11 +24,11 @@ class _Record(BaseModel):
 
 
 ByTarget = tuple[float | None, float | None, float | None, float | None, float | None]
-"""A figure a target, None where it is not known."""
+"""One value per target, None where it is unknown."""
 
 
 def by_target(values: Float[np.ndarray, "5"]) -> ByTarget:
-    """Figures as a record keeps them."""
+    """Values as a record holds them, NaN as None."""
     c, d, g, t, gdm = (None if np.isnan(value) else float(value) for value in values)
     return c, d, g, t, gdm
 
@@ -56,7 +55,7 @@ class BackboneRecord(_Record):
 
 
 class TrainingRecord(_Record):
-    """The photos that the heads were trained on; `mean_g` by target, `aspect` the median of width over height.
+    """The training photos; `mean_g` per target, `aspect` the median of width over height.
 
     A target that was not weighed, and that no sum determines, has no mean.
     """
@@ -73,7 +72,7 @@ class TrainingRecord(_Record):
 
 
 class TargetScoreRecord(_Record):
-    """A target's own figures; None where the target never varies."""
+    """Scores of one target; `r2` is None where the target does not vary."""
 
     r2: float | None
     rmse_g: float
@@ -82,7 +81,7 @@ class TargetScoreRecord(_Record):
 
 
 class ScoreRecord(_Record):
-    """An out-of-fold score, as `herbage.evaluation.scoring.Score`."""
+    """An out-of-fold score, like `herbage.evaluation.scoring.Score`."""
 
     weighted_r2: float | None
     photos: int
@@ -96,25 +95,30 @@ class ScoreRecord(_Record):
 
 
 class CoverageRecord(_Record):
-    """How often intervals of a level held on groups left out, and their mean width, by target."""
+    """The coverage of intervals of one level on held-out groups, and their mean width, per target."""
 
     level: float
     share: ByTarget
     width_g: ByTarget
 
 
-class LearntRecord(_Record):
-    """The out-of-fold score when the heads learn from fewer groups."""
+class LearningCurvePoint(_Record):
+    """The out-of-fold score of heads trained on fewer groups."""
 
     photos: int
     weighted_r2: float | None
+
+    @classmethod
+    def of(cls, photos: int, weighted_r2: float) -> "LearningCurvePoint":
+        """The record of a point, NaN as None."""
+        return cls(photos=photos, weighted_r2=None if np.isnan(weighted_r2) else weighted_r2)
 
 
 class CalibrationRecord(_Record):
     """How own cuts corrected the model: part = estimate x slope + offset_g (`herbage.model.calibration`).
 
-    `loss_g2`: score-weighted squared error on cuts left out one by one, by kind of correction. The others are of the
-    target `target` on cuts left out, before and after.
+    `loss_g2`: score-weighted leave-one-out squared error by kind of correction. `rmse_g` and `bias_g`: leave-one-out
+    errors of the target `target`, before and after the correction.
     """
 
     cuts: int
@@ -127,85 +131,106 @@ class CalibrationRecord(_Record):
     bias_g: tuple[float, float]
     widened: float
 
-    def said(self) -> list[str]:
-        """What was done, in lines that a person reads."""
+    @classmethod
+    def of(cls, calibration: Calibration, main: int, widened: float) -> "CalibrationRecord":
+        """The record of a calibration; errors are those of the target `main`."""
+        both = np.stack([calibration.source_g[:, main], calibration.residual_g[:, main]])
+        rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
+        return cls(
+            cuts=both.shape[1],
+            kind=calibration.kind,
+            slope=tuple(calibration.correction.slope.tolist()),
+            offset_g=tuple(calibration.correction.offset_g.tolist()),
+            loss_g2=calibration.loss,
+            target=TARGETS[main],
+            rmse_g=(rmse[0], rmse[1]),
+            bias_g=(bias[0], bias[1]),
+            widened=widened,
+        )
+
+    @property
+    def correction(self) -> Correction:
+        """The correction to apply to estimates."""
+        return Correction(np.array(self.slope), np.array(self.offset_g))
+
+    def summary(self) -> list[str]:
+        """What was corrected, and by how much, as lines of text."""
         if self.kind == "none":
-            lines = [
-                f"{self.cuts} cuts: judged on each cut by the others, a correction does not help, so there is none."
-            ]
+            lines = [f"{self.cuts} cuts: a correction does not reduce the leave-one-out error, so none is applied."]
         else:
-            lines = [f"{self.cuts} cuts: corrected by {self.kind}. Judged on each cut by the others:"]
+            lines = [f"{self.cuts} cuts: corrected by {self.kind}. Leave-one-out errors:"]
         before, after = self.rmse_g
         bias_before, bias_after = self.bias_g
         lines.append(
             f"{self.target}: RMSE {before:.2f} g before, {after:.2f} g after; "
             f"bias {bias_before:+.2f} g before, {bias_after:+.2f} g after."
         )
-        if self.cuts < OWN_INTERVAL_CUTS:
-            widened = f", made {self.widened:.2f} times as wide" if self.widened > 1 else ""
-            lines.append(f"Under {OWN_INTERVAL_CUTS} cuts the intervals stay the model's own{widened}.")
+        if self.cuts < MIN_CUTS_FOR_INTERVALS:
+            widened = f", widened by a factor of {self.widened:.2f}" if self.widened > 1 else ""
+            lines.append(f"With fewer than {MIN_CUTS_FOR_INTERVALS} cuts the model keeps its own intervals{widened}.")
         else:
-            lines.append("The intervals of what was weighed are made from the cuts.")
+            lines.append("The intervals of the weighed targets are computed from the cuts.")
         return lines
 
 
+class EvidenceRecord(_Record):
+    """The part of config.json that only trained models have."""
+
+    training: TrainingRecord
+    score: ScoreRecord
+    baselines: dict[str, ScoreRecord] = Field({}, alias="floors")
+    coverage: tuple[CoverageRecord, ...] = ()
+    learning: tuple[LearningCurvePoint, ...] = ()
+    calibration: CalibrationRecord | None = None
+
+
+NO_EVIDENCE: dict[str, Any] = {
+    "training": None, "score": None, "floors": {}, "coverage": [], "learning": [], "calibration": None,
+}  # fmt: skip
+"""The same part of an imported model."""
+
+
 class ModelConfig(_Record):
-    """All of config.json. `training` and `score` are None for imported heads, whose `source` says what they are."""
+    """The part of config.json that all models have. `source` says where the heads come from."""
 
     format: int = FORMAT
     herbage: str
     recipe: Recipe
     backbone: BackboneRecord
     folds: int = Field(ge=1)
-    training: TrainingRecord | None = None
-    score: ScoreRecord | None = None
-    floors: dict[str, ScoreRecord] = {}
-    coverage: tuple[CoverageRecord, ...] = ()
-    learning: tuple[LearntRecord, ...] = ()
-    calibration: CalibrationRecord | None = None
     source: str = "trained by herbage"
 
-    @property
-    def unmeasured_in_words(self) -> str:
-        """Which intervals are given although the groups are too few to measure how often they hold; else nothing."""
-        if self.training is None:
-            return ""
-        groups, measured = self.training.groups, [of.level for of in self.coverage]
-        given = [f"{of:.0%}" for of in LEVELS if of not in measured and can_be_had(of, groups)]
-        if not given:
-            return "" if measured else "The training groups are too few to measure how often intervals hold."
-        return (
-            f"How often {' and '.join(given)} intervals hold cannot be measured on {groups} groups: one more is needed."
-        )
 
-    @property
-    def known(self) -> Known:
-        """The targets that the model estimates."""
-        if self.training is None:
-            return (True,) * 5
-        c, d, g, t, gdm = (mean is not None for mean in self.training.mean_g)
-        return c, d, g, t, gdm
+def write_config(config: ModelConfig, evidence: EvidenceRecord | None) -> str:
+    """The text of config.json."""
+    values = config.model_dump(mode="json")
+    source = values.pop("source")
+    of_training = NO_EVIDENCE if evidence is None else evidence.model_dump(mode="json", by_alias=True)
+    return json.dumps({**values, **of_training, "source": source}, indent=2) + "\n"
 
 
-def read_config(path: Path) -> ModelConfig:
-    """config.json checked; raises ModelInvalid, naming a newer format as such."""
+def read_config(path: Path) -> tuple[ModelConfig, EvidenceRecord | None]:
+    """Read and check config.json; raises ModelInvalid, also for another format."""
     try:
         values: Any = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise ModelInvalid(f"{path.parent} is no herbage model: it has no config.json.") from error
+        raise ModelInvalid(f"{path.parent} is not a herbage model: it has no config.json.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelInvalid(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict) or "format" not in values:
-        raise ModelInvalid(f"{path} is no herbage model's config: it has no `format`.")
+        raise ModelInvalid(f"{path} is not the config of a herbage model: it has no `format`.")
     if values["format"] != FORMAT:
         newer = isinstance(values["format"], int) and values["format"] > FORMAT
         raise ModelInvalid(
             f"{path} has model format {values['format']}, written by herbage {values.get('herbage', 'unknown')}; this "
-            f"herbage reads format {FORMAT}. "
-            + ("Upgrade herbage (pip install -U herbage)." if newer else "Train the model again with this herbage.")
+            f"version reads format {FORMAT}. "
+            + ("Upgrade herbage (pip install -U herbage)." if newer else "Train the model again with this version.")
         )
+    evidence = {key: values.pop(key) for key in NO_EVIDENCE if key in values}
+    is_trained = any(value not in (None, {}, []) for value in evidence.values())
     try:
-        return ModelConfig.model_validate_json(path.read_text("utf-8"))
+        config = ModelConfig.model_validate_json(json.dumps(values))
+        return config, EvidenceRecord.model_validate_json(json.dumps(evidence)) if is_trained else None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ModelInvalid(f"{path} is damaged: {faults}.") from error

@@ -1,4 +1,4 @@
-"""Is this photo like the training photos? A distance between mean tokens, and how far is strange."""
+"""Is a photo like the training photos? A distance between mean tokens, and its limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from torch import Tensor
 from herbage.model.intervals import group_quantile
 
 FALSE_ALARMS = 0.05
-"""Share of photos like the training photos, but of a new group, that may be called strange."""
+"""Share of in-domain photos of a new group that may be flagged as out of domain."""
 
 SHRINKAGE = 0.1
-"""Towards equal variances of all directions, since there are more numbers in a token than photos."""
+"""Shrinkage towards equal variances in all directions, since a token has more dimensions than there are photos."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Mahalanobis distance of a photo's mean token to the training photos, and the limit of what is alike.
+    """Mahalanobis distance of a photo's mean token to the training photos, and the limit of the domain.
 
     Tokens are standardised by `centre` and `inverse_spread`. `axes` are the principal directions of the training photos
-    with their shrunken `variance`; in all other directions it is `floor`. Of ways tried, this one sets pictures that
-    are no pasture furthest apart from held-out groups (docs/trust.md).
+    with their shrunken `variance`; in all other directions the variance is `floor`. Of the distances tried, this one
+    separated images without pasture best from held-out groups (docs/trust.md).
     """
 
     centre: Float[Tensor, " width"]
@@ -34,9 +34,9 @@ class Domain:
 
     @classmethod
     def fit(cls, tokens: Sequence[Tensor], group: Int[Tensor, " photo"]) -> "Domain":
-        """The limit is conformal: the photos of each group are measured from those of the others.
+        """Fit to the training tokens. The limit is conformal: each group's distance is measured from the other groups.
 
-        With G groups no rate of false alarms under 1 / (G + 1) can be had: there the limit is the largest distance.
+        With G groups the rate of false alarms cannot be below 1 / (G + 1); then the limit is the largest distance.
         """
         means = torch.stack([mean_token(t) for t in tokens])
         limit, groups = torch.inf, sorted(set(group.tolist()))
@@ -57,22 +57,22 @@ class Domain:
         return cls(centre, inverse, axes, (1 - SHRINKAGE) * variance + floor, floor, limit)
 
     def distance(self, means: Float[Tensor, "photo width"]) -> Float[Tensor, " photo"]:
-        """How far these mean tokens are, in standard deviations."""
+        """Distances of mean tokens, in standard deviations."""
         standard = (means - self.centre) * self.inverse_spread
         along = standard @ self.axes.T
-        beside = (standard.square().sum(1) - along.square().sum(1)).clamp(min=0)
-        return ((along.square() / self.variance).sum(1) + beside / self.floor).sqrt().double()
+        residual = (standard.square().sum(1) - along.square().sum(1)).clamp(min=0)
+        return ((along.square() / self.variance).sum(1) + residual / self.floor).sqrt().double()
 
-    def contains(self, tokens: Float[Tensor, "view kept width"]) -> bool:
+    def contains(self, tokens: Float[Tensor, "view patch width"]) -> bool:
         """Whether the photo with these tokens is within the limit."""
         return float(self.distance(mean_token(tokens)[None])) <= self.limit
 
 
 def false_alarms(groups: int) -> float:
-    """The share of photos of a new group that the flag may call strange although they are not."""
+    """The share of in-domain photos of a new group that may be flagged as out of domain."""
     return max(FALSE_ALARMS, 1 / (groups + 1))
 
 
-def mean_token(tokens: Float[Tensor, "view kept width"]) -> Float[Tensor, " width"]:
+def mean_token(tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, " width"]:
     """The mean over views and patches."""
     return tokens.float().mean((0, 1))

@@ -1,12 +1,11 @@
-"""Estimate: what a model says of one photo, and estimates as the rows of a table."""
+"""Estimate: a model's result for one photo, and its row of predictions.csv."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
@@ -17,18 +16,18 @@ COLUMNS = (
     "photo", "status", *TARGETS,
     *(f"{target}_{end}" for target in TARGETS for end in ("low", "high")),
     "Dry_Total_kg_per_ha", "GDM_kg_per_ha", "in_domain", "taken_at", "latitude", "longitude", "message",
+    "training_photo", "shape_differs",
 )  # fmt: skip
 """The columns of predictions.csv, in order."""
 
-TEXTS = ("photo", "status", "in_domain", "taken_at", "message")
-"""Those of them that are no figures."""
+FLAGS = ("in_domain", "training_photo", "shape_differs")
+"""Columns that are True, False or empty."""
+
+NUMBERS = tuple(name for name in COLUMNS if name not in ("photo", "status", "taken_at", "message", *FLAGS))
+"""Columns of numbers."""
 
 DIGITS = 6
-"""Decimal places of their figures."""
-
-TRAINED_ON = "one of the model's training photos: a new one errs more"
-ODD_SHAPE = "times as wide as high, the training photos"
-"""What messages say of photos that were estimated all the same."""
+"""Decimal places of numbers."""
 
 
 def _nothing() -> Float[np.ndarray, "5"]:
@@ -37,11 +36,13 @@ def _nothing() -> Float[np.ndarray, "5"]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One photo's dry weights in g a quadrat of `quadrat_area_m2`, with an interval of the given level.
+    """One photo's dry weights in g per quadrat of `quadrat_area_m2`, with an interval of the given level.
 
     `map` holds the grams of each target if the whole quadrat looked like that patch, upright, so that its mean over
-    patches is `grams`; None where the heads have no map. `low` and `high` are NaN, and `in_domain` is None, where the
-    model cannot tell. A photo that failed has a `status` of `unreadable` or `skipped`, a message, and NaN figures.
+    patches is `grams`; None where the heads have no map. `training_photo` says whether the model was trained on the
+    photo, `shape_differs` whether its aspect ratio differs from the training photos'. Where the model has no evidence,
+    `low` and `high` are NaN and the flags None. A photo that failed has the `status` `unreadable` or `skipped`, a
+    message, and NaN weights.
     """
 
     photo: str
@@ -55,15 +56,18 @@ class Estimate:
     in_domain: bool | None = None
     facts: PhotoFacts = NO_FACTS
     message: str = ""
+    training_photo: bool | None = None
+    shape_differs: bool | None = None
 
     @classmethod
     def failed(cls, photo: str, failure: PhotoUnreadable) -> "Estimate":
-        """The row of a photo that could not be read, or was skipped for its size."""
-        return cls(photo, "skipped" if isinstance(failure, PhotoTooLarge) else "unreadable", message=str(failure))
+        """The result for a photo that could not be read, or was skipped because of its size."""
+        status = "skipped" if isinstance(failure, PhotoTooLarge) else "unreadable"
+        return cls(photo, status, message=str(failure), training_photo=False, shape_differs=False)
 
     @classmethod
     def of_row(cls, cells: Mapping[str, Any], *, level: float, quadrat_area_m2: float) -> "Estimate":
-        """An estimate from the cells of its row, without its map; `taken_at` is a datetime or None."""
+        """Rebuild an estimate, without its map, from the cells of its row; `taken_at` is a datetime or None."""
 
         def figures(end: str) -> Float[np.ndarray, "5"]:
             return np.array([cells[target + end] for target in TARGETS], float)
@@ -79,43 +83,35 @@ class Estimate:
             in_domain=cells["in_domain"],
             facts=PhotoFacts(cells["taken_at"], cells["latitude"], cells["longitude"]),
             message=cells["message"] or "",
+            training_photo=cells["training_photo"],
+            shape_differs=cells["shape_differs"],
         )
 
     @property
-    def trained_on(self) -> bool:
-        """Whether this is one of the model's training photos."""
-        return TRAINED_ON in self.message
-
-    @property
-    def odd_shape(self) -> bool:
-        """Whether the photo has another shape than the training photos."""
-        return ODD_SHAPE in self.message
-
-    @property
     def kg_per_ha(self) -> Float[np.ndarray, "5"]:
-        """Kilograms of dry matter a hectare."""
+        """Kilograms of dry matter per hectare."""
         return kg_per_ha(self.grams, self.quadrat_area_m2)
 
     @property
     def map_g_per_m2(self) -> Float[np.ndarray, "target row column"] | None:
-        """The map in grams a square metre."""
+        """The map in grams per square metre."""
         return None if self.map is None else g_per_m2(self.map, self.quadrat_area_m2)
 
     def rounded(self) -> "Estimate":
-        """As the table has it: all that is written is made of this, so that the same comes of the table's rows."""
+        """Rounded as in predictions.csv. All files are made from this, so that a resumed run gives the same files."""
         grams, low, high = (
             np.array([round(g, DIGITS) for g in of.tolist()]) for of in (self.grams, self.low, self.high)
         )
-        return replace(self, grams=grams, low=low, high=high, facts=self.facts.veiled(True, DIGITS))
+        return replace(self, grams=grams, low=low, high=high, facts=self.facts.redacted(True, DIGITS))
 
     def row(self) -> dict[str, Any]:
-        """The cells of predictions.csv, None where there is nothing to say."""
-        said = self.rounded()
+        """The cells of predictions.csv, None where a value is unknown."""
+        rounded = self.rounded()
         cells: dict[str, Any] = {"photo": self.photo, "status": self.status}
         for t, target in enumerate(TARGETS):
-            cells[target] = _cell(said.grams[t])
-            cells[f"{target}_low"], cells[f"{target}_high"] = _cell(said.low[t]), _cell(said.high[t])
-        hectare = said.kg_per_ha
+            cells[target] = _cell(rounded.grams[t])
+            cells[f"{target}_low"], cells[f"{target}_high"] = _cell(rounded.low[t]), _cell(rounded.high[t])
+        hectare = rounded.kg_per_ha
         cells |= {
             "Dry_Total_kg_per_ha": _cell(hectare[TOTAL]),
             "GDM_kg_per_ha": _cell(hectare[GDM]),
@@ -124,14 +120,22 @@ class Estimate:
             "latitude": _cell(self.facts.latitude),
             "longitude": _cell(self.facts.longitude),
             "message": self.message or None,
+            "training_photo": self.training_photo,
+            "shape_differs": self.shape_differs,
         }
         return {column: cells[column] for column in COLUMNS}
 
 
-def estimates_table(estimates: Iterable[Estimate]) -> pd.DataFrame:
-    """Estimates as a table with predictions.csv's columns; figures are float, NaN where there are none."""
-    frame = pd.DataFrame([estimate.row() for estimate in estimates], columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys((name for name in COLUMNS if name not in TEXTS), float))
+Item = TypeVar("Item")
+
+
+def skip_failed(made: Iterable[tuple[Estimate, Item]], failed: dict[str, str]) -> Iterator[tuple[int, Estimate, Item]]:
+    """Yield number, estimate and item of estimated photos; put the others into `failed` with the reason."""
+    for number, (estimate, item) in enumerate(made):
+        if estimate.status == "ok":
+            yield number, estimate, item
+        else:
+            failed[estimate.photo] = estimate.message
 
 
 def _cell(value: float | None) -> float | None:

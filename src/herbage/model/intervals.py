@@ -1,4 +1,4 @@
-"""Conformal intervals from the out-of-fold residuals of the delivered estimates."""
+"""Conformal intervals from out-of-fold residuals of the final estimates."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,19 +8,19 @@ import numpy as np
 from jaxtyping import Float, Int
 
 LEVELS = (0.8, 0.9)
-"""Levels whose coverage is measured when a model is trained."""
+"""Levels whose coverage is measured in training."""
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Split-conformal intervals by target, as wide as a photo is uncertain.
+    """Split-conformal intervals per target, whose width grows with the estimate.
 
-    `ratio` is |weighed - estimated| over the spread that the estimate lets expect, NaN where a photo says nothing of a
-    target; `group` the group of each photo; `unit_g` each target's mean among the training photos.
+    `ratio` is |weighed - estimated| divided by the spread expected for the estimate, NaN where a photo has no weight of
+    a target; `group` is the group of each photo; `unit_g` each target's mean over the training photos.
 
-    Photos of one place and day are not exchangeable, so each residual weighs one over its group's photos, and the mass
-    of one more group is kept at infinity (Dunn, Wasserman and Ramdas 2023, arXiv:1809.07441): with G groups no level
-    above G / (G + 1) can be had, and 90 % needs 9 groups.
+    Photos of one place and day are not exchangeable, so each residual is weighted by one over its group's photos, and
+    the mass of one more group is placed at infinity (Dunn, Wasserman and Ramdas 2023, arXiv:1809.07441). With G groups
+    the highest possible level is G / (G + 1): 90 % needs 9 groups.
     """
 
     ratio: Float[np.ndarray, "photo 5"]
@@ -28,20 +28,20 @@ class Intervals:
     unit_g: Float[np.ndarray, "5"]
 
     @classmethod
-    def learn(
+    def fit(
         cls,
         weighed_g: Float[np.ndarray, "photo 5"],
         estimated_g: Float[np.ndarray, "photo 5"],
         group: Int[np.ndarray, " photo"],
     ) -> "Intervals":
-        """From out-of-fold estimates."""
+        """Fit to out-of-fold estimates."""
         unit = weighed_g.mean(0)
         return cls(np.abs(weighed_g - estimated_g) / spread_g(estimated_g, unit), group, unit)
 
     def around(
         self, grams: Float[np.ndarray, "*photo 5"], level: float
     ) -> tuple[Float[np.ndarray, "*photo 5"], Float[np.ndarray, "*photo 5"]]:
-        """Low and high in g around estimates: low at least 0, the estimate always inside.
+        """Lower and upper bounds in g: the lower one is at least 0, and the estimate is always inside.
 
         NaN where there are too few groups for the level.
         """
@@ -49,27 +49,27 @@ class Intervals:
         return np.maximum(grams - half, 0), grams + half
 
     def quantile(self, level: float) -> Float[np.ndarray, "5"]:
-        """Half the interval's width by target, over the spread."""
+        """Half the interval's width per target, divided by the spread."""
         return _quantiles(self, level)
 
 
 def spread_g(grams: Float[np.ndarray, "*photo 5"], unit_g: Float[np.ndarray, "5"]) -> Float[np.ndarray, "*photo 5"]:
-    """The error to expect, up to a factor: it grows with the estimate, from that of bare ground.
+    """The expected error up to a factor: it grows linearly with the estimate, from that of bare ground.
 
-    Of spreads tried, this one gives the narrowest intervals at equal coverage (docs/trust.md).
+    Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/trust.md).
     """
     return np.asarray(grams + np.maximum(unit_g, 1e-6))
 
 
-def can_be_had(level: float, groups: int) -> bool:
-    """Whether so many groups allow intervals of this level."""
+def is_level_possible(level: float, groups: int) -> bool:
+    """Whether this number of groups allows intervals of this level."""
     return level * (groups + 1) <= groups + 1e-9
 
 
 def group_quantile(values: Float[np.ndarray, " photo"], group: Int[np.ndarray, " photo"], level: float) -> float:
-    """The least value that a photo of a new group stays under with this probability; NaN for too few groups."""
+    """The value that a photo of a new group stays below with probability `level`; NaN with too few groups."""
     _, member, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    if not can_be_had(level, len(sizes)):
+    if not is_level_possible(level, len(sizes)):
         return float("nan")
     needed = level * (len(sizes) + 1)
     order = np.argsort(values, kind="stable")
@@ -79,13 +79,13 @@ def group_quantile(values: Float[np.ndarray, " photo"], group: Int[np.ndarray, "
 
 @lru_cache(maxsize=64)
 def _quantiles(intervals: Intervals, level: float) -> Float[np.ndarray, "5"]:
-    there = ~np.isnan(intervals.ratio)
-    columns = zip(intervals.ratio.T, there.T, strict=True)
+    weighed = ~np.isnan(intervals.ratio)
+    columns = zip(intervals.ratio.T, weighed.T, strict=True)
     return np.array([group_quantile(ratio[own], intervals.group[own], level) for ratio, own in columns])
 
 
 class Coverage(NamedTuple):
-    """How often intervals held on groups left out, each group counting the same, and how wide they were, by target."""
+    """The share of held-out weights inside their intervals, and the mean width, per target; groups count equally."""
 
     share: Float[np.ndarray, "5"]
     width_g: Float[np.ndarray, "5"]
@@ -97,14 +97,14 @@ def coverage(
     group: Int[np.ndarray, " photo"],
     level: float,
 ) -> Coverage | None:
-    """Each group's photos by intervals that the other groups' residuals give; None where those are too few."""
+    """Coverage of each group by intervals fitted to the other groups; None where those are too few for the level."""
     groups = np.unique(group)
-    if not can_be_had(level, len(groups) - 1):
+    if not is_level_possible(level, len(groups) - 1):
         return None
     shares, widths = [], []
     for one in groups:
         own = group == one
-        intervals = Intervals.learn(weighed_g[~own], estimated_g[~own], group[~own])
+        intervals = Intervals.fit(weighed_g[~own], estimated_g[~own], group[~own])
         low, high = intervals.around(estimated_g[own], level)
         inside = (low - 1e-9 <= weighed_g[own]) & (weighed_g[own] <= high + 1e-9)
         shares.append(np.where(np.isnan(high), np.nan, inside).mean(0))

@@ -1,7 +1,8 @@
-"""The public notebook's checkpoints, `target{0..4}/fold{0..4}.pt`, read without running their code.
+"""Import the public notebook's checkpoints, `target{0..4}/fold{0..4}.pt`, without running their code.
 
-Such a file is a pickled module. It is read by torch's restricted unpickler with inert stand-ins for exactly the classes
-that it names; whatever else a file names is refused by name, and nothing of it has run. State dicts are read too.
+Such a file is a pickled module. It is read by torch's restricted unpickler, with inert stand-ins for exactly the
+classes of the notebook's network. A file that names anything else is refused, and no code of it is run. State dicts are
+read too.
 """
 
 import io
@@ -27,11 +28,11 @@ from herbage.targets import TARGETS
 
 FOLDS = 5
 MODULES = 32
-"""More than the seed's network can hold, its containers included."""
+"""More modules than the notebook's network has, its containers included."""
 
 
 class _Inert:
-    """Stands in for a module's class: it keeps the state it is given and has no behaviour."""
+    """A stand-in for a module's class: it holds the state and has no behaviour."""
 
 
 class _Mlp(_Inert): ...
@@ -56,7 +57,7 @@ STAND_INS: dict[str, type[_Inert]] = {
     "torch.nn.modules.activation.LeakyReLU": _LeakyReLU,
     "torch.nn.modules.activation.ReLU": _ReLU,
 }
-"""The classes that a checkpoint may name, beside TENSOR_NAMES."""
+"""The classes that a checkpoint may name, in addition to TENSOR_NAMES."""
 
 TENSOR_NAMES = {
     "collections.OrderedDict",
@@ -66,7 +67,7 @@ TENSOR_NAMES = {
     "torch._utils._rebuild_parameter",
     *(f"torch.{kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double")),
 }
-"""What torch rebuilds tensors with."""
+"""The functions and classes with which torch rebuilds tensors."""
 
 
 def import_heads(folder: Path, backbone: Backbone) -> HerbageModel:
@@ -78,22 +79,22 @@ def import_heads(folder: Path, backbone: Backbone) -> HerbageModel:
     w1, b1, w2, b2 = (torch.stack([torch.stack([head[i] for head in row]) for row in banks]) for i in range(4))
     if w1.shape[2] != backbone.width:
         raise CheckpointRefused(
-            f"The heads below {folder} take vectors of {w1.shape[2]} numbers, but {backbone.name} gives "
-            f"{backbone.width}: name the backbone they were trained on with --backbone."
+            f"The heads below {folder} take vectors of {w1.shape[2]} dimensions, but {backbone.name} gives "
+            f"{backbone.width}; pass the `backbone` that they were trained on."
         )
     recipe = load_recipe("seed").model_copy(update={"backbone": backbone.name})
-    about = ModelConfig(
+    config = ModelConfig(
         herbage=herbage.__version__,
         recipe=recipe,
         backbone=BackboneRecord.of(backbone),
         folds=FOLDS,
         source=(
-            "heads imported from the public notebook's checkpoints. The notebook turned photos by random angles and "
-            "blurred them by a random sigma where its text says quarter turns and a blur; here turns are true quarter "
-            f"turns and sigma is {recipe.blur_sigma}"
+            "heads imported from the public notebook's checkpoints. The notebook rotated photos by random angles and "
+            "blurred them with a random sigma, although its text describes quarter turns and a blur; here the turns "
+            f"are exact quarter turns and sigma is {recipe.blur_sigma}"
         ),
     )
-    return HerbageModel(about, PatchHeads(w1, b1, w2, b2))
+    return HerbageModel(config, PatchHeads(w1, b1, w2, b2))
 
 
 def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -107,7 +108,7 @@ def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         stems = list(dict.fromkeys(str(key).rpartition(".")[0] for key in loaded))
         linears = [(loaded.get(f"{stem}.weight"), loaded.get(f"{stem}.bias")) for stem in stems]
     else:
-        raise CheckpointRefused(f"{path} holds a {type(loaded).__name__}; expected a BiomassMLP or its state dict.")
+        raise CheckpointRefused(f"{path} contains a {type(loaded).__name__}; expected a BiomassMLP or its state dict.")
     tensors = [tensor for linear in linears for tensor in linear]
     if len(linears) != 2 or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise CheckpointRefused(f"{path} has {len(linears)} linear layers; expected two, each with weight and bias.")
@@ -117,7 +118,7 @@ def read_head(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         shapes = ", ".join(str(tuple(t.shape)) for t in (w1, b1, w2, b2))
         raise CheckpointRefused(f"{path} has shapes {shapes}; expected Linear width to hidden, then hidden to 1.")
     if not all(t.isfinite().all() for t in (w1, b1, w2, b2)):
-        raise CheckpointRefused(f"{path} holds weights that are not finite.")
+        raise CheckpointRefused(f"{path} contains weights that are not finite.")
     return w1.T.contiguous(), b1, w2[0], b2[0]
 
 
@@ -134,25 +135,25 @@ def _load(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(allowed):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # the restricted unpickler meets whatever a broken file holds
+    except Exception as error:  # a broken file can make the unpickler raise anything
         raise CheckpointRefused(f"{path} is not a checkpoint of the notebook: {_reason(error)}") from error
 
 
 def _refuse_foreign(content: bytes, path: Path) -> None:
-    """Name what a checkpoint refers to beyond the stand-ins and torch's tensors, before anything is unpickled.
+    """Refuse a checkpoint that names anything but the stand-ins and torch's tensors, before it is unpickled.
 
-    This reading is for the message; what keeps code from running is the restricted unpickler.
+    This scan only serves the message; the protection is the restricted unpickler.
     """
     names = set()
-    with suppress(Exception):  # the scan meets whatever a hostile file holds, and raw numbers behind the pickles
+    with suppress(Exception):  # hostile files, and raw numbers after the pickles, can raise anything
         for name in _named(content):
             names.add(name)
     if foreign := sorted(names - STAND_INS.keys() - TENSOR_NAMES):
-        raise CheckpointRefused(f"{path} names {', '.join(foreign)}, which may run code; nothing of it has run.")
+        raise CheckpointRefused(f"{path} names {', '.join(foreign)}, which may run code; no code of it was run.")
 
 
 def _named(content: bytes) -> Iterator[str]:
-    """The globals that the pickles of a checkpoint name, as module.name, read as data."""
+    """The globals named in the pickles of a checkpoint, as module.name, read as data."""
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             pickles = [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
@@ -172,13 +173,13 @@ def _named(content: bytes) -> Iterator[str]:
 
 
 def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
-    """The layers of a module; they must be the seed's: Linear, LeakyReLU, Linear, and a last ReLU or none.
+    """The layers of a module, which must be Linear, LeakyReLU, Linear, and optionally ReLU.
 
-    (Without one, the notebook's own forward applies it.)
+    (Without the last ReLU, the notebook's forward function applies it.)
     """
     layers: list[_Inert] = []
     waiting: list[object] = [loaded]
-    for _ in range(MODULES):  # bounded, since a hostile module may hold itself
+    for _ in range(MODULES):  # bounded, since a hostile module may contain itself
         if not waiting:
             break
         module = waiting.pop(0)
@@ -188,7 +189,7 @@ def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
         elif isinstance(module, (_Linear, _LeakyReLU, _ReLU)):
             layers.append(module)
         else:
-            raise CheckpointRefused(f"{path} holds a {type(module).__name__} where a layer was expected.")
+            raise CheckpointRefused(f"{path} contains a {type(module).__name__} where a layer was expected.")
     if waiting:
         raise CheckpointRefused(f"{path} nests more than {MODULES} modules; expected Linear, LeakyReLU, Linear.")
     kinds = [type(layer) for layer in layers]
@@ -201,6 +202,6 @@ def _layers_in_order(loaded: _Inert, path: Path) -> list[_Inert]:
 
 
 def _reason(error: Exception) -> str:
-    """The line of torch's long message that says what was wrong."""
+    """The line of torch's long message that states the reason."""
     lines = [line.strip() for line in str(error).rpartition("error:")[2].splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

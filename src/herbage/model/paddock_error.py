@@ -1,4 +1,4 @@
-"""How wrong is the mean of several photos of one paddock? They share a part of the model's error."""
+"""The error of the mean of several photos of one paddock, which share a part of the model's error."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from herbage.model.intervals import spread_g
 
 @dataclass(frozen=True, eq=False)
 class MeanErrors:
-    """Of group means among the training photos, in units of `spread_g` at the mean; by target.
+    """Errors of group means over the training photos per target, in units of `spread_g` at the mean.
 
-    `shared` is the standard deviation of what a group's photos err in common, `own` of what each errs by itself, and
-    `score` each group's mean error over what these let expect of so many photos.
+    `shared` is the standard deviation of the error that a group's photos have in common, `own` that of each photo's own
+    error, and `score` each group's mean error divided by the error expected for its number of photos.
     """
 
     shared: Float[np.ndarray, "5"]
@@ -22,13 +22,13 @@ class MeanErrors:
     unit_g: Float[np.ndarray, "5"]
 
     @classmethod
-    def learn(
+    def fit(
         cls,
         weighed_g: Float[np.ndarray, "photo 5"],
         estimated_g: Float[np.ndarray, "photo 5"],
         group: Int[np.ndarray, " photo"],
     ) -> "MeanErrors":
-        """From out-of-fold estimates: variance components by the analysis of variance of unequal groups.
+        """Fit to out-of-fold estimates: variance components by the analysis of variance of unequal groups.
 
         Source: Searle, Casella and McCulloch, Variance Components, 1992, section 3.6 (the ANOVA estimators).
         """
@@ -46,9 +46,9 @@ class MeanErrors:
         return cls(np.sqrt(shared), np.sqrt(own), np.abs(means) / np.maximum(expected, 1e-9), unit)
 
     def half_width_g(self, mean_g: Float[np.ndarray, "5"], photos: int, level: float) -> Float[np.ndarray, "5"]:
-        """Half the interval of the model's error of a mean of so many photos: conformal over groups.
+        """Half the width of the interval of a mean of `photos` photos for the model's error, conformal over groups.
 
-        NaN where the groups are too few for the level.
+        NaN where there are too few groups for the level.
         """
         rank = int(np.ceil(level * (len(self.score) + 1) - 1e-9))
         if rank > len(self.score):

@@ -1,1 +1,1 @@
-"""A path becomes upright pixels, and a table becomes weighed photos."""
+"""Photos as upright pixels, and tables of weighed photos."""

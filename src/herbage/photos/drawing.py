@@ -1,7 +1,7 @@
-"""Drawn swards whose green, dead and clover weights are known by construction, for the demo and the tests.
+"""Synthetic images of swards with known green, dead and clover weights, for the demo and the tests.
 
-Every blade, straw and leaf adds its own weight, in proportion to the length or area drawn, to the cell of a grid where
-it stands. So a drawing has its five weights, and a map of where they stand, without anybody cutting it.
+Each blade, straw and leaf adds a weight proportional to its drawn length or area to the grid cell that contains it.
+The five weights of a drawing and their map are therefore known exactly.
 """
 
 import math
@@ -17,16 +17,16 @@ WIDTH_PX, HEIGHT_PX = 1000, 500
 SUPERSAMPLING = 2
 CELL_PX = 50
 BLADE_G, STRAW_G, LEAF_G = 0.014, 0.016, 0.011
-"""Grams of a blade or straw of mean size, and of one trifoliate clover leaf."""
+"""Grams of a blade or straw of mean length, and of a trifoliate clover leaf of mean area."""
 
 ALONG = np.linspace(-0.5, 0.5, 7)
 TAPER = np.sqrt(np.clip(1 - (2 * ALONG) ** 2, 0.05, 1))
-"""Points along a stroke, and its relative width there."""
+"""Positions along a stroke (-0.5 to 0.5), and the relative width at each."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """What a group of photos shares: brightness, warmth (red over blue), soil colour, and how yellow its green is."""
+    """Appearance shared by a group of photos: brightness, warmth (red over blue), soil RGB, yellowness of green."""
 
     brightness: float
     warmth: float
@@ -35,14 +35,14 @@ class Light:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Light":
-        """A random light, as of one paddock on one day."""
+        """Draw a random appearance, such as that of one paddock on one day."""
         soil = np.array([112, 88, 66]) * rng.uniform(0.75, 1.2)
         return cls(rng.uniform(0.8, 1.12), rng.uniform(0.95, 1.06), tuple(soil.tolist()), rng.uniform(0, 0.35))
 
 
 @dataclass(frozen=True)
 class Sward:
-    """A drawing, its five weights in grams, and the grams of each target in each cell of CELL_PX pixels."""
+    """A drawing, its five weights in grams, and the grams of each target in each cell of CELL_PX x CELL_PX pixels."""
 
     image: Image.Image
     grams: Float[np.ndarray, "5"]
@@ -50,7 +50,7 @@ class Sward:
 
 
 def draw_sward(rng: np.random.Generator, light: Light, *, green: float, dead: float, clover: float) -> Sward:
-    """Draw a sward; `green`, `dead` and `clover` are about the grams wanted (the exact ones are in the result)."""
+    """Draw a sward; `green`, `dead` and `clover` are approximate grams, and the result contains the exact ones."""
     canvas = _soil(rng, light)
     draw = ImageDraw.Draw(canvas)
     components = np.zeros((3, HEIGHT_PX // CELL_PX, WIDTH_PX // CELL_PX))
@@ -58,7 +58,7 @@ def draw_sward(rng: np.random.Generator, light: Light, *, green: float, dead: fl
     plan: list[tuple[float, int, str, float, float]] = []
     for component, kind, count in strokes:
         thickness = _patchiness(rng)
-        # Litter lies low, blades and leaves stand over it.
+        # Dead material lies lower, mostly under the blades and leaves.
         heights = rng.uniform(0, 0.5, round(count)) if kind == "straw" else rng.uniform(0.2, 1, round(count))
         for height, (x, y) in zip(heights, _scatter(rng, thickness, round(count)), strict=True):
             plan.append((float(height), component, kind, x, y))
@@ -87,7 +87,7 @@ def _noise(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 
 def _patchiness(rng: np.random.Generator) -> Float[np.ndarray, "row column"]:
-    """Relative density on the cells: smooth, with bare and thick places."""
+    """Relative density of each cell: a smooth field with sparse and dense areas."""
     rows, columns = HEIGHT_PX // CELL_PX, WIDTH_PX // CELL_PX
     coarse = _noise(rng, (5, 3)).resize((columns, rows), Image.Resampling.BICUBIC)
     return (np.asarray(coarse, float) / 255) ** 2 + 0.03
@@ -137,7 +137,7 @@ def _stroke(
     bend: float,
     fill: tuple[int, int, int],
 ) -> None:
-    """A tapered, bent stroke centred on (x, y), so that its weight lies where it is drawn."""
+    """Draw a tapered, bent stroke centred on (x, y), the position to which its weight is assigned."""
     turn = rng.uniform(0, 2 * math.pi) + rng.normal(0, bend) * ALONG
     cos, sin = np.cos(turn), np.sin(turn)
     cx, cy = x + np.cumsum(cos) * length / len(ALONG), y + np.cumsum(sin) * length / len(ALONG)
@@ -152,7 +152,7 @@ def _stroke(
 def _leaf(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, light: Light, x: float, y: float, height: float
 ) -> float:
-    """Three round leaflets, each with a pale chevron; the weight goes with the area."""
+    """Draw three round leaflets, each with a pale chevron; return a weight proportional to their area."""
     radius = rng.uniform(6, 11)
     start = rng.uniform(0, 2 * math.pi)
     fill = _colour(rng, (58 + 25 * light.yellow, 128, 62), height)

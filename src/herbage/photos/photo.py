@@ -1,4 +1,4 @@
-"""Photo: a file that becomes upright RGB pixels, with its digest, capture time and position."""
+"""Read a photo file: upright RGB pixels, digest, capture time and position."""
 
 import hashlib
 import io
@@ -20,31 +20,31 @@ from herbage.errors import PhotoTooLarge, PhotoUnreadable
 HEIF_SUFFIXES = (".heic", ".heif")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", *HEIF_SUFFIXES)
 PIXEL_LIMIT = 120_000_000
-"""Pixels a photo may have; a larger one is skipped before it is decoded, since it may be a decompression bomb."""
+"""Maximum pixels of a photo. Larger photos are skipped before decoding: they may be decompression bombs."""
 
 ASPECT_LIMIT = 50
-"""How many times longer than wide a photo may be, or what stands between its corners; no quadrat is, and resizing what
-is takes memory out of all proportion."""
+"""Maximum ratio of the longer to the shorter side, of the photo and of the quadrat between its corners. Resizing more
+extreme shapes takes a disproportionate amount of memory."""
 
 CORNER_REACH = 0.02
-"""How far a corner may stand outside its photo, as a share of its width and height."""
+"""How far a corner may be outside the photo, as a fraction of its width and height."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-"""What Pillow may take a photo for; others have readers that are less looked after."""
+"""Formats that Pillow may use. Its readers for other formats are less well maintained."""
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT says it, and means it
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT raises an error instead
 
 
 Corners = tuple[tuple[float, float], ...]
-"""Upper left, upper right, lower right, lower left of the quadrat: (x, y) in pixels of the upright photo."""
+"""Quadrat corners as (x, y) in pixels of the upright photo: upper left, upper right, lower right, lower left."""
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo that was asked for: the name it goes by in tables, and where it stands.
+    """A requested photo: its name in tables, and its path.
 
-    `corners` where it shows more than the quadrat: it is then cut to them, its perspective set right. `content` where
-    its bytes are at hand already, and no file is read.
+    If `corners` is given, the photo is cropped to the quadrat between them and its perspective is corrected. If
+    `content` is given, its bytes are used and no file is read.
     """
 
     name: str
@@ -55,14 +55,14 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What a photo's EXIF says: local capture time, and WGS 84 degrees."""
+    """EXIF data of a photo: local capture time, and WGS 84 coordinates in degrees."""
 
     taken_at: datetime | None = None
     latitude: float | None = None
     longitude: float | None = None
 
-    def veiled(self, coordinates: bool, digits: int | None) -> "PhotoFacts":
-        """Coordinates left out, or rounded to so many digits, for privacy."""
+    def redacted(self, coordinates: bool, digits: int | None) -> "PhotoFacts":
+        """A copy without coordinates, or with coordinates rounded to `digits` decimals (unless None), for privacy."""
         if not coordinates:
             return replace(self, latitude=None, longitude=None)
         if digits is None or self.latitude is None or self.longitude is None:
@@ -75,10 +75,10 @@ NO_FACTS = PhotoFacts()
 
 @dataclass(frozen=True)
 class Photo:
-    """An opened photo: its facts, and its bytes, decoded only when pixels are asked for.
+    """An opened photo: its EXIF data and encoded bytes, which `pixels` decodes.
 
-    `sha256` is that of its file, and of the corners where it has some. `aspect` is width over height of the upright
-    photo, or of the quadrat between the corners.
+    `sha256` is the digest of the file's bytes, combined with the corners if there are any. `aspect` is the width
+    divided by the height of the upright photo, or of the quadrat between the corners.
     """
 
     file: PhotoFile
@@ -88,11 +88,11 @@ class Photo:
     content: bytes
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
-        """Upright 8-bit RGB; raises PhotoUnreadable where the file is damaged.
+        """Decode to upright 8-bit RGB; raises PhotoUnreadable if the file is damaged.
 
-        EXIF orientation is applied; for HEIC its own turns are, by its decoder. Grey and palette become RGB;
-        transparency is laid on white; CMYK by Pillow's plain conversion; 16-bit grey is divided by 257; of several
-        pages the first is taken. Then the photo is cut to the corners of its file, if it has some.
+        EXIF orientation is applied (the HEIC decoder applies HEIC's own rotation). Greyscale, palette and CMYK images
+        are converted by Pillow; transparent images are composited on white; 16-bit greyscale is divided by 257; only
+        the first page is read. The photo is then cropped to the quadrat if its file has corners.
         """
         try:
             with Image.open(io.BytesIO(self.content), formats=_formats(self.file)) as image:
@@ -100,19 +100,22 @@ class Photo:
                 upright = _to_rgb(image)
                 return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
         except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
-            raise PhotoUnreadable(f"{self.file.name} cannot be decoded: {_first_line(error)}") from error
+            raise PhotoUnreadable(f"{self.file.name} could not be decoded: {_first_line(error)}") from error
 
 
 def open_photo(file: PhotoFile) -> Photo:
-    """Read a photo's bytes and header; raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT."""
+    """Read a photo's bytes and header without decoding it.
+
+    Raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT or ASPECT_LIMIT.
+    """
     try:
         content = file.path.read_bytes() if file.content is None else file.content
     except (OSError, ValueError) as error:
-        raise PhotoUnreadable(f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise PhotoUnreadable(f"{file.name} could not be read: {getattr(error, 'strerror', None) or error}") from error
     if not content:
         raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
     if file.name.lower().endswith(HEIF_SUFFIXES) and not _reads_heif():
-        raise PhotoUnreadable(f"{file.name}: HEIC needs a library of its own: pip install 'herbage[heic]'")
+        raise PhotoUnreadable(f"{file.name}: reading HEIC requires an optional dependency: pip install 'herbage[heic]'")
     try:
         with Image.open(io.BytesIO(content), formats=_formats(file)) as image:
             width, height = image.size
@@ -122,7 +125,7 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
     except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
         raise PhotoUnreadable(f"{file.name} is not a readable image: {_first_line(error)}") from error
-    _refuse_size(file, width, height)
+    _check_size(file, width, height)
     if turned:
         width, height = height, width
     sha256 = hashlib.sha256(content).hexdigest()
@@ -130,15 +133,15 @@ def open_photo(file: PhotoFile) -> Photo:
         return Photo(file, sha256, width / height, facts, content)
     least, most = -CORNER_REACH, 1 + CORNER_REACH
     if any(not (least <= x / width <= most and least <= y / height <= most) for x, y in file.corners):
-        raise PhotoUnreadable(f"{file.name} is {width} x {height} pixels, and corners of its quadrat stand outside it")
+        raise PhotoUnreadable(f"{file.name} is {width} x {height} pixels, but corners of its quadrat are outside it")
     across, down = _sides_px(file.corners)
-    _refuse_size(file, round(across), round(down))
+    _check_size(file, round(across), round(down))
     sha256 = hashlib.sha256(f"{sha256} {file.corners}".encode()).hexdigest()
     return Photo(file, sha256, across / down, facts, content)
 
 
 def is_quadrilateral(corners: Corners) -> bool:
-    """Whether the corners go once around a convex shape, clockwise as one sees it."""
+    """Whether the corners form a convex quadrilateral in clockwise order (x to the right, y down)."""
     turns = []
     for number, (x, y) in enumerate(corners):
         (before_x, before_y), (next_x, next_y) = corners[number - 1], corners[(number + 1) % 4]
@@ -147,7 +150,7 @@ def is_quadrilateral(corners: Corners) -> bool:
 
 
 def _sides_px(corners: Corners) -> tuple[float, float]:
-    """Mean width and height of what stands between the corners."""
+    """Width and height of the quadrilateral: the mean lengths of opposite sides."""
     upper_left, upper_right, lower_right, lower_left = corners
     return (
         (math.dist(upper_left, upper_right) + math.dist(lower_left, lower_right)) / 2,
@@ -156,24 +159,24 @@ def _sides_px(corners: Corners) -> tuple[float, float]:
 
 
 def _rectified(image: Image.Image, corners: Corners) -> Image.Image:
-    """What stands between the corners, as a rectangle: the one projective map that takes its corners to them.
+    """Map the quadrilateral between the corners to a rectangle with a projective transformation.
 
-    Eight equations for its eight numbers, as in Hartley and Zisserman 2004, section 2.2.
+    Its eight coefficients solve eight linear equations, as in Hartley and Zisserman 2004, section 2.2.
     """
     width, height = (max(1, round(side)) for side in _sides_px(corners))
-    equations, wanted = [], []
+    equations, values = [], []
     for (u, v), (x, y) in zip(((0, 0), (width, 0), (width, height), (0, height)), corners, strict=True):
         equations += [[u, v, 1, 0, 0, 0, -u * x, -v * x], [0, 0, 0, u, v, 1, -u * y, -v * y]]
-        wanted += [x, y]
-    numbers = np.linalg.solve(np.array(equations, float), np.array(wanted, float)).tolist()
-    return image.transform((width, height), Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC)
+        values += [x, y]
+    coefficients = np.linalg.solve(np.array(equations, float), np.array(values, float)).tolist()
+    return image.transform((width, height), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
 
 
-def _refuse_size(file: PhotoFile, width: int, height: int) -> None:
-    """Raise PhotoTooLarge for what would take too much memory."""
+def _check_size(file: PhotoFile, width: int, height: int) -> None:
+    """Raise PhotoTooLarge for a size or shape that would take too much memory."""
     if width * height > PIXEL_LIMIT:
         raise PhotoTooLarge(
-            f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save it smaller"
+            f"{file.name} has {width} x {height} pixels, over the limit of {PIXEL_LIMIT:,}; save a smaller version"
         )
     if max(width, height) > ASPECT_LIMIT * min(width, height):
         raise PhotoTooLarge(
@@ -182,13 +185,13 @@ def _refuse_size(file: PhotoFile, width: int, height: int) -> None:
 
 
 def _formats(file: PhotoFile) -> tuple[str, ...]:
-    """What this photo may be, by its name: HEIC is known to Pillow only where its library is."""
+    """Formats to try for this photo; Pillow knows HEIF only after `_reads_heif` has registered it."""
     return (*FORMATS, "HEIF") if file.name.lower().endswith(HEIF_SUFFIXES) else FORMATS
 
 
 @cache
 def _reads_heif() -> bool:
-    """Whether Pillow can read HEIC here; imported only where such a photo comes, since it takes its time."""
+    """Whether Pillow can read HEIC; registers the reader on first use, because importing it is slow."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
@@ -201,7 +204,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} (32 bits a pixel) has no stated range; save it as 8-bit RGB")
+        raise ValueError(f"mode {image.mode} (32 bits per pixel) has no defined range; save it as 8-bit RGB")
     if image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
@@ -215,7 +218,7 @@ def _facts(image: Image.Image) -> PhotoFacts:
     try:
         exif = image.getexif()
         inner, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-    except Exception:  # a damaged EXIF block must not cost the photo
+    except Exception:  # a damaged EXIF block must not make the photo unusable
         return NO_FACTS
     taken_at = _time(inner.get(ExifTags.Base.DateTimeOriginal)) or _time(exif.get(ExifTags.Base.DateTime))
     latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90)
@@ -245,6 +248,6 @@ def _degrees(gps: dict[int, Any], tag: int, reference_tag: int, negative: str, l
 
 
 def _first_line(error: Exception) -> str:
-    """What a decoder said, without the address of the bytes, which differs from run to run."""
+    """First line of an error message, without the memory address of the buffer, which differs between runs."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r" ?<_io\.BytesIO[^>]*>", "", first)

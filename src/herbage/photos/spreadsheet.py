@@ -1,4 +1,4 @@
-"""A CSV or Excel file as a frame: text first, and numbers where a whole column is numbers."""
+"""Read CSV and Excel files into data frames; columns in which every cell is a number become numeric."""
 
 import warnings
 from collections.abc import Mapping
@@ -14,14 +14,17 @@ TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", 
 
 
 def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, str]:
-    """The table and what messages call it; `columns` gives the file's names for herbage's. Raises TableInvalid."""
+    """Return the table, and its name for messages.
+
+    `columns` maps herbage's column names to the file's. Raises TableInvalid.
+    """
     if isinstance(table, pd.DataFrame):
         return _renamed(table.reset_index(drop=True).copy(), columns or {}, "the table"), "the table"
     frame = _renamed(_read_text(table), columns or {}, str(table)).fillna("")
-    # Empty lines are no rows, but count as such where a row is told by its number.
+    # Empty lines are dropped, but the index keeps counting them, so that row numbers match the spreadsheet's.
     frame = frame[(frame != "").any(axis=1)]
     if frame.empty:
-        raise TableInvalid(f"{table} has no rows.")
+        raise TableInvalid(f"{table} has no rows: expected a header and at least one row.")
     frame = frame.mask(frame == "")
     for name in set(frame.columns) - TEXT_COLUMNS:
         numbers = pd.to_numeric(frame[name], errors="coerce")
@@ -31,7 +34,7 @@ def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | No
 
 
 def _read_text(table: str | Path) -> pd.DataFrame:
-    # As text first: "NA" is a State to some, and a number must not turn a column of names into numbers.
+    # Read everything as text: "NA" may be a State, and names that consist of digits must stay unchanged.
     excel = Path(table).suffix.lower() in EXCEL
     try:
         with warnings.catch_warnings():
@@ -41,41 +44,47 @@ def _read_text(table: str | Path) -> pd.DataFrame:
             frame = pd.read_excel(table, dtype=str, keep_default_na=False)
     except pd.errors.ParserWarning as error:
         raise TableInvalid(
-            f"{table} has rows with more cells than its header names: a comma at the end, or decimals with a comma?"
+            f"{table} has rows with more cells than its header: is there a trailing comma, or a decimal comma?"
         ) from error
     except FileNotFoundError as error:
-        raise TableInvalid(f"{table} is not there: expected a table, as .csv or .xlsx.") from error
-    except Exception as error:  # pandas' and the workbook reader's errors are of many kinds
+        raise TableInvalid(f"{table} does not exist: expected a table, as .csv or .xlsx.") from error
+    except Exception as error:  # pandas and openpyxl raise many types
         kind = "Excel workbook" if excel else "CSV table"
-        raise TableInvalid(f"{table} cannot be read as {'an' if excel else 'a'} {kind}: {error}") from error
+        raise TableInvalid(f"{table} could not be read as {'an' if excel else 'a'} {kind}: {error}") from error
     frame = frame.loc[:, [not str(name).startswith("Unnamed:") for name in frame.columns]]
-    # A day in a workbook is a moment at midnight.
+    # Excel stores a date as a time at midnight.
     return frame.replace(r"^(\d{4}-\d{2}-\d{2}) 00:00:00$", r"\1", regex=True)
 
 
 def _read_csv(table: Path) -> pd.DataFrame:
-    """With commas, semicolons or tabs between, as its header says; where commas are not, they may be in numbers."""
+    """Read with the most frequent of comma, semicolon and tab in the header as separator.
+
+    With another separator than a comma, decimal commas are accepted.
+    """
     with table.open(encoding="utf-8-sig") as file:
         header = file.readline()
-    between = max(",;\t", key=header.count)
+    separator = max(",;\t", key=header.count)
     frame = pd.read_csv(
         table,
-        sep=between,
+        sep=separator,
         encoding="utf-8-sig",
         dtype=str,
         keep_default_na=False,
         index_col=False,
         skip_blank_lines=False,
     )
-    return frame if between == "," else frame.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    return frame if separator == "," else frame.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
 
 
 def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
-    there = [str(name) for name in frame.columns]
-    if missing := [name for name in columns.values() if name not in there]:
-        raise TableInvalid(f"--columns: {where} lacks {listed('column', missing)}; there are {', '.join(there)}.")
-    if twice := [own for own, name in columns.items() if own in there and own != name and own not in columns.values()]:
-        raise TableInvalid(f"--columns: {where} has a column {', '.join(twice)} already; rename or remove it.")
+    present = [str(name) for name in frame.columns]
+    if missing := [name for name in columns.values() if name not in present]:
+        raise TableInvalid(
+            f"`columns`: {where} lacks {listed('column', missing)}; its columns are {', '.join(present)}."
+        )
+    clashing = [new for new, old in columns.items() if new in present and new != old and new not in columns.values()]
+    if clashing:
+        raise TableInvalid(f"`columns`: {where} already has {listed('column', clashing)}; rename or remove it.")
     if len(set(columns.values())) < len(columns):
-        raise TableInvalid("--columns gives two names to one column.")
-    return frame.rename(columns={name: own for own, name in columns.items()})
+        raise TableInvalid("`columns` maps two names to the same column.")
+    return frame.rename(columns={old: new for new, old in columns.items()})

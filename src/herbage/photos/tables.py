@@ -1,7 +1,7 @@
-"""Tables of weighed photos and of photos to estimate, checked once, at the door.
+"""Read and validate tables of weighed photos and of photos to estimate.
 
-Every fault of a table is told in one message, with its row (as a spreadsheet numbers it: the header is row 1) and
-column.
+All faults of a table are reported in one message, with their rows and columns. Rows are numbered as in a spreadsheet:
+the header is row 1.
 """
 
 import logging
@@ -37,38 +37,38 @@ log = logging.getLogger("herbage")
 FAULTS_SHOWN = 30
 FIRST_ROW = 2
 GRAMS_LIMIT = 1e5
-"""No quadrat bears more: what is above it is a slip of the pen or of the unit."""
+"""Maximum weight in g per quadrat; anything heavier is a typing error or in another unit."""
 
 LIGHT_KG_PER_HA, HEAVY_KG_PER_HA = 20, 20_000
-"""Means that no pasture has; a table that has one is more often in another unit than it was said to be."""
+"""Plausible range of a table's mean herbage mass; outside it, `unit` or `quadrat_area_m2` is probably wrong."""
 
 TOLERANCE_G = 0.1
-"""What scales and rounding may take from a sum."""
+"""Maximum difference between a target and the sum of its parts, from the scales and from rounding."""
 
-# The last follows from the others, and is for tables that lack one of their parts.
+# The last follows from the first two; it is checked only in tables that lack some targets.
 SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
 CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
 
 Unit = Literal["g", "g_per_m2", "kg_per_ha"]
-"""Of weights in a table: grams a quadrat, grams a square metre, kilograms a hectare."""
+"""Unit of the weights in a table: g per quadrat, g per square metre, kg per hectare."""
 
 
 @dataclass(frozen=True)
 class WeighedTable:
-    """Photos with their weights: one row a photo, in the order of the table.
+    """Photos with their weights: one row per photo, in the order of the table.
 
-    `frame` has `image_path` and whatever else the table says of a photo; `grams` its weights in g a quadrat, NaN for
-    targets that nobody weighed and no sum determines.
+    `frame` has `image_path` and the table's other columns, without the targets. `grams` has the weights in g per
+    quadrat, NaN for targets that were neither weighed nor derivable from the sums.
     """
 
     files: Sequence[PhotoFile]
     grams: Float[np.ndarray, "photo 5"]
     frame: pd.DataFrame
 
-    def keep(self, rows: list[int]) -> "WeighedTable":
-        """The table with these rows only."""
+    def take(self, rows: list[int]) -> "WeighedTable":
+        """A table of these rows, in this order."""
         return WeighedTable(
-            [self.files[r] for r in rows], self.grams[rows], self.frame.iloc[rows].reset_index(drop=True)
+            [self.files[row] for row in rows], self.grams[rows], self.frame.iloc[rows].reset_index(drop=True)
         )
 
 
@@ -81,53 +81,54 @@ def read_weighed_table(
     quadrat_area_m2: float = QUADRAT_AREA_M2,
     skip_empty: bool = False,
 ) -> WeighedTable:
-    """A TABLE in long form (target_name, target) or wide form (target columns); raises TableInvalid.
+    """Read a table in long form (columns target_name and target) or wide form (a column per target).
 
-    Some targets may lack, whole columns of them: what the sums determine is derived, and the others stay NaN.
-    `columns` gives the file's names for herbage's; `unit` is what its weights are in. With `skip_empty` photos without
-    any weight are left out; else they are a fault. Weights that contradict the sums are warned about, row by row.
+    A target may be missing from the whole table: it is derived if the sums determine it, else NaN. `columns` maps
+    herbage's column names to the file's. With `skip_empty`, photos without any weight are skipped; otherwise they are
+    faults. Weights that contradict the sums are logged as warnings. Raises TableInvalid.
     """
     frame, where = read_frame(table, columns)
     finder = _PhotoFinder(Path(photos))
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
             of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
-            frame = _without(frame, of_photo.transform("all"), where)
+            frame = _without_empty(frame, of_photo.transform("all"), where)
         _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
         empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
         frame = frame.drop(columns=empty)
-        there = [name for name in TARGETS if name in frame]
-        if not there and empty:
-            raise TableInvalid(f"{where}: {', '.join(empty)} is empty; fill in what was weighed, a number a photo.")
-        if not there:
+        weighed = [name for name in TARGETS if name in frame]
+        if not weighed and empty:
+            raise TableInvalid(f"{where} has no weights in {listed('column', empty)}; enter one weight per photo.")
+        if not weighed:
             raise TableInvalid(
-                f"{where} has none of the columns {', '.join(TARGETS)}; there are "
-                f"{', '.join(map(str, frame.columns))}. --columns Dry_Total_g=NAME says which one holds the weights."
+                f"{where} has none of the columns {', '.join(TARGETS)}; its columns are "
+                f"{', '.join(map(str, frame.columns))}. Name the column of the weights with `columns`, such as "
+                f"Dry_Total_g=NAME."
             )
         if skip_empty:
-            frame = _without(frame, frame[there].isna().all(axis=1), where)
-        _check(frame, where, finder, {name: _grams_column() for name in there}, unique=["image_path"])
+            frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
+        _check(frame, where, finder, {name: _grams_column() for name in weighed}, unique=["image_path"])
         wide = frame
-    weighed = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
-    _warn_of_contradictions(weighed, wide["image_path"].tolist(), where)
-    _warn_of_odd_means(weighed, quadrat_area_m2, where)
+    grams = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
+    _warn_of_contradictions(grams, wide["image_path"].tolist(), where)
+    _warn_of_implausible_mean(grams, quadrat_area_m2, where)
     corners = _corners(wide, where)
     files = [
-        PhotoFile(path, finder.find(path) or Path(path), own)
-        for path, own in zip(wide["image_path"], corners, strict=True)
+        PhotoFile(path, finder.find(path) or Path(path), quadrat)
+        for path, quadrat in zip(wide["image_path"], corners, strict=True)
     ]
-    facts = wide.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    return WeighedTable(files, derive(weighed), facts)
+    other = wide.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
+    return WeighedTable(files, derive(grams), other)
 
 
-def _without(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
-    """The rows that have a weight, each under its own number."""
+def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
+    """Drop the rows without weights; the index, from which row numbers are computed, is unchanged."""
     if empty.all():
-        raise TableInvalid(f"{where} has no weight yet; fill in what was weighed, a number a photo.")
+        raise TableInvalid(f"{where} has no weights; enter one weight per photo.")
     if empty.any():
-        log.info("%s of %s without a weight, left out", counted(int(empty.sum()), "row"), where)
+        log.info("Skipped %s of %s without weights.", counted(int(empty.sum()), "row"), where)
     return frame[~empty]
 
 
@@ -137,16 +138,17 @@ def read_sidecar(
     column: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> tuple[Sequence[PhotoFile], dict[str, str]]:
-    """What a table of `image_path` says of photos; raises TableInvalid.
+    """Read quadrat corners, and optionally a column of text, for photos from a table with `image_path`.
 
-    The photos with the quadrats' corners, where it has x1 y1 ... x4 y4, and each photo's text in `column`, by name.
-    Photos that it does not name stay as they are. `columns` gives the file's names for herbage's.
+    Returns the photos, with corners if the table has columns x1 y1 ... x4 y4, and the text in `column` by photo name.
+    Without `column`, the corners are required. Rows are matched to photos by path, or else by file name; photos without
+    a row are unchanged. `columns` maps herbage's column names to the file's. Raises TableInvalid.
     """
     frame, where = read_frame(table, columns)
-    wanted = ["image_path", *([column] if column else CORNERS)]
-    if missing := [name for name in wanted if name not in frame]:
+    required = ["image_path", *([column] if column else CORNERS)]
+    if missing := [name for name in required if name not in frame]:
         raise TableInvalid(
-            f"{where} lacks {listed('column', missing)}; there are {', '.join(map(str, frame.columns))}."
+            f"{where} lacks {listed('column', missing)}; its columns are {', '.join(map(str, frame.columns))}."
         )
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
@@ -154,9 +156,9 @@ def read_sidecar(
     row_of |= {path: row for row, path in enumerate(frame["image_path"])}
     rows = [row_of.get(file.name, row_of.get(Path(file.name).name)) for file in files]
     if all(row is None for row in rows):
-        raise TableInvalid(f"{where} names none of the photos: is its image_path as they are called?")
+        raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
     corners = _corners(frame, where)
-    told = {
+    text = {
         file.name: _as_written(frame[column].iloc[row])
         for file, row in zip(files, rows, strict=True)
         if column and row is not None and pd.notna(frame[column].iloc[row])
@@ -164,18 +166,18 @@ def read_sidecar(
     return [
         file if row is None or corners[row] is None else replace(file, corners=corners[row])
         for file, row in zip(files, rows, strict=True)
-    ], told
+    ], text
 
 
 def _as_written(cell: Any) -> str:
-    """A cell as text: a paddock called 7 is no 7.0, which it becomes where other cells of its column are empty."""
+    """A cell as text: 7.0 becomes "7", since pandas reads a column of integers with empty cells as floats."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:
-    """A TEST_CSV (sample_id, image_path, target_name) and its photos, each once; raises TableInvalid.
+    """Read a test table (columns sample_id, image_path, target_name); return it and its photos, each once.
 
-    A photo that is not there keeps its place in the list (its estimate will be the training mean), unless none is.
+    Missing photos stay in the list: their estimates will be the training mean. Raises TableInvalid if all are missing.
     """
     import pandera.pandas as pa
 
@@ -187,16 +189,16 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     names = list(dict.fromkeys(frame["image_path"]))
     found = {name: finder.find(name) for name in names}
     if not any(found.values()):
-        raise TableInvalid(f"None of the {len(names)} photos of {where} is below {photos}: is --photos right?")
+        raise TableInvalid(f"None of the {len(names)} photos in {where} was found in {photos}: is `photos` correct?")
     return frame, [PhotoFile(name, found[name] or Path(photos) / name) for name in names]
 
 
 class _PhotoFinder:
-    """Looks `image_path` up below a folder, with or without its leading folder."""
+    """Finds an `image_path` in a folder, with or without the first component of the path."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise TableInvalid(f"--photos {root} is not a folder.")
+            raise TableInvalid(f"`photos={root}`: expected a folder.")
         self.root = root
 
     def find(self, image_path: str) -> Path | None:
@@ -218,7 +220,7 @@ def _grams_column() -> Any:
         checks=[
             pa.Check(lambda s: ~(s < 0), error="negative grams"),
             pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
-            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g a quadrat"),
+            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g per quadrat"),
         ],
     )
 
@@ -240,11 +242,11 @@ def _check(
 
     faults: list[str] = []
     if finder and "image_path" in frame and not any(finder.find(path) for path in frame["image_path"].dropna()):
-        faults.append(f"column image_path: none of its photos is below {finder.root}: is --photos right?")
+        faults.append(f"column image_path: none of its photos was found in {finder.root}: is `photos` correct?")
         finder = None
     paths = pa.Column(
         str,
-        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_absent(finder)) if finder else None,
+        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_not_found(finder)) if finder else None,
     )
     unique = unique if set(unique) <= set(frame.columns) else []
     schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
@@ -256,50 +258,50 @@ def _check(
     except pa.errors.SchemaErrors as errors:
         faults += _describe(errors.failure_cases, as_read)
     if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
-        faults += _holes(frame)
+        faults += _missing_targets(frame)
     if faults:
         shown = faults[:FAULTS_SHOWN] + ([f"... and {len(faults) - FAULTS_SHOWN} more"] * (len(faults) > FAULTS_SHOWN))
         raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(shown))
 
 
-def _absent(finder: _PhotoFinder) -> str:
-    return f"photo not found below {finder.root}"
+def _not_found(finder: _PhotoFinder) -> str:
+    return f"photo not found in {finder.root}"
 
 
 def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """Pandera's failure cases as lines `row R, column C: what (got V)`, each fault once, in the order of rows."""
+    """Format pandera's failure cases as `row R, column C: fault (got V)`, sorted by row, without duplicates."""
     faults: dict[tuple[int, str], str] = {}
     for case in cases.to_dict("records"):
         check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
         if check == "column_in_dataframe":
             faults.setdefault(
-                (0, str(value)), f"column {value} is missing; there are {', '.join(map(str, frame.columns))}"
+                (0, str(value)), f"column {value} is missing; the columns are {', '.join(map(str, frame.columns))}"
             )
             continue
         if pd.isna(case["index"]):
-            continue  # a whole-column type fault; its rows are listed by the coercion's own cases
+            continue  # a type fault of the whole column; other cases list its rows
         index = int(case["index"])
         row = index + FIRST_ROW
         if check == "multiple_fields_uniqueness":
-            what = ", ".join(str(frame.loc[index, c]) for c in ("image_path", "target_name") if c in frame.columns)
-            faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({what})")
+            key = ", ".join(str(frame.loc[index, c]) for c in ("image_path", "target_name") if c in frame.columns)
+            faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({key})")
         elif check == "field_uniqueness":
             faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
         elif check == "not_nullable":
             cell: Any = frame.loc[index, column]
-            what = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
-            faults.setdefault((row, column), f"row {row}, column {column}: {what}")
+            fault = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
+            faults.setdefault((row, column), f"row {row}, column {column}: {fault}")
         else:
             faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
     return [faults[key] for key in sorted(faults)]
 
 
-def _holes(frame: pd.DataFrame) -> list[str]:
-    """Images of a long table that lack some of the targets that others have."""
+def _missing_targets(frame: pd.DataFrame) -> list[str]:
+    """Faults for photos in a long table that lack targets which other photos have."""
     faults = []
-    there = set(frame["target_name"])
+    weighed = set(frame["target_name"])
     for path, rows in frame.groupby("image_path", sort=False):
-        missing = [target for target in TARGETS if target in there - set(rows["target_name"])]
+        missing = [target for target in TARGETS if target in weighed - set(rows["target_name"])]
         if missing:
             row = int(rows.index[0]) + FIRST_ROW
             faults.append(f"row {row}, column target_name: {path} has no {', '.join(missing)}")
@@ -311,64 +313,66 @@ def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
 
 
 def _warn_of_contradictions(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> None:
-    """Say which photos' weights miss a sum by more than TOLERANCE_G, as far as their parts were weighed."""
-    said = []
-    every = not np.isnan(grams).any()
-    for whole, parts in SUMS_TO_CHECK[: 2 if every else 3]:
-        # NaN where a part was not weighed, and then no contradiction.
-        apart = grams[:, whole] - grams[:, list(parts)].sum(1)
-        for row in np.flatnonzero(np.abs(apart) > TOLERANCE_G).tolist():
+    """Warn about photos whose weights differ from a sum of weighed parts by more than TOLERANCE_G."""
+    lines = []
+    complete = not np.isnan(grams).any()
+    for total, parts in SUMS_TO_CHECK[: 2 if complete else 3]:
+        # NaN if a part was not weighed; the comparison below is then False.
+        difference = grams[:, total] - grams[:, list(parts)].sum(1)
+        for row in np.flatnonzero(np.abs(difference) > TOLERANCE_G).tolist():
             names = " + ".join(TARGETS[part] for part in parts)
-            said.append(f"{paths[row]}: {TARGETS[whole]} is {apart[row]:+.2f} g from {names}")
-    if said:
-        more = f"\n  ... and {len(said) - FAULTS_SHOWN} more" if len(said) > FAULTS_SHOWN else ""
-        log.warning("Weights of %s that do not add up, taken as they are:\n  %s%s",
-                    where, "\n  ".join(said[:FAULTS_SHOWN]), more)  # fmt: skip
+            lines.append(f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g")
+    if lines:
+        more = f"\n  ... and {len(lines) - FAULTS_SHOWN} more" if len(lines) > FAULTS_SHOWN else ""
+        log.warning("Some weights in %s do not add up; they are used unchanged:\n  %s%s",
+                    where, "\n  ".join(lines[:FAULTS_SHOWN]), more)  # fmt: skip
 
 
-def _warn_of_odd_means(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> None:
+def _warn_of_implausible_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> None:
     known = known_targets(grams)
     if len(grams) and any(known):
         mean = float(kg_per_ha(grams[:, main_target(known)].mean(keepdims=True), quadrat_area_m2)[0])
         if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
-            log.warning("The weights of %s are %s kg DM/ha on average: are --unit and --quadrat-area right?",
+            log.warning("The weights in %s are %s kg DM/ha on average: are `unit` and `quadrat_area_m2` correct?",
                         where, f"{mean:,.0f}")  # fmt: skip
 
 
 def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
-    """The quadrat's corners of each row; None where the table has no such columns, or the row leaves them empty."""
-    there = [name for name in CORNERS if name in frame]
-    if not there:
+    """The quadrat's corners in each row, or None if the row's cells are empty or the table has no corner columns."""
+    present = [name for name in CORNERS if name in frame]
+    if not present:
         return [None] * len(frame)
-    if missing := [name for name in CORNERS if name not in there]:
-        raise TableInvalid(f"{where} has some columns of corners but lacks {', '.join(missing)}.")
+    if missing := [name for name in CORNERS if name not in present]:
+        raise TableInvalid(f"{where} has some of the corner columns but lacks {', '.join(missing)}.")
     numbers = frame[list(CORNERS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    given = frame[list(CORNERS)].notna().to_numpy()
+    filled = frame[list(CORNERS)].notna().to_numpy()
     faults: list[str] = []
     corners: list[Corners | None] = []
-    for row, values, cells in zip(frame.index, numbers, given, strict=True):
-        if not cells.any():
+    for row, values, is_filled in zip(frame.index, numbers, filled, strict=True):
+        if not is_filled.any():
             corners.append(None)
             continue
-        own: Corners = tuple(zip(values[::2].tolist(), values[1::2].tolist(), strict=True))
-        if not is_quadrilateral(own):
+        quadrat: Corners = tuple(zip(values[::2].tolist(), values[1::2].tolist(), strict=True))
+        if not is_quadrilateral(quadrat):
             faults.append(
-                f"row {row + FIRST_ROW}: {', '.join(f'({x:g}, {y:g})' for x, y in own)} are no corners of a quadrat, "
-                f"in pixels from the upper left: upper left, upper right, lower right, lower left"
+                f"row {row + FIRST_ROW}: expected the quadrat's upper left, upper right, lower right and lower left "
+                f"corner in pixels, got {', '.join(f'({x:g}, {y:g})' for x, y in quadrat)}"
             )
-        corners.append(own)
+        corners.append(quadrat)
     if faults:
         raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults[:FAULTS_SHOWN]))
     return corners
 
 
 def _widen(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """One row a photo, in the order of first appearance; what the table says of a photo is taken from its first row."""
-    facts = [c for c in frame.columns if c not in ("sample_id", "target_name", "target", "image_path")]
-    first = frame.groupby("image_path", sort=False)[facts].nunique(dropna=False)
-    differing = [f"{path}: {column}" for path, row in first.iterrows() for column in facts if row[column] > 1]
+    """Convert long form to one row per photo, in order of first appearance, with all columns of its first row."""
+    other = [c for c in frame.columns if c not in ("sample_id", "target_name", "target", "image_path")]
+    values = frame.groupby("image_path", sort=False)[other].nunique(dropna=False)
+    differing = [f"{path}: {column}" for path, row in values.iterrows() for column in other if row[column] > 1]
     if differing:
-        raise TableInvalid(f"{where} says different things of one photo: {'; '.join(differing[:FAULTS_SHOWN])}.")
+        raise TableInvalid(
+            f"{where} has different values in the rows of one photo: {'; '.join(differing[:FAULTS_SHOWN])}."
+        )
     grams = frame.pivot(index="image_path", columns="target_name", values="target")
-    facts_frame = frame.drop_duplicates("image_path")[["image_path", *facts]]
-    return facts_frame.join(grams.astype(float), on="image_path")
+    first_rows = frame.drop_duplicates("image_path")[["image_path", *other]]
+    return first_rows.join(grams.astype(float), on="image_path")

@@ -1,1 +1,1 @@
-"""What a person, a GIS and the competition read. Everything here reads the same Estimate."""
+"""Tables, maps, GIS layers, reports and exports, all made from the same Estimate."""

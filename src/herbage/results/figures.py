@@ -1,30 +1,29 @@
-"""Pictures of reports: weighed against estimated, residuals, and where photos were taken."""
+"""Figures of reports: weighed against estimated grams, residuals, and positions of photos."""
 
 import io
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from herbage.evaluation.comparison import estimated, weighed
-from herbage.results.overlay import COLOURS, LABELS
-from herbage.targets import TARGETS, known_targets
+from herbage.evaluation.out_of_fold import OutOfFold
+from herbage.results.overlay import COLOURS
+from herbage.targets import LABELS, TARGETS, known_targets
 
 THUMBNAIL_PX = 480
-"""Width of a picture in a report."""
+"""Width of an image in a report."""
 
 MARKERS = "osv^DPX*"
 
 
-def draw_scatter(oof: pd.DataFrame, *, residuals: bool = False) -> bytes:
-    """A PNG: weighed against out-of-fold estimated grams with the 1:1 line, or what is left of them, by State."""
-    truth, guess = weighed(oof), estimated(oof)
+def draw_scatter(oof: OutOfFold, *, residuals: bool = False) -> bytes:
+    """A PNG of weighed against out-of-fold estimated grams with the 1:1 line, or of the residuals, by State."""
+    truth, guess = oof.weighed_g, oof.estimated_g
     known = [target for target in range(len(TARGETS)) if known_targets(truth)[target]]
-    states = oof["State"].astype(str) if "State" in oof else pd.Series(["photos"] * len(oof))
+    states = np.array([str(state) for state in oof.state or ["photos"] * len(oof)])
     rows, columns = -(-(len(known) + 1) // 3), min(3, len(known) + 1)
     figure = Figure(figsize=(10 / 3 * columns, 3.2 * rows), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
@@ -34,23 +33,23 @@ def draw_scatter(oof: pd.DataFrame, *, residuals: bool = False) -> bytes:
     for t, ax in zip(known, axes, strict=False):
         top = float(max(truth[:, t].max(), guess[:, t].max(), 1e-6)) * 1.05
         ax.plot([0, top], [0, 0] if residuals else [0, top], color="0.5", linewidth=1)
-        for marker, state in zip(MARKERS * len(states), sorted(set(states)), strict=False):
+        for marker, state in zip(MARKERS * len(states), sorted(set(states.tolist())), strict=False):
             own = np.flatnonzero(states == state)
             shown = truth[own, t] - (guess[own, t] if residuals else 0)
             ax.scatter(guess[own, t], shown, s=16, alpha=0.7, marker=marker, label=state)
         ax.set(xlim=(0, top), title=LABELS[t], xlabel="estimated, g")
         if residuals:
-            ax.set(ylabel="weighed less estimated, g")
+            ax.set(ylabel="weighed - estimated, g")
         else:
             ax.set(ylim=(0, top), ylabel="weighed, g", aspect="equal")
-    if states.nunique() > 1:
+    if len(set(states)) > 1:
         handles, names = axes[0].get_legend_handles_labels()
         axes[-1].legend(handles, names, title="State", loc="center", frameon=False)
     return _png(figure)
 
 
 def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[float]) -> bytes:
-    """A PNG: where photos were taken and what stood there, drawn without any map service."""
+    """A PNG of the photos' positions, coloured by weight, drawn without a map service."""
     figure = Figure(figsize=(7, 5), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
@@ -67,7 +66,7 @@ def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[f
 
 
 def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"], width_px: int = THUMBNAIL_PX) -> bytes:
-    """A small JPEG of a picture file or of pixels."""
+    """A small JPEG of an image file or of pixels."""
     image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else Image.fromarray(picture)
     small = image.convert("RGB")
     small.thumbnail((width_px, 4 * width_px))
@@ -76,9 +75,9 @@ def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"], width_px: in
     return buffer.getvalue()
 
 
-def worst_photos(oof: pd.DataFrame, count: int) -> list[tuple[int, Float[np.ndarray, "2"]]]:
-    """Rows whose heaviest known target is furthest from its estimate, and that target's weighed and estimated grams."""
-    truth, guess = weighed(oof), estimated(oof)
+def worst_photos(oof: OutOfFold, count: int) -> list[tuple[int, Float[np.ndarray, "2"]]]:
+    """Rows with the largest error of the heaviest known target, and that target's weighed and estimated grams."""
+    truth, guess = oof.weighed_g, oof.estimated_g
     heaviest = int(np.nanargmax(truth.mean(0)))
     rows = np.argsort(-np.abs(truth - guess)[:, heaviest], kind="stable")[:count]
     return [(int(row), np.array([truth[row, heaviest], guess[row, heaviest]])) for row in rows]

@@ -1,4 +1,4 @@
-"""Photos as points: GeoJSON as RFC 7946 has it (WGS 84, longitude first), written as they come."""
+"""Photos as GeoJSON points after RFC 7946 (WGS 84, longitude first), written one by one."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from herbage.model.estimate import Estimate
 
 
 class PhotosGeoJson:
-    """Appends a feature a photo that knows where it was taken; the others are left out."""
+    """Appends one feature per photo with a position; photos without one are omitted."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
         self._written = 0
 
     def add(self, estimate: Estimate) -> None:
-        """Write one estimate's feature."""
+        """Write the feature of an estimate."""
         self.add_row(estimate.row())
 
     def add_row(self, row: dict[str, Any]) -> None:
-        """Write the feature of a row, as `Estimate.row` gives it."""
+        """Write the feature of a row, as returned by `Estimate.row`."""
         longitude, latitude = row.pop("longitude"), row.pop("latitude")
         if longitude is None or latitude is None:
             return
@@ -34,7 +34,7 @@ class PhotosGeoJson:
 
 @contextmanager
 def photos_geojson(file: Any) -> Iterator[PhotosGeoJson]:
-    """A FeatureCollection on an open text file."""
+    """Write a FeatureCollection to an open text file."""
     file.write('{"type": "FeatureCollection", "features": [')
     yield PhotosGeoJson(file)
     file.write("\n]}\n")
@@ -42,7 +42,7 @@ def photos_geojson(file: Any) -> Iterator[PhotosGeoJson]:
 
 @contextmanager
 def open_photos_geojson(path: Path) -> Iterator[PhotosGeoJson]:
-    """A writer for photos.geojson, which takes its place when it is whole."""
+    """A writer for photos.geojson, which replaces an existing file when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     growing = path.with_suffix(".partial.geojson")
     try:

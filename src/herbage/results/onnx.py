@@ -1,4 +1,4 @@
-"""The whole estimator as one ONNX file: a photo's pixels in, its dry weights and their map out."""
+"""Export the estimator to one ONNX file: a photo's pixels in, its dry weights and their map out."""
 
 import json
 import logging
@@ -14,18 +14,18 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from herbage.backbones.dinov2 import Dinov2Backbone, hushed
-from herbage.backbones.texture import texture_numbers
+from herbage.backbones.backbone import Backbone
+from herbage.backbones.dinov2 import Dinov2Backbone, quiet_transformers
+from herbage.backbones.texture import TextureBackbone, texture_features
 from herbage.backbones.views import grid_shape
 from herbage.errors import InputInvalid
-from herbage.files import new_folder, write_whole
-from herbage.model.calibration import parts
+from herbage.files import new_folder, write_atomic
+from herbage.heads.finalise import finalise_map
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.recipe import Recipe
-from herbage.targets import COMPONENTS, SCORE_WEIGHTS, SUMS, TARGETS, Known, balances, main_target
+from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
-from herbage.tokens.layout import Seen, kept_tokens, shown_images
+from herbage.tokens.layout import BackboneOutput, input_images, upright_tokens
 
 log = logging.getLogger("herbage")
 
@@ -38,122 +38,98 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class OnnxParity:
-    """How far ONNX Runtime is from herbage in fp32: the largest difference of any target over the mean total."""
+    """Largest difference between ONNX Runtime and herbage in fp32, of any target, divided by the mean total."""
 
     photos: int
     grams_apart: float
     map_apart: float | None
 
     def __str__(self) -> str:
-        beside = "" if self.map_apart is None else f", of maps {self.map_apart:.1e}"
-        return f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{beside}"
+        of_maps = "" if self.map_apart is None else f", of maps {self.map_apart:.1e}"
+        return f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{of_maps}"
 
 
 def export_onnx(
     model: HerbageModel, source: str | Path | None, out: Path, files: Sequence[PhotoFile]
 ) -> OnnxParity | None:
-    """Write `estimator.onnx` below the folder `out`, onnx.json that says what goes in and comes out, and the parity.
+    """Write estimator.onnx in fp32, and onnx.json with its inputs, outputs and parity; an existing folder is replaced.
 
-    In fp32. What stands at `out` is replaced. Raises InputInvalid where the ONNX libraries are missing, and for tiles,
-    whose cuts depend on the photo's size in a way that torch's exporter cannot follow.
+    Raises InputInvalid where the ONNX libraries are missing, for a backbone that cannot be exported, and for tiles,
+    whose number of pixels depends on the photo in a way that torch's exporter does not support.
     """
     if model.recipe.crops == "tiles":
         raise InputInvalid(
-            f"--format onnx cannot follow the tiles of recipe {model.recipe.name}; --format openvino can."
+            f"`as_format=onnx` does not support the tiles of recipe {model.recipe.name}; `as_format=openvino` does."
         )
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  # what torch's exporter needs
+        import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
-        raise InputInvalid(f"--format onnx needs more packages: {INSTALL}") from error
+        raise InputInvalid(f"`as_format=onnx` needs more packages: {INSTALL}") from error
     backbone = model.open_backbone(source, device="cpu", precision="fp32")
     with new_folder(out) as new:
         _write_network(Estimator(model, backbone), new / NETWORK)
         session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
-        found = _parity(model, backbone, session, files) if files else None
+        found = _measure_parity(model, backbone, session, files) if files else None
         rows, columns = grid_shape(model.recipe)
         record = {
-            "herbage": model.about.herbage,
+            "herbage": model.config.herbage,
             "recipe": model.recipe.name,
-            "backbone": model.about.backbone.name,
-            "input": {"photo": "uint8 (height, width, 3): a photo's RGB, turned upright"},
+            "backbone": model.config.backbone.name,
+            "input": {"photo": "uint8 (height, width, 3): a photo's RGB, upright"},
             "output": {
-                "grams": f"float32 (5): {', '.join(TARGETS)}, in g a quadrat of {model.quadrat_area_m2:g} m2",
-                **({"map": f"float32 (5, {rows}, {columns}): the grams, if the whole photo looked like this patch"}
+                "grams": f"float32 (5): {', '.join(TARGETS)}, in g per quadrat of {model.quadrat_area_m2:g} m2",
+                **({"map": f"float32 (5, {rows}, {columns}): the grams if the whole photo looked like this patch"}
                    if model.recipe.has_map else {}),
             },
             "parity": None if found is None else asdict(found),
         }  # fmt: skip
-        write_whole(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
+        write_atomic(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
     return found
 
 
 class Estimator(torch.nn.Module):
-    """From pixels to grams and their map, all of it in torch: what herbage does photo by photo, in fp32."""
+    """From pixels to grams and map in torch and fp32, with the functions that estimate photos elsewhere.
 
-    def __init__(self, model: HerbageModel, backbone: Any) -> None:
+    Raises InputInvalid for a backbone that is neither a DINOv2 or DINOv3 nor `texture`.
+    """
+
+    def __init__(self, model: HerbageModel, backbone: Backbone) -> None:
         super().__init__()
-        # Heads of its own: what they cache while they are traced is no tensor to compute with.
-        self.recipe, self.heads, self.known = model.recipe, deepcopy(model.heads), model.about.known
+        if not isinstance(backbone, Dinov2Backbone | TextureBackbone):
+            raise InputInvalid(f"`as_format=onnx`: the backbone {backbone.name} cannot be exported.")
+        self.model, self.recipe = model, model.recipe
+        # A copy: tensors that heads cache while they are traced cannot be used for computing.
+        self.heads = deepcopy(model.heads)
         self.network = backbone.model if isinstance(backbone, Dinov2Backbone) else None
-        self.calibration = model.about.calibration
-        self.first_patch = getattr(backbone, "first_patch", 0)
+        self.first_patch = backbone.first_patch if isinstance(backbone, Dinov2Backbone) else 0
         self.patch_px = backbone.patch_px
 
     def forward(self, photo: UInt8[Tensor, "height width 3"]) -> tuple[Tensor, ...]:
         """`grams` (target), and `map` (target, row, column) where the recipe has one."""
-        seen = [Seen(images, *self._see(images)) for images in shown_images(photo, self.recipe, self.patch_px)]
-        tokens = kept_tokens(seen, self.recipe)
-        grams = _delivered(self.heads.grams(tokens).mean((1, 2)), self.recipe, self.known)
-        if self.calibration is not None:
-            grams = self._corrected(_delivered(grams, self.recipe.model_copy(update={"balance": True}), self.known))
+        images = input_images(photo, self.recipe, self.patch_px)
+        tokens = upright_tokens([BackboneOutput(of, *self._vectors(of)) for of in images], self.recipe)
+        grams = self.model.finalise(self.heads.grams(tokens).mean((1, 2)), xp=torch)
         density = self.heads.density(tokens)
         if density is None or not self.recipe.has_map:
             return (grams,)
-        raw = density.mean((1, 2)).clamp(min=0)
-        mean = raw.mean(1, keepdim=True)
-        share = torch.where(mean > 0, raw / torch.where(mean > 0, mean, 1.0), 1.0)
-        maps = (share * grams[:, None]).reshape(len(TARGETS), *grid_shape(self.recipe))
-        if self.recipe.balance and all(self.known):
-            maps = torch.einsum("tc,crk->trk", torch.tensor(SUMS).float(), maps[list(COMPONENTS)])
-        return grams, maps
+        raw = density.mean((1, 2)).clamp(min=0).reshape(-1, *grid_shape(self.recipe))
+        return grams, finalise_map(raw, grams, self.recipe, self.model.known, xp=torch)
 
-    def _corrected(self, grams: Float[Tensor, "5"]) -> Float[Tensor, "5"]:
-        """`herbage.model.calibration.Correction` in torch."""
-        assert self.calibration is not None
-        own, sums = parts(self.known)
-        slope, offset_g = torch.tensor(self.calibration.slope), torch.tensor(self.calibration.offset_g)
-        corrected = (grams[own] * slope + offset_g).clamp(min=0) @ torch.tensor(sums).float().T
-        return torch.where(torch.tensor(self.known), corrected, torch.nan)
-
-    def _see(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
+    def _vectors(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         if self.network is None:
-            patches = texture_numbers(images, self.patch_px)
+            patches = texture_features(images, self.patch_px)
             return patches.mean(1), patches
         vectors = self.network(images).last_hidden_state
         return vectors[:, 0], vectors[:, self.first_patch :]
-
-
-def _delivered(raw: Float[Tensor, "5"], recipe: Recipe, known: Known) -> Float[Tensor, "5"]:
-    """`herbage.evaluation.out_of_fold.deliver` in torch."""
-    if not recipe.balance:
-        return raw.clamp(min=0)
-    there = torch.tensor(known)
-    raw = torch.where(there, raw, 0.0)
-    solutions, sums, weights = (torch.tensor(of).float() for of in (balances(known), SUMS, SCORE_WEIGHTS))
-    components = solutions @ raw
-    every = components @ sums.T
-    loss = (every - raw) ** 2 @ (weights * there)
-    feasible = (components >= 0).all(-1)
-    return torch.where(there, every[torch.where(feasible, loss, torch.inf).argmin()], torch.nan)
 
 
 def _write_network(estimator: Estimator, place: Path) -> None:
     height, width = torch.export.Dim("height", min=32), torch.export.Dim("width", min=64)
     example = torch.randint(256, (300, 600, 3), dtype=torch.uint8)
     names = ["grams", "map"] if estimator.recipe.has_map else ["grams"]
-    # What they warn of is for the exporter's own authors.
-    with torch.no_grad(), warnings.catch_warnings(), hushed():
+    # The warnings are addressed to the authors of the exporter.
+    with torch.no_grad(), warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
@@ -162,7 +138,7 @@ def _write_network(estimator: Estimator, place: Path) -> None:
         )  # fmt: skip
 
 
-def _parity(model: HerbageModel, backbone: Any, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
+def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
     grams_apart, maps_apart, totals = [0.0], [0.0], []
     for item in stream_tokens(files, backbone, model.recipe):
         if item.tokens is None:
@@ -170,7 +146,7 @@ def _parity(model: HerbageModel, backbone: Any, session: Any, files: Sequence[Ph
             continue
         own = model.estimate_tokens(item.tokens, item.file.name, with_map=True)
         grams, *maps = session.run(None, {"photo": open_photo(item.file).pixels()})
-        totals.append(own.grams[main_target(model.about.known)])
+        totals.append(own.grams[main_target(model.known)])
         grams_apart.append(float(np.nanmax(np.abs(grams - own.grams))))
         if own.map is not None:
             maps_apart.append(float(np.nanmax(np.abs(maps[0] - own.map))))
@@ -179,5 +155,5 @@ def _parity(model: HerbageModel, backbone: Any, session: Any, files: Sequence[Ph
     mean = float(np.mean(totals))
     found = OnnxParity(len(totals), max(grams_apart) / mean, max(maps_apart) / mean if model.recipe.has_map else None)
     if found.grams_apart > TOLERANCE:
-        log.warning("The ONNX file is further from herbage than %.0e of the mean total.", TOLERANCE)
+        log.warning("The ONNX file differs from herbage by more than %.0e of the mean total.", TOLERANCE)
     return found

@@ -1,4 +1,4 @@
-"""The map: where the weight stands, as a picture over the photo with its units and scale."""
+"""Overlays: the map of a photo drawn over it, with units and colour scale."""
 
 import io
 from functools import cache
@@ -11,19 +11,16 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from herbage.model.estimate import Estimate
-from herbage.targets import g_per_m2, known_targets, main_target
+from herbage.targets import LABELS, g_per_m2, known_targets, main_target
 
 COLOURS = "viridis"
-"""Perceptually uniform, and told apart by colour-blind eyes."""
+"""Perceptually uniform, and readable with colour-vision deficiency."""
 
-WIDTH_PX, TALLEST_PX = 900, 1800
+WIDTH_PX, MAX_HEIGHT_PX = 900, 1800
 OPACITY = 0.6
 MARGIN_PX = 16
 NAME_BYTES = 200
 BAR_PX = 18
-
-LABELS = ("Clover", "Dead", "Green", "Total", "GDM")
-"""What people call the targets, in the order of TARGETS."""
 
 
 def draw_overlay(
@@ -33,34 +30,36 @@ def draw_overlay(
     scale_g_per_m2: Float[np.ndarray, "5"] | None,
     target: int | None = None,
 ) -> bytes:
-    """A PNG of the photo, the photo under its map in g/m2, the colour scale, and the total.
+    """A PNG of the photo, the photo under its map in g/m2, the colour scale, and the total; for estimates with a map.
 
-    `scale_g_per_m2` is the top of the scale by target; None takes this map's own 99th percentile. `target` is by
-    default the total, or else what the model knows. The map is smoothed for display only.
+    `scale_g_per_m2` is the top of the scale per target; None takes this map's own 99th percentile. `target` is by
+    default the total, or the main target that the model knows. The map is smoothed for display only. Raises ValueError
+    where the estimate has no map.
     """
-    assert estimate.map is not None
+    if estimate.map is None:
+        raise ValueError(f"{estimate.photo} has no map to draw")
     if target is None:
         target = main_target(known_targets(estimate.grams))
     density = g_per_m2(estimate.map[target], estimate.quadrat_area_m2)
     top = scale_top(density, None if scale_g_per_m2 is None else scale_g_per_m2[target])
 
     photo = Image.fromarray(pixels)
-    # A photo much taller than wide is drawn as a strip of its own proportions, as far as a page holds it.
-    width = max(1, min(WIDTH_PX, round(TALLEST_PX * photo.width / photo.height)))
+    # A photo much taller than wide keeps its proportions up to the maximum height.
+    width = max(1, min(WIDTH_PX, round(MAX_HEIGHT_PX * photo.width / photo.height)))
     photo = photo.resize(
-        (width, min(TALLEST_PX, max(1, round(photo.height * width / photo.width)))), Image.Resampling.BOX
+        (width, min(MAX_HEIGHT_PX, max(1, round(photo.height * width / photo.width)))), Image.Resampling.BOX
     )
-    share = Image.fromarray((density / top).clip(0, 1).astype(np.float32))
-    smooth = np.asarray(share.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
+    relative = Image.fromarray((density / top).clip(0, 1).astype(np.float32))
+    smooth = np.asarray(relative.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
     mapped = Image.blend(photo, Image.fromarray(_colour(smooth)), OPACITY)
 
     font, small = _font(18), _font(15)
     head, foot = 2 * MARGIN_PX + 18, 2 * MARGIN_PX + BAR_PX + 36
     sheet = Image.new("RGB", (WIDTH_PX, head + 2 * photo.height + MARGIN_PX // 2 + foot), "white")
     draw = ImageDraw.Draw(sheet)
-    said = f"{LABELS[target]}: {estimate.grams[target]:.1f} g a quadrat, {estimate.kg_per_ha[target]:,.0f} kg DM/ha"
-    draw.text((MARGIN_PX, MARGIN_PX), said, "black", font)
-    name = _fitting(estimate.photo, small, WIDTH_PX - 3 * MARGIN_PX - round(font.getlength(said)))
+    title = f"{LABELS[target]}: {estimate.grams[target]:.1f} g per quadrat, {estimate.kg_per_ha[target]:,.0f} kg DM/ha"
+    draw.text((MARGIN_PX, MARGIN_PX), title, "black", font)
+    name = _fitting(estimate.photo, small, WIDTH_PX - 3 * MARGIN_PX - round(font.getlength(title)))
     draw.text((WIDTH_PX - MARGIN_PX, MARGIN_PX + 2), name, "#555", small, anchor="ra")
     sheet.paste(photo, (0, head))
     sheet.paste(mapped, (0, head + photo.height + MARGIN_PX // 2))
@@ -71,18 +70,18 @@ def draw_overlay(
 
 
 def scale_top(density: Float[np.ndarray, "row column"], shared: float | None) -> float:
-    """The top of the colour scale in g/m2: the shared one, or else this map's 99th percentile."""
+    """The top of the colour scale in g/m2: `shared`, or else this map's 99th percentile."""
     return max(float(np.percentile(density, 99) if shared is None else shared), 1e-6)
 
 
 def swatches() -> list[str]:
-    """The colours from 0 to the top of the scale, as #rrggbb."""
+    """The colour scale from 0 to its top, as #rrggbb."""
     colours = _colour(np.linspace(0, 1, 256)[None])[0]
     return ["#" + bytes(colour).hex() for colour in colours]
 
 
 def map_files(photo: str) -> tuple[str, str]:
-    """The file names of a photo's overlay and of its map: its path with folders joined, so that no two meet."""
+    """The file names of a photo's overlay and map, unique because they include the folders of its path."""
     name = photo.replace("/", "__").replace("\\", "__")
     if len(name.encode()) > NAME_BYTES:
         name = f"{sha256(name.encode()).hexdigest()[:12]}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"
@@ -92,7 +91,7 @@ def map_files(photo: str) -> tuple[str, str]:
 def _draw_scale(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: float, y: int, label: str
 ) -> None:
-    """The colours from 0 to `top`, with ticks. What lies above the top has the top's colour, as the last tick says."""
+    """Draw the colours from 0 to `top` with ticks; values above `top` have the last colour, as its tick states."""
     width = WIDTH_PX - 2 * MARGIN_PX
     ramp = np.broadcast_to(np.linspace(0, 1, width), (BAR_PX, width))
     sheet.paste(
@@ -118,7 +117,7 @@ def _colour(share: Float[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row co
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
-    """The end of a text that is too long, after an ellipsis."""
+    """The text, or its end after an ellipsis where it is too long."""
     if font.getlength(text) <= width_px:
         return text
     while text and font.getlength("…" + text) > width_px:

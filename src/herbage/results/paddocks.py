@@ -1,11 +1,8 @@
-"""Paddocks: which photo belongs to which, and what stands in each, with the interval of its mean."""
+"""The pasture cover of paddocks: means of their photos with intervals, growth, and shares of green and legume."""
 
 import json
-import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,158 +10,103 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
+from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
-from herbage.photos.photo import PhotoFile
+from herbage.results.paddock_assignment import Polygons
 from herbage.results.predictions import spreadsheet_text
-from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, Known, kg_per_ha, main_target
+from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, TargetMask, kg_per_ha, main_target
 
-log = logging.getLogger("herbage")
-
-FOLDER = "folder"
-GROWTH_TOLD = 100.0
-"""Half the interval of a growth, kg DM/ha/day, above which nothing is said: no pasture grows so fast."""
+MAX_GROWTH_HALF_WIDTH = 100.0
+"""Growth with a wider interval (half width, kg DM/ha/day) is left empty: no pasture grows that fast."""
 
 COLUMNS = (
     "paddock", "photos", "taken_on", "kg_per_ha", "kg_per_ha_low", "kg_per_ha_high", "sampling_kg_per_ha",
     "model_kg_per_ha", "photos_to_halve_sampling", "variation", "GDM_kg_per_ha", "green_share", "legume_share",
     "in_domain_share", "growth_kg_per_ha_day", "growth_low", "growth_high", "growth_since",
 )  # fmt: skip
-"""Of paddocks.csv. `kg_per_ha` is Total, or what the model knows instead."""
-
-PaddockOf = Callable[[PhotoFile, Estimate], str | None]
-
-
-@dataclass(frozen=True)
-class Polygons:
-    """A GeoJSON file of paddocks: each feature's name and shape."""
-
-    features: list[dict[str, Any]]
-    names: list[str]
-    shapes: list[Any]
-
-    @classmethod
-    def read(cls, path: Path) -> "Polygons":
-        """Raises InputInvalid for what is no FeatureCollection of polygons, and where shapely is missing."""
-        try:
-            from shapely.geometry import shape
-        except ImportError as error:
-            raise InputInvalid("--paddocks with a GeoJSON file needs shapely: pip install 'herbage[gis]'") from error
-        try:
-            features = [
-                one for one in json.loads(path.read_text("utf-8-sig"))["features"]
-                if one["geometry"] and one["geometry"]["type"] in ("Polygon", "MultiPolygon")
-            ]  # fmt: skip
-            shapes = [shape(one["geometry"]) for one in features]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputInvalid(f"--paddocks {path} is no GeoJSON file of polygons: {error}") from error
-        if not features:
-            raise InputInvalid(f"--paddocks {path} has no polygon.")
-        if any(
-            not (-180 <= x <= 180 and -90 <= y <= 90) for one in shapes for x, y in [one.bounds[:2], one.bounds[2:]]
-        ):
-            raise InputInvalid(f"--paddocks {path} is not in longitude and latitude (WGS 84), as GeoJSON has to be.")
-        return cls(features, [_feature_name(one, number) for number, one in enumerate(features)], shapes)
-
-    def around(self, longitude: float, latitude: float) -> str | None:
-        """The name of the first polygon that holds this point."""
-        from shapely.geometry import Point
-
-        point = Point(longitude, latitude)
-        return next((name for name, one in zip(self.names, self.shapes, strict=True) if one.covers(point)), None)
-
-
-def _feature_name(feature: dict[str, Any], number: int) -> str:
-    properties = feature.get("properties") or {}
-    lower = {str(key).lower(): value for key, value in properties.items() if value not in (None, "")}
-    return str(next((lower[key] for key in ("name", "paddock", "id") if key in lower), f"polygon {number + 1}"))
-
-
-def by_folder(file: PhotoFile, _: Estimate) -> str:
-    """The folder that a photo stands in."""
-    return PurePosixPath(file.name).parent.name or "(no folder)"
-
-
-def by_column(told: Mapping[str, str]) -> PaddockOf:
-    """What a sidecar table says."""
-    return lambda file, _: told.get(file.name)
-
-
-def by_polygon(polygons: Polygons) -> PaddockOf:
-    """The polygon that a photo's position is in."""
-
-    def paddock(_: PhotoFile, estimate: Estimate) -> str | None:
-        facts = estimate.facts
-        if facts.longitude is None or facts.latitude is None:
-            return None
-        return polygons.around(facts.longitude, facts.latitude)
-
-    return paddock
+"""The columns of paddocks.csv. `kg_per_ha` is that of Total, or of the main target that the model knows."""
 
 
 @dataclass
 class _Visit:
-    """Photos of one paddock on one day, as sums, so that memory does not grow with them."""
+    """Sums over the photos of one paddock on one day, so that memory does not grow with their number."""
 
     photos: int = 0
     sums: Float[np.ndarray, "5"] = field(default_factory=lambda: np.zeros(len(TARGETS)))
     squares: float = 0.0
-    inside: int = 0
-    told: int = 0
+    in_domain: int = 0
+    domain_known: int = 0
     place: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
     placed: int = 0
 
 
-class Paddocks:
-    """Takes estimates one by one; `table` says what stands in each paddock on its last day.
+class PaddockSummary:
+    """Takes estimates one by one; `table` has one row per paddock, for its last day.
 
-    Weights are counted in grams of the model's own quadrat. `widened` is by how much a calibration widened intervals.
+    Weights are counted in grams per training quadrat. Without `errors`, as for imported heads, means have no interval;
+    `widened` is the factor by which a calibration widened intervals.
     """
 
     def __init__(
-        self, errors: MeanErrors | None, *, known: Known, quadrat_area_m2: float, level: float, widened: float = 1.0
+        self,
+        errors: MeanErrors | None,
+        *,
+        known: TargetMask,
+        quadrat_area_m2: float,
+        level: float,
+        widened: float = 1.0,
     ) -> None:
         self.errors, self.level, self.area, self.widened = errors, level, quadrat_area_m2, widened
-        self.known, self.main = known, main_target(known)
-        self.without = 0
+        self.main = main_target(known)
+        self.unassigned = 0
         self._visits: dict[str, dict[date | None, _Visit]] = {}
 
+    @classmethod
+    def of(cls, model: HerbageModel, level: float) -> "PaddockSummary":
+        """An empty summary with the errors of this model's means."""
+        errors, widened = None, 1.0
+        if model.evidence is not None:
+            oof, widened = model.evidence.oof, model.evidence.widened
+            errors = MeanErrors.fit(oof.weighed_g, oof.estimated_g, oof.group_index)
+        area = model.quadrat_area_m2
+        return cls(errors, known=model.known, quadrat_area_m2=area, level=level, widened=widened)
+
     def add(self, paddock: str | None, estimate: Estimate) -> None:
-        """Take an estimate in; photos of no paddock are counted."""
+        """Add an estimate; photos without a paddock are counted as unassigned."""
         if paddock is None:
-            self.without += 1
+            self.unassigned += 1
             return
         day = estimate.facts.taken_at.date() if estimate.facts.taken_at else None
         visit = self._visits.setdefault(paddock, {}).setdefault(day, _Visit())
-        # As the table of predictions has them, so that the same comes of its rows.
+        # Rounded as in predictions.csv, so that a resumed run gives the same summary.
         grams = estimate.rounded().grams * self.area / estimate.quadrat_area_m2
         visit.photos += 1
         visit.sums += grams
         visit.squares += float(grams[self.main] ** 2)
         if estimate.in_domain is not None:
-            visit.told += 1
-            visit.inside += estimate.in_domain
+            visit.domain_known += 1
+            visit.in_domain += estimate.in_domain
         if estimate.facts.longitude is not None and estimate.facts.latitude is not None:
             visit.place += [estimate.facts.longitude, estimate.facts.latitude]
             visit.placed += 1
 
     def table(self) -> pd.DataFrame:
-        """A row a paddock, the heaviest first, with the columns of paddocks.csv."""
+        """One row per paddock, highest cover first, with the columns of paddocks.csv."""
         rows = [self._row(name, visits) for name, visits in self._visits.items()]
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         return frame.sort_values(["kg_per_ha", "paddock"], ascending=[False, True]).reset_index(drop=True)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table's rows, None where there is nothing to say."""
+        """The table's rows as plain values, None where a value is unknown."""
         return plain_rows(self.table())
 
     def csv(self) -> str:
-        """The table as paddocks.csv."""
+        """The text of paddocks.csv."""
         return self.table().map(spreadsheet_text).to_csv(index=False, lineterminator="\n")
 
     def geojson(self, polygons: Polygons | None, digits: int | None = None) -> str:
-        """The table as polygons, or else as points at the mean position of each paddock's photos, to so many digits."""
+        """The table as GeoJSON: polygons, or points at the mean position of the photos, to `digits` places."""
         features = []
         for cells in self.rows():
             name, geometry = cells["paddock"], None
@@ -196,23 +138,24 @@ class Paddocks:
             "GDM_kg_per_ha": self._kg(last.sums[GDM] / last.photos),
             "green_share": last.sums[GDM] / total if total else None,
             "legume_share": last.sums[CLOVER] / total if total else None,
-            "in_domain_share": last.inside / last.told if last.told else None,
+            "in_domain_share": last.in_domain / last.domain_known if last.domain_known else None,
         }
         half = float(np.hypot(sampling, model))
         cells["kg_per_ha_low"], cells["kg_per_ha_high"] = max(mean - half, 0.0), mean + half
         if len(days) > 1 and days[-2] is not None and days[-1] is not None:
-            before, *parts = self._mean(visits[days[-2]])
+            before, *halves = self._mean(visits[days[-2]])
             span = (days[-1] - days[-2]).days
-            growth, reach = (mean - before) / span, float(np.linalg.norm([half, *parts])) / span
-            if reach <= GROWTH_TOLD:
+            growth, half_width = (mean - before) / span, float(np.linalg.norm([half, *halves])) / span
+            if half_width <= MAX_GROWTH_HALF_WIDTH:
                 cells |= {
-                    "growth_kg_per_ha_day": growth, "growth_low": growth - reach, "growth_high": growth + reach,
+                    "growth_kg_per_ha_day": growth, "growth_low": growth - half_width,
+                    "growth_high": growth + half_width,
                     "growth_since": days[-2].isoformat(),
                 }  # fmt: skip
         return {key: _rounded(value) for key, value in cells.items()}
 
     def _mean(self, visit: _Visit) -> tuple[float, float, float]:
-        """Mean, and half the interval that sampling and the model's error each would give it, in kg DM/ha."""
+        """The mean, and half widths of its intervals for sampling and for the model's error alone, in kg DM/ha."""
         mean_g = visit.sums / visit.photos
         sampling = np.nan
         if visit.photos > 1:
@@ -225,7 +168,7 @@ class Paddocks:
         return self._kg(mean_g[self.main]), float(sampling), float(model)
 
     def _deviation(self, visit: _Visit) -> float:
-        """Standard deviation of single photos, g a quadrat; 0 for one photo."""
+        """Standard deviation of single photos in g per quadrat; 0 for one photo."""
         if visit.photos < 2:
             return 0.0
         mean = visit.sums[self.main] / visit.photos
@@ -236,7 +179,7 @@ class Paddocks:
 
 
 def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table of paddocks, None where there is nothing to say."""
+    """The rows of a table of paddocks as plain values, None where a value is unknown."""
     plain = table.astype(object).where(table.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 

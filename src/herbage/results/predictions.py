@@ -1,4 +1,4 @@
-"""predictions.csv, written row by row as the estimates are made; one that was cut off is gone on with."""
+"""predictions.csv, written row by row; an interrupted run resumes after its last complete row."""
 
 import csv
 import json
@@ -12,127 +12,131 @@ from pathlib import Path
 from typing import Any
 
 from herbage.errors import OutputExists
-from herbage.files import refuse_existing, write_whole
-from herbage.model.estimate import COLUMNS, Estimate
+from herbage.files import write_atomic
+from herbage.model.estimate import COLUMNS, FLAGS, NUMBERS, Estimate
+from herbage.outputs import check_output_file
 from herbage.photos.photo import PhotoFile
-from herbage.targets import TARGETS
-
-FIGURES = (*TARGETS, *(f"{target}_{end}" for target in TARGETS for end in ("low", "high")), "latitude", "longitude")
 
 FORMULA = ("=", "+", "-", "@")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""Characters that begin a formula in a spreadsheet."""
 
 
 class PredictionsWriter:
-    """Appends a row a photo; a row is on its way to the disk as soon as it is added."""
+    """Appends one row per photo; each row is flushed as soon as it is added."""
 
-    def __init__(self, file: Any, *, begun: bool = False) -> None:
+    def __init__(self, file: Any, *, has_header: bool = False) -> None:
         self._file = file
         self._writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not begun:
+        if not has_header:
             self._writer.writeheader()
 
     def add(self, estimate: Estimate) -> None:
-        """Write one estimate's row."""
+        """Write the row of an estimate."""
         self.add_row(estimate.row())
 
     def add_row(self, row: Mapping[str, Any]) -> None:
-        """Write the cells of a row, as `Estimate.row` gives them."""
+        """Write the cells of a row, as returned by `Estimate.row`."""
         self._writer.writerow({name: spreadsheet_text(row[name]) for name in COLUMNS})
         self._file.flush()
 
 
 class PredictionsTable:
-    """predictions.csv of a run, and what an earlier run left of it.
+    """predictions.csv of a run, and the rows of an interrupted run that can be reused.
 
-    While it grows, a mark stands beside it that says what its rows are made from. Where a whole table stands already,
-    the new one grows in `predictions.partial.csv` and takes its place when it is whole too.
+    While the table grows, a marker file next to it records the request that its rows are made from. Where a complete
+    table exists already, the new one grows in `predictions.partial.csv` and replaces it when it is complete too.
     """
 
     def __init__(self, place: Path, *, overwrite: bool) -> None:
-        """Raises OutputExists where a whole table stands that may not be replaced."""
+        """Raises OutputExists where a complete table exists that may not be replaced."""
         self.place, self.overwrite = place, overwrite
-        self._mark = place.with_name(f".{place.stem}.unfinished.json")
-        self._left = self._read_mark()
+        self._marker = place.with_name(f".{place.stem}.unfinished.json")
+        self._interrupted = self._read_marker()
         partial = place.with_suffix(".partial.csv")
-        whole = place.exists() and (self._left is None or self._left["table"] == partial.name)
-        if whole or self._left is None:
-            refuse_existing(place, overwrite=overwrite)
-        self.growing = partial if whole else place
+        is_complete = place.exists() and (self._interrupted is None or self._interrupted["table"] == partial.name)
+        if is_complete or self._interrupted is None:
+            check_output_file(place, overwrite=overwrite)
+        self.growing = partial if is_complete else place
 
     def photos(self) -> Iterator[str]:
-        """The photos of the table that an earlier run left, whole or not."""
+        """The photos in the table of an earlier run, complete or not."""
         with suppress(OSError), self.place.open(newline="", encoding="utf-8", errors="replace") as table:
             for row in csv.DictReader(table):
                 yield plain_text(row.get("photo") or "")
 
-    def begin(self, files: Sequence[PhotoFile], made_from: Mapping[str, Any]) -> int:
-        """How many rows of an earlier run are the first of these photos' rows; what stands behind them is taken away.
+    def begin(self, files: Sequence[PhotoFile], request: Mapping[str, Any]) -> int:
+        """Return how many leading rows can be reused; truncate the rest.
 
-        `made_from`: whatever changes a row, in plain values; rows are kept only if it is equal. Raises OutputExists
-        where they are not and may not be replaced.
+        Rows are reused only if they were made from an equal `request`, a mapping of plain values. Raises OutputExists
+        where they were not and may not be replaced.
         """
-        made_from = json.loads(json.dumps(made_from))
-        kept = 0
-        if self._left is not None and self.growing.exists():
-            if self._left["made_from"] == made_from:
-                kept = self._keep(files)
+        request = json.loads(json.dumps(request))
+        reused = 0
+        if self._interrupted is not None and self.growing.exists():
+            if self._interrupted["made_from"] == request:
+                reused = self._truncate(files)
             elif not self.overwrite:
                 raise OutputExists(
-                    f"{self.growing} was begun with another model or other settings, and cut off; give --overwrite to "
-                    f"begin anew, or another name."
+                    f"{self.growing} belongs to an interrupted run with another model or other settings; pass "
+                    f"`overwrite=True` to start again, or choose another path."
                 )
-        if not kept:
+        if not reused:
             self.growing.unlink(missing_ok=True)
-        write_whole(self._mark, json.dumps({"table": self.growing.name, "made_from": made_from}, indent=2))
-        return kept
+        write_atomic(self._marker, json.dumps({"table": self.growing.name, "made_from": request}, indent=2))
+        return reused
 
-    def _keep(self, files: Sequence[PhotoFile]) -> int:
+    def _truncate(self, files: Sequence[PhotoFile]) -> int:
+        """Cut the table after the last complete row that belongs to its photo; returns the number of rows left."""
         with self.growing.open("r+b") as table:
             if table.readline() != (",".join(COLUMNS) + "\n").encode():
                 return 0
-            kept, end = 0, table.tell()
+            reused, end = 0, table.tell()
             for file in files:
                 line = table.readline()
                 if not line.endswith(b"\n") or _first_cell(line) != spreadsheet_text(file.name):
                     break
-                kept, end = kept + 1, end + len(line)
+                reused, end = reused + 1, end + len(line)
             table.truncate(end)
-        return kept
+        return reused
 
-    def kept_rows(self, count: int) -> Iterator[dict[str, Any]]:
+    def rows(self, count: int) -> Iterator[dict[str, Any]]:
         """The first rows, with the cells that `Estimate.of_row` takes."""
         if not count:
             return
         with self.growing.open(newline="", encoding="utf-8") as table:
             for row in islice(csv.DictReader(table), count):
                 cells: dict[str, Any] = {name: plain_text(row[name]) or None for name in COLUMNS}
-                cells |= {name: float(row[name]) if row[name] else None for name in FIGURES}
-                cells["in_domain"] = {"True": True, "False": False}.get(row["in_domain"])
+                cells |= {name: float(row[name]) if row[name] else None for name in NUMBERS}
+                cells |= {name: {"True": True, "False": False}.get(row[name]) for name in FLAGS}
                 cells["taken_at"] = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
                 yield cells
 
     @contextmanager
-    def grow(self) -> Iterator[PredictionsWriter]:
-        """A writer behind the rows that are kept; the table takes its place when all is done."""
-        begun = self.growing.exists()
+    def writer(self) -> Iterator[PredictionsWriter]:
+        """A writer that appends to the reused rows; the table is complete when the block ends without an error."""
+        has_header = self.growing.exists()
         with self.growing.open("a", newline="", encoding="utf-8") as file:
-            yield PredictionsWriter(file, begun=begun)
+            yield PredictionsWriter(file, has_header=has_header)
             file.flush()
             os.fsync(file.fileno())
         self.growing.replace(self.place)
-        self._mark.unlink()
+        self._marker.unlink()
 
-    def _read_mark(self) -> dict[str, Any] | None:
-        """What a run that was cut off left beside its table."""
+    def _read_marker(self) -> dict[str, Any] | None:
+        """The marker of an interrupted run."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            left = json.loads(self._mark.read_text("utf-8"))
-            return {"table": str(left["table"]), "made_from": left["made_from"]}
+            marker = json.loads(self._marker.read_text("utf-8"))
+            return {"table": str(marker["table"]), "made_from": marker["made_from"]}
         return None
 
 
+def check_results_place(out: Path, *, overwrite: bool) -> None:
+    """Raise OutputExists where complete results exist that may not be replaced, before long work is done for them."""
+    PredictionsTable(out / "predictions.csv", overwrite=overwrite)
+
+
 def spreadsheet_text(value: Any) -> Any:
-    """Numbers as they are; text in one line, and as text again where a spreadsheet would take it for a formula."""
+    """Numbers unchanged; text on one line, quoted where a spreadsheet would take it for a formula."""
     if not isinstance(value, str):
         return value
     line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", value)
@@ -140,7 +144,7 @@ def spreadsheet_text(value: Any) -> Any:
 
 
 def plain_text(cell: str) -> str:
-    """A cell's text as it was before `spreadsheet_text`."""
+    """The text of a cell before `spreadsheet_text`."""
     return cell[1:] if cell[:1] == "'" and cell[1:].lstrip()[:1] in FORMULA else cell
 
 

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page, for a model and for a set of predictions."""
+"""report.html: a self-contained page about a model, or about a set of predictions."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -9,60 +9,58 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import herbage
-from herbage.evaluation.baselines import named_floors
-from herbage.evaluation.comparison import estimated, weighed
+from herbage.evaluation.baselines import named_baselines
+from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
 from herbage.formatting import counted
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
+from herbage.model.evidence import Evidence
 from herbage.model.model import HerbageModel
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
-from herbage.results.overlay import LABELS
 from herbage.results.paddocks import plain_rows
-from herbage.targets import TARGETS, known_names, main_target
+from herbage.targets import LABELS, TARGETS, TargetMask, known_names, main_target
 
-ROWS_SHOWN = 500
-PICTURES_SHOWN = 48
-POINTS_SHOWN = 2000
-SMALL_PX = 120
+MAX_ROWS = 500
+MAX_PICTURES = 48
+MAX_POINTS = 2000
+TABLE_PICTURE_PX = 120
 """Width of the pictures in the table."""
 
 
-def model_report(model: HerbageModel, worst: Sequence[tuple[str, bytes]] = ()) -> str:
-    """The score beside its floors and by State, errors, residuals, and what may be trusted.
+def model_report(config: ModelConfig, evidence: Evidence, worst: Sequence[tuple[str, bytes]] = ()) -> str:
+    """Score, baselines, scores by State, errors, residuals, and the reliability of intervals and domain check.
 
-    `worst`: a caption and a picture of the photos that are furthest from their weights.
+    `worst` holds a caption and a picture of the photos with the largest errors.
     """
-    about, oof = model.about, model.oof
-    assert about.training is not None
-    assert about.score is not None
-    assert oof is not None
     return _render(
         "model.html.j2",
-        about,
-        title=f"herbage model, recipe {about.recipe.name}",
-        false_alarms=false_alarms(about.training.groups),
-        training=about.training,
-        backbone=about.backbone.name,
+        evidence.known,
+        config=config,
+        evidence=evidence,
+        title=f"herbage model, recipe {config.recipe.name}",
+        false_alarms=false_alarms(evidence.training.groups),
+        training=evidence.training,
+        backbone=config.backbone.name,
         scores=[
-            (f"recipe {about.recipe.name}", about.score),
-            *named_floors(about.floors).items(),
+            (f"recipe {config.recipe.name}", evidence.score),
+            *named_baselines(evidence.baselines).items(),
         ],
-        states=_by_state(oof),
-        scatter=_data_uri(draw_scatter(oof), "png"),
-        residuals=_data_uri(draw_scatter(oof, residuals=True), "png"),
+        states=_scores_by_state(evidence.oof),
+        scatter=_data_uri(draw_scatter(evidence.oof), "png"),
+        residuals=_data_uri(draw_scatter(evidence.oof, residuals=True), "png"),
         worst=[(caption, _data_uri(thumbnail(picture), "jpeg")) for caption, picture in worst],
     )
 
 
 class PredictionsReport:
-    """Collects the first rows, pictures and points as they come, so that memory stays flat; `html` is the page."""
+    """Collects the first rows, pictures and points, so that memory stays constant; `html` is the page."""
 
-    def __init__(self, about: ModelConfig, level: float) -> None:
-        self.about, self.level = about, level
-        self.main = main_target(about.known)
-        self.total = self.ok = self.outside = self.own = self.placed = 0
+    def __init__(self, model: HerbageModel, level: float) -> None:
+        self.config, self.evidence, self.known, self.level = model.config, model.evidence, model.known, level
+        self.main = main_target(model.known)
+        self.total = self.ok = self.outside = self.training_photos = self.placed = 0
         self._kg_per_ha = 0.0
         self._rows: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
@@ -72,31 +70,32 @@ class PredictionsReport:
         self._paddocks: list[dict[str, Any]] = []
         self._wedge: str | None = None
 
-    def add(self, estimate: Estimate, picture_of: Callable[[], bytes | None]) -> None:
-        """Take an estimate in; its overlay or its photo is asked for while there is room for pictures."""
+    def add(self, estimate: Estimate, picture: Callable[[], bytes | None]) -> None:
+        """Add an estimate; `picture` loads its overlay or photo, and is called while there is room for pictures."""
         self.total += 1
+        if estimate.status != "ok":
+            if len(self._failed) < MAX_ROWS:
+                self._failed.append(estimate.row())
+            return
+        self.ok += 1
         self.outside += estimate.in_domain is False
-        rows = self._failed
-        if estimate.status == "ok":
-            rows = self._rows
-            self.ok += 1
-            self.own += estimate.trained_on
-            weight = float(estimate.kg_per_ha[self.main])
-            self._kg_per_ha += weight
-            facts = estimate.facts
-            if facts.longitude is not None and facts.latitude is not None:
-                self.placed += 1
-                if len(self._points) < POINTS_SHOWN:
-                    self._points.append((facts.longitude, facts.latitude, weight))
-        if len(rows) < ROWS_SHOWN:
-            rows.append(estimate.row())
-        if estimate.status == "ok" and len(self._pictures) < PICTURES_SHOWN and (picture := picture_of()):
-            self._pictures[estimate.photo] = _data_uri(thumbnail(picture), "jpeg")
-            self._small[estimate.photo] = _data_uri(thumbnail(picture, SMALL_PX), "jpeg")
+        self.training_photos += estimate.training_photo is True
+        weight = float(estimate.kg_per_ha[self.main])
+        self._kg_per_ha += weight
+        facts = estimate.facts
+        if facts.longitude is not None and facts.latitude is not None:
+            self.placed += 1
+            if len(self._points) < MAX_POINTS:
+                self._points.append((facts.longitude, facts.latitude, weight))
+        if len(self._rows) < MAX_ROWS:
+            self._rows.append(estimate.row())
+        if len(self._pictures) < MAX_PICTURES and (content := picture()):
+            self._pictures[estimate.photo] = _data_uri(thumbnail(content), "jpeg")
+            self._small[estimate.photo] = _data_uri(thumbnail(content, TABLE_PICTURE_PX), "jpeg")
 
     def add_paddocks(self, table: pd.DataFrame, wedge: bytes) -> None:
-        """Take in the summary of paddocks, and its picture."""
-        self._paddocks = plain_rows(table.head(ROWS_SHOWN))
+        """Add the summary of paddocks and the feed wedge."""
+        self._paddocks = plain_rows(table.head(MAX_ROWS))
         self._wedge = _data_uri(wedge, "png")
 
     def html(self) -> str:
@@ -104,16 +103,18 @@ class PredictionsReport:
         points = [list(column) for column in zip(*self._points, strict=True)]
         return _render(
             "predictions.html.j2",
-            self.about,
+            self.known,
+            config=self.config,
+            evidence=self.evidence,
             title="Pasture estimates",
             total=self.total,
             ok=self.ok,
             outside=self.outside,
-            own=self.own,
+            training_photos=self.training_photos,
             mean_kg_per_ha=self._kg_per_ha / self.ok if self.ok else None,
-            hidden=max(0, self.ok - ROWS_SHOWN),
+            hidden=max(0, self.ok - MAX_ROWS),
             level=f"{self.level:.0%}",
-            trained=self.about.training is not None,
+            trained=self.evidence is not None,
             rows=self._rows,
             failed=self._failed,
             pictures=self._pictures,
@@ -125,35 +126,37 @@ class PredictionsReport:
         )
 
 
-def _by_state(oof: pd.DataFrame) -> list[tuple[str, ScoreRecord]]:
-    """The score of each State's photos, where the table has more than one."""
-    if "State" not in oof or oof["State"].nunique() < 2:
+def _scores_by_state(oof: OutOfFold) -> list[tuple[str, ScoreRecord]]:
+    """The score of each State's photos, if there are several States."""
+    states = np.array([str(state) for state in oof.state or []])
+    if len(set(states.tolist())) < 2:
         return []
-    truth, guess = weighed(oof), estimated(oof)
-    states = oof["State"].astype(str).to_numpy()
     found = []
-    for state in sorted(set(states)):
+    for state in sorted(set(states.tolist())):
         own = np.flatnonzero(states == state)
-        found.append((state, ScoreRecord.of(score_estimates(truth[own], guess[own]))))
+        found.append((state, ScoreRecord.of(score_estimates(oof.weighed_g[own], oof.estimated_g[own]))))
     return found
 
 
-def _render(page: str, about: ModelConfig, **values: Any) -> str:
+def _render(page: str, known: TargetMask, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters |= {"figure": _figure, "counted": counted}
-    labels = [label for label, known in zip(LABELS, about.known, strict=True) if known]
-    main = TARGETS[main_target(about.known)]
+    labels = [label for label, is_known in zip(LABELS, known, strict=True) if is_known]
     return environment.get_template(page).render(
-        about=about, targets=known_names(about.known), labels=labels, main=main, version=herbage.__version__, **values
+        targets=known_names(known),
+        labels=labels,
+        main=TARGETS[main_target(known)],
+        version=herbage.__version__,
+        **values,
     )
 
 
 def _figure(value: float | None, digits: int) -> str:
     if value is None or value != value:
         return "n/a"
-    return f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0, so that nothing is -0
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0 turns -0 into 0
 
 
 def _data_uri(content: bytes, kind: str) -> str:

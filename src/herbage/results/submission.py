@@ -1,4 +1,4 @@
-"""submission.csv as the competition wants it."""
+"""submission.csv in the competition's format."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,15 @@ from herbage.targets import TARGETS
 
 
 def submission_table(test: pd.DataFrame, grams: Mapping[str, Float[np.ndarray, "5"]]) -> pd.DataFrame:
-    """`sample_id, target` in the rows and the order of the test table; `grams` by image_path, each finite.
+    """The columns `sample_id, target`, with the rows and order of the test table; `grams` is by image_path.
 
-    Values below 0 become 0.
+    Values below 0 become 0. Raises ValueError for values that are not finite.
     """
     column = {name: t for t, name in enumerate(TARGETS)}
     values = [
         max(0.0, float(grams[path][column[target]]))
         for path, target in zip(test["image_path"], test["target_name"], strict=True)
     ]
-    assert np.isfinite(values).all()
+    if not np.isfinite(values).all():
+        raise ValueError("the competition does not accept values that are not finite")
     return pd.DataFrame({"sample_id": test["sample_id"], "target": values})

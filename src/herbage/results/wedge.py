@@ -1,4 +1,4 @@
-"""The feed wedge: paddocks from the heaviest to the lightest, with the line that grazing wants."""
+"""The feed wedge: paddocks sorted by pasture cover, with the target line of grazing."""
 
 import io
 
@@ -7,19 +7,18 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-SHOWN = 60
-"""Paddocks that one picture holds."""
+MAX_PADDOCKS = 60
+"""Paddocks in one figure."""
 
 
 def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residual: float | None = None) -> bytes:
-    """A PNG of paddocks.csv's table: bars of kg DM/ha with their intervals, and the target line.
+    """A PNG of the table of paddocks.csv: bars of kg DM/ha with intervals, and the target line.
 
-    A paddock without an interval, such as one of a single photo, is hatched.
-
-    The line goes from `pre_grazing` at the heaviest paddock to `residual` at the one just grazed, both in kg DM/ha; one
-    of them alone is drawn level.
+    A paddock without an interval, such as one with a single photo, is hatched. The line goes from `pre_grazing` at the
+    paddock with the highest cover to `residual` at the one with the lowest, both in kg DM/ha; if only one of them is
+    given, the line is level.
     """
-    shown = table.head(SHOWN)
+    shown = table.head(MAX_PADDOCKS)
     figure = Figure(figsize=(max(6.0, 0.45 * len(shown) + 2), 4.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
@@ -45,8 +44,8 @@ def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residua
     ax.set_ylabel("kg DM/ha")
     ax.set_ylim(bottom=0)
     hidden = len(table) - len(shown)
-    said = "Feed wedge" + (f" (the {SHOWN} heaviest of {len(table)} paddocks)" if hidden > 0 else "")
-    ax.set_title(said, loc="left")
+    title = "Feed wedge" + (f" ({MAX_PADDOCKS} of {len(table)} paddocks, highest cover first)" if hidden > 0 else "")
+    ax.set_title(title, loc="left")
     figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()

@@ -1,19 +1,20 @@
-"""One function a step: what the command line, the page and `import herbage` all call.
+"""One function per command: what the command line, the web page and `import herbage` call.
 
-Long steps take `track`, which wraps an iterable of known length to show progress. Photos that cannot be read never stop
-a step: they are in its result, each with its reason.
+Long steps take `track`, which wraps an iterable of known length to show progress. A photo that cannot be read never
+stops a step: it is in the step's result, with the reason.
 """
 
 from herbage.progress import Track, silent
 from herbage.steps.calibrating import calibrate, plan_cuts
 from herbage.steps.exporting import export
-from herbage.steps.extracting import Extraction, ExtractionStatus, extract, extraction_status, photo_tokens
-from herbage.steps.predicting import Prediction, predict
-from herbage.steps.scoring import Scored, Scores, score
+from herbage.steps.extracting import ExtractionStatus, ExtractionSummary, extract, extraction_status, photo_tokens
+from herbage.steps.predicting import PredictionSummary, predict
+from herbage.steps.scoring import ModelScore, Scores, score
 from herbage.steps.submitting import submit
 from herbage.steps.training import import_heads, train
 
 __all__ = [
-    "Extraction", "ExtractionStatus", "Prediction", "Scored", "Scores", "Track", "calibrate", "export", "extract",
-    "extraction_status", "import_heads", "photo_tokens", "plan_cuts", "predict", "score", "silent", "submit", "train",
+    "ExtractionStatus", "ExtractionSummary", "ModelScore", "PredictionSummary", "Scores", "Track", "calibrate",
+    "export", "extract", "extraction_status", "import_heads", "photo_tokens", "plan_cuts", "predict", "score", "silent",
+    "submit", "train",
 ]  # fmt: skip

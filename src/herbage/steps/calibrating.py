@@ -1,27 +1,25 @@
-"""Own cuts: which photos to cut and weigh, and a model corrected by them."""
+"""Own cuts: select photos to cut and weigh, and correct a model with the weighed cuts."""
 
 import logging
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from herbage.backbones.backbone import Backbone
-from herbage.backbones.engine import Device, Precision
-from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing
-from herbage.evaluation.comparison import estimated, weighed
-from herbage.files import refuse_existing, write_whole
-from herbage.model.calibration import Calibrated, Errors, fit_correction, recalibrated
-from herbage.model.config import CalibrationRecord
+from herbage.backbones.opening import BackboneOptions
+from herbage.errors import InputInvalid, PhotosMissing
+from herbage.files import write_atomic
+from herbage.model.calibration import Errors, fit_correction
 from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
-from herbage.model.folder import refuse_place
+from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
+from herbage.outputs import check_model_place, check_output_file
 from herbage.photos.discovery import find_photos
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
@@ -31,8 +29,8 @@ from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targe
 
 log = logging.getLogger("herbage")
 
-ODD_FACTOR = 4.0
-"""Cuts so many times heavier, or lighter, than their estimates are more often a wrong unit than a place."""
+IMPLAUSIBLE_FACTOR = 4.0
+"""Cuts that differ from their estimates by more than this factor are more often in a wrong unit than unusual."""
 
 
 def calibrate(
@@ -45,106 +43,72 @@ def calibrate(
     unit: Unit = "g",
     quadrat_area_m2: float | None = None,
     store: str | Path | None = None,
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     overwrite: bool = False,
     track: Track = silent,
+    **options: Unpack[BackboneOptions],
 ) -> HerbageModel:
-    """The model corrected by a few weighed photos of a new place, written to `model_out` if it is named.
+    """Correct a model with a few weighed photos of a new place, and write it to `model_out` if that is set.
 
-    `cuts` is a table as for `train`; the total alone will do, and rows without a weight are left out. `quadrat_area_m2`
-    is that of the cuts, where it is not the training quadrat's. A model that was calibrated before starts from what it
-    was then. Photos that cannot be read stand in the result's `dropped`. Raises TableInvalid for under 3 cuts,
-    InputInvalid for cuts of other targets, PhotosMissing, OutputExists, and ModelInvalid for imported heads.
+    `cuts` is a table as for `train`; the total alone is enough, and rows without a weight are left out.
+    `quadrat_area_m2` is that of the cuts, if it differs from the training quadrat's. A model that was calibrated before
+    is calibrated anew from its original state. Photos that cannot be read are listed in the result's `dropped`. Raises
+    TableInvalid for fewer than 3 cuts, InputInvalid for cuts of other targets, PhotosMissing, OutputExists, and
+    ModelInvalid for imported heads.
     """
     started = time.time()
-    source = open_model(model)
-    if source.about.training is None or source.oof is None or source.knowledge is None:
-        raise ModelInvalid("Imported heads do not know how wrong they are, so cuts cannot correct them: train a model.")
+    given = open_model(model)
+    source = given.without_calibration()
+    evidence = source.require_evidence("Calibration")
     if model_out is not None:
         inputs = [photos, *([] if isinstance(cuts, pd.DataFrame) else [cuts]), *([store] if store else [])]
-        refuse_place(Path(model_out), overwrite=overwrite, inputs=inputs, option="--model-out")
+        check_model_place(Path(model_out), overwrite=overwrite, inputs=inputs, parameter="model_out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
     table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
-    plain = source.without_calibration()
-    opened = plain.open_backbone(backbone, device=device, precision=precision)
-
-    rows, grams, dropped = _estimated(plain, table, opened, store, track)
-    # Per training quadrat, as the model itself counts.
-    weighed_g = table.grams[rows] * source.quadrat_area_m2 / area
-    estimated_g = balance(np.array(grams))
-    if not any(known_targets(weighed_g + estimated_g)):
-        raise InputInvalid("The cuts weigh none of the targets that the model estimates.")
-    main = main_target(known_targets(weighed_g + estimated_g))
-    _warn_of_odd_weights(weighed_g[:, main], estimated_g[:, main])
-
-    errors = Errors.of(weighed(source.oof), balance(estimated(source.oof)))
-    done = fit_correction(weighed_g, estimated_g, errors)
-    assert plain.knowledge is not None
-    intervals, widened = recalibrated(plain.knowledge.intervals, weighed_g, done)
-    record = _record(done, main, widened)
-    calibrated = HerbageModel(
-        source.about.model_copy(update={"calibration": record}),
-        source.heads,
-        replace(source.knowledge, intervals=intervals),
-        source.oof,
-        dropped=dropped,
-    )
-    calibrated.report = model_report(calibrated)
+    backbone = source.open_backbone(**options)
+    dropped: dict[str, str] = {}
+    made = track(source.estimates(table.files, backbone, store=store), "calibrate", len(table.files))
+    weighed_g, estimated_g = _cuts(skip_failed(made, dropped), table)
+    # The model counts in grams per training quadrat.
+    weighed_g = weighed_g * source.quadrat_area_m2 / area
+    known = known_targets(weighed_g + estimated_g)
+    if not any(known):
+        raise InputInvalid("The cuts have no weights of the targets that the model estimates.")
+    main = main_target(known)
+    _warn_of_implausible(weighed_g[:, main], estimated_g[:, main])
+    errors = Errors.of(evidence.oof.weighed_g, balance(evidence.oof.estimated_g))
+    corrected = evidence.calibrated(fit_correction(weighed_g, estimated_g, errors), weighed_g, main)
+    report = model_report(source.config, corrected)
+    calibrated = HerbageModel(source.config, source.heads, corrected, report=report, dropped=dropped)
     if model_out is not None:
         run = run_record(
-            "calibrate", started, backbone=opened, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
-            source_sha256=source.digest, dropped=len(dropped),
+            "calibrate", started, backbone=backbone, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
+            source_sha256=given.digest, dropped=len(dropped),
         )  # fmt: skip
         calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
     return calibrated
 
 
-def _estimated(
-    model: HerbageModel, table: WeighedTable, backbone: Backbone, store: str | Path | None, track: Track
-) -> tuple[list[int], list[Float[np.ndarray, "5"]], dict[str, str]]:
-    """Rows of the table whose photos can be read, their estimates, and why the others cannot be read."""
-    rows, grams, dropped, own = [], [], {}, 0
-    made = model.estimates(table.files, backbone, store=store)
-    for row, (estimate, _) in enumerate(track(made, "calibrate", len(table.files))):
-        if estimate.status != "ok":
-            dropped[estimate.photo] = estimate.message
-            continue
+def _cuts(
+    estimates: Iterable[tuple[int, Estimate, Any]], table: WeighedTable
+) -> tuple[Float[np.ndarray, "cut 5"], Float[np.ndarray, "cut 5"]]:
+    """Weighed and balanced estimated grams of the cuts whose photos can be read."""
+    rows, grams, training_photos = [], [], 0
+    for row, estimate, _ in estimates:
         rows.append(row)
         grams.append(estimate.grams)
-        own += estimate.trained_on
-    if own:
-        log.warning("%d of the cuts are the model's own training photos: they say nothing new of it.", own)
+        training_photos += estimate.training_photo is True
     if not grams:
         raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
-    return rows, grams, dropped
+    if training_photos:
+        log.warning("The model was trained on %d of the cuts, so they add no information.", training_photos)
+    return table.grams[rows], balance(np.array(grams))
 
 
-def _warn_of_odd_weights(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> None:
-    times = weighed_g.mean() / max(estimated_g.mean(), 1e-6)
-    if not 1 / ODD_FACTOR <= times <= ODD_FACTOR:
-        log.warning(
-            "The cuts weigh %.3g times what the model says of their photos: are --unit and --quadrat-area right?", times
-        )
-
-
-def _record(done: Calibrated, main: int, widened: float) -> CalibrationRecord:
-    """What the model keeps of its calibration; errors are those of the target `main`."""
-    both = np.stack([done.source_g[:, main], done.residual_g[:, main]])
-    rmse, bias = np.sqrt((both**2).mean(1)).tolist(), (-both.mean(1)).tolist()
-    return CalibrationRecord(
-        cuts=both.shape[1],
-        kind=done.kind,
-        slope=tuple(done.correction.slope.tolist()),
-        offset_g=tuple(done.correction.offset_g.tolist()),
-        loss_g2=done.loss,
-        target=TARGETS[main],
-        rmse_g=(rmse[0], rmse[1]),
-        bias_g=(bias[0], bias[1]),
-        widened=widened,
-    )
+def _warn_of_implausible(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> None:
+    factor = weighed_g.mean() / max(estimated_g.mean(), 1e-6)
+    if not 1 / IMPLAUSIBLE_FACTOR <= factor <= IMPLAUSIBLE_FACTOR:
+        log.warning("The cuts weigh %.3g times the model's estimates: are `unit` and `quadrat_area_m2` right?", factor)
 
 
 def plan_cuts(
@@ -154,38 +118,35 @@ def plan_cuts(
     count: int,
     out: str | Path | None = None,
     store: str | Path | None = None,
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     overwrite: bool = False,
     track: Track = silent,
+    **options: Unpack[BackboneOptions],
 ) -> pd.DataFrame:
-    """Which photos of a folder to cut and weigh, so that a calibration learns most; written to `out` if it is named.
+    """Select photos to cut and weigh for a calibration, and write the table to `out` if that is set.
 
-    A row a photo: `image_path`, its estimate, and an empty column to fill in, which `calibrate` reads as it is; the
-    folder that the paths are below stands in the table's `attrs["photos"]`, and photos that cannot be read in its
-    `attrs["failed"]`, with their reasons. Estimates are in g a quadrat and kg DM/ha.
-    Raises InputInvalid for a count that cannot be, PhotosMissing and OutputExists.
+    One row per photo: `image_path`, its estimate in g per quadrat and kg DM/ha, and an empty column to fill in;
+    `calibrate` reads the filled table. `attrs["photos"]` of the data frame is the folder of the paths, and
+    `attrs["failed"]` holds photos that cannot be read, with the reason. Raises InputInvalid for an impossible count,
+    PhotosMissing and OutputExists.
     """
     started = time.time()
     if out is not None:
-        refuse_existing(Path(out), overwrite=overwrite)
-    opened_model = open_model(model)
+        check_output_file(Path(out), overwrite=overwrite)
+    opened = open_model(model)
     files = find_photos(photos)
     if not 1 <= count <= len(files):
-        raise InputInvalid(f"--count {count}: expected 1 to {len(files)}, the photos that there are.")
-    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
-    paths, grams, means, failed = [], [], [], {}
-    for estimate, item in track(opened_model.estimates(files, opened, store=store), "plan-cuts", len(files)):
-        if estimate.status != "ok":
-            failed[estimate.photo] = estimate.message
-            continue
+        raise InputInvalid(f"`count={count}`: expected 1 to {len(files)}, the number of photos.")
+    backbone = opened.open_backbone(**options)
+    failed: dict[str, str] = {}
+    paths, grams, means = [], [], []
+    made = track(opened.estimates(files, backbone, store=store), "plan-cuts", len(files))
+    for _, estimate, item in skip_failed(made, failed):
         paths.append(_absolute(item.file.path))
         grams.append(estimate.grams)
-        means.append(mean_token(item.tokens).numpy())
+        means.append(mean_token(item.content()[1]).numpy())
     if count > len(paths):
-        raise InputInvalid(f"--count {count}: expected 1 to {len(paths)}, the photos that can be read.")
-    main = main_target(opened_model.about.known)
+        raise InputInvalid(f"`count={count}`: expected 1 to {len(paths)}, the number of readable photos.")
+    main = main_target(opened.known)
     weights = np.array(grams)[:, main]
     chosen = choose_cuts(weights, np.array(means), count)
     folder = Path(photos) if Path(photos).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
@@ -193,17 +154,17 @@ def plan_cuts(
         "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),
         f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
-            weights[chosen], opened_model.quadrat_area_m2
+            weights[chosen], opened.quadrat_area_m2
         ).round().astype(int),
         TARGETS[main]: [None] * count,
     })  # fmt: skip
     plan.attrs |= {"photos": str(folder), "failed": failed}
     if out is not None:
-        write_whole(Path(out), plan.to_csv(index=False, lineterminator="\n"))
-        run = run_record("plan-cuts", started, backbone=opened, model=opened_model, photos=str(photos), count=count)
-        write_whole(run_place(Path(out)), run)
+        write_atomic(Path(out), plan.to_csv(index=False, lineterminator="\n"))
+        run = run_record("plan-cuts", started, backbone=backbone, model=opened, photos=str(photos), count=count)
+        write_atomic(run_place(Path(out)), run)
     return plan
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  # a link keeps the name it goes by
+    return Path(os.path.abspath(path))  # noqa: PTH100  # unlike resolve, it does not follow links

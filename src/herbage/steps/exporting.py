@@ -1,4 +1,4 @@
-"""A model for another engine."""
+"""Write a model for another engine."""
 
 import time
 from dataclasses import asdict
@@ -7,10 +7,11 @@ from typing import Literal
 
 from herbage.backbones.openvino import Exported
 from herbage.errors import InputInvalid
-from herbage.files import write_whole
+from herbage.files import write_atomic
 from herbage.model.model import HerbageModel, open_model
+from herbage.outputs import EXPORT_FOLDER, check_output_folder
 from herbage.photos.discovery import find_photos
-from herbage.results.export import Parity, export_openvino, refuse_export
+from herbage.results.export import Parity, export_openvino
 from herbage.results.onnx import OnnxParity, export_onnx
 from herbage.steps.run_record import run_record
 
@@ -26,30 +27,29 @@ def export(
     backbone: str | Path | None = None,
     overwrite: bool = False,
 ) -> Parity | OnnxParity | None:
-    """The model's backbone as an OpenVINO folder that serves as `--backbone`, or the whole estimator in ONNX.
+    """Export the model's backbone to OpenVINO, as a folder that can be used as `backbone`, or the estimator to ONNX.
 
-    Returns its parity on the photos. `precision` of OpenVINO: fp32, bf16 (the default), or int8, which is calibrated on
-    the photos; ONNX is fp32. `store` may hold the source's tokens. Raises InputInvalid for what does not go together,
-    and OutputExists.
+    Returns the parity measured on `photos`, None without them. `precision` of OpenVINO is fp32, bf16 (the default) or
+    int8, which is calibrated on the photos; ONNX is fp32. `store` may have the tokens of the model's own backbone.
+    Raises InputInvalid for options that do not fit together, and OutputExists.
     """
     started = time.time()
-    refuse_export(Path(out), overwrite=overwrite)
+    check_output_folder(Path(out), EXPORT_FOLDER, overwrite=overwrite)
     if precision == "int8" and photos is None:
-        raise InputInvalid("--precision int8 needs --photos: some dozens of photos to measure activations on.")
+        raise InputInvalid("`precision=int8` needs `photos`: some dozens of photos to calibrate activations on.")
     if as_format == "onnx" and precision not in (None, "fp32"):
-        raise InputInvalid(f"--format onnx is fp32, not {precision}; --format openvino has fp32, bf16 and int8.")
+        raise InputInvalid(f"`as_format=onnx` is fp32, not {precision}; `as_format=openvino` has fp32, bf16 and int8.")
     files = [] if photos is None else find_photos(photos)
-    opened_model = open_model(model)
+    opened = open_model(model)
     if as_format == "onnx":
         precision = "fp32"
-        parity: Parity | OnnxParity | None = export_onnx(opened_model, backbone, Path(out), files)
+        parity: Parity | OnnxParity | None = export_onnx(opened, backbone, Path(out), files)
     else:
         precision = precision or "bf16"
-        source = opened_model.open_backbone(backbone)
-        parity = export_openvino(opened_model, source, Path(out), precision, files, store)
+        parity = export_openvino(opened, opened.open_backbone(backbone), Path(out), precision, files, store)
     run = run_record(
-        "export", started, model=opened_model, format=as_format, precision=precision,
+        "export", started, model=opened, format=as_format, precision=precision,
         photos=None if photos is None else str(photos), parity=None if parity is None else asdict(parity),
     )  # fmt: skip
-    write_whole(Path(out) / "run.json", run)
+    write_atomic(Path(out) / "run.json", run)
     return parity

@@ -6,30 +6,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Shaped
 
-from herbage.backbones.backbone import Backbone
-from herbage.backbones.engine import Device, Precision
-from herbage.backbones.opening import open_backbone
+from herbage.backbones.opening import BackboneOptions, open_backbone_or
 from herbage.errors import PhotosMissing, PhotoUnreadable
-from herbage.files import write_whole
+from herbage.files import write_atomic
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.steps.run_record import run_record
-from herbage.tokens.cluster import Cluster, Work, anywhere, stream_on_cluster
-from herbage.tokens.extraction import Extracted, announce, look_up, stream_tokens, take_shard
-from herbage.tokens.store import Known, TokenStore
+from herbage.tokens.cluster import Cluster, PhotoTask, absolute_folder, stream_on_cluster
+from herbage.tokens.extraction import Extracted, log_missing, stored_photos, stream_tokens, take_shard
+from herbage.tokens.store import IndexEntry, TokenStore
 
 log = logging.getLogger("herbage")
 
 
 @dataclass
-class Extraction:
-    """What `extract` did: photos whose tokens it made, those the store had, and the failures with their reasons."""
+class ExtractionSummary:
+    """The result of `extract`: photos extracted, photos whose tokens were stored already, and failures with reasons."""
 
     made: int = 0
     present: int = 0
@@ -38,7 +37,7 @@ class Extraction:
 
 @dataclass
 class ExtractionStatus:
-    """Photos whose tokens the store has, those that are missing, and those that failed when they were last tried."""
+    """Photos whose tokens are stored, photos without tokens, and photos that failed in the last attempt."""
 
     present: int = 0
     missing: int = 0
@@ -50,50 +49,49 @@ def extract(
     *,
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     shard: str | None = None,
     cluster: str | None = None,
     worker_cpus: int | None = None,
     verify: bool = False,
     track: Track = silent,
-) -> Extraction:
-    """Fill the token store; run again, it does what is missing, and what is not of its full length.
+    **options: Unpack[BackboneOptions],
+) -> ExtractionSummary:
+    """Fill the token store; a second run extracts only what is missing or truncated.
 
-    With `verify` every byte that the store has of these photos is read and checked, and what is damaged is done again;
-    without, that happens when the tokens are used. `cluster`: `auto` or the address of a Ray cluster whose machines see
-    the photos and the store by the same paths.
+    With `verify` every stored byte of these photos is read and checked, and damaged files are extracted again; without
+    it, that happens when the tokens are used. `cluster` is `auto` or the address of a Ray cluster whose machines have
+    the photos and the store at the same paths. Raises PhotosMissing and InputInvalid.
     """
     started = time.time()
     recipe = load_recipe(recipe)
-    files = _share(photos, shard)
-    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
-    kept = TokenStore(store, opened, recipe)
-    announce(files, opened, recipe, kept)
+    files = _sharded(photos, shard)
+    backbone = open_backbone_or(recipe.backbone, options)
+    token_store = TokenStore(store, backbone, recipe)
+    log_missing(files, backbone, recipe, token_store)
     if cluster is None:
-        made: Iterator[Extracted] = stream_tokens(files, opened, recipe, kept, read_kept=verify)
+        items: Iterator[Extracted] = stream_tokens(files, backbone, recipe, token_store, read_stored=verify)
     else:
         place = Path(store).absolute()
-        work = partial(_work, anywhere(backbone or recipe.backbone), device, precision, recipe, place, verify)
-        trying, uses_gpu = place / ".trying", device in ("auto", "cuda")
-        where = Cluster(cluster, trying, f"delete {trying}", worker_cpus, uses_gpu)
-        made = _on_cluster(files, work, where, kept)
-    done = Extraction()
-    for item in track(made, "extract", len(files)):
+        on_worker: BackboneOptions = {**options, "backbone": absolute_folder(options.get("backbone"))}
+        task = partial(_make_task, on_worker, recipe, place, verify)
+        attempts, uses_gpu = place / ".attempts", options.get("device", "auto") in ("auto", "cuda")
+        where = Cluster(cluster, attempts, f"delete {attempts}", worker_cpus, uses_gpu)
+        items = _on_cluster(files, task, where, token_store)
+    summary = ExtractionSummary()
+    for item in track(items, "extract", len(files)):
         if item.failure:
-            done.failed[item.file.name] = str(item.failure)
+            summary.failed[item.file.name] = str(item.failure)
         elif item.from_store:
-            done.present += 1
+            summary.present += 1
         else:
-            done.made += 1
+            summary.made += 1
     name = "run.json" if shard is None else f"run-{shard.replace('/', '-of-')}.json"
     run = run_record(
-        "extract", started, photos=str(photos), recipe=recipe, backbone=opened, shard=shard, cluster=cluster,
-        made=done.made, present=done.present, failed=len(done.failed),
+        "extract", started, photos=str(photos), recipe=recipe, backbone=backbone, shard=shard, cluster=cluster,
+        made=summary.made, present=summary.present, failed=len(summary.failed),
     )  # fmt: skip
-    write_whole(Path(store) / name, run)
-    return done
+    write_atomic(Path(store) / name, run)
+    return summary
 
 
 def extraction_status(
@@ -101,16 +99,14 @@ def extraction_status(
     *,
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     shard: str | None = None,
+    **options: Unpack[BackboneOptions],
 ) -> ExtractionStatus:
-    """How far extraction has come, as far as the store's index knows; no photo is read."""
+    """The progress of an extraction according to the store's index; no photo is read."""
     recipe = load_recipe(recipe)
-    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
+    backbone = open_backbone_or(recipe.backbone, options)
     status = ExtractionStatus()
-    for file, present, failure in look_up(_share(photos, shard), TokenStore(store, opened, recipe)):
+    for file, present, failure in stored_photos(_sharded(photos, shard), TokenStore(store, backbone, recipe)):
         if failure:
             status.failed[file.name] = failure
         else:
@@ -123,23 +119,21 @@ def photo_tokens(
     photos: str | Path,
     *,
     recipe: str | Path | Recipe = DEFAULT,
-    backbone: str | Path | Backbone | None = None,
     store: str | Path | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     track: Track = silent,
+    **options: Unpack[BackboneOptions],
 ) -> tuple[list[str], Shaped[np.ndarray, "photo view vector width"]]:
-    """The photos' names and their tokens in memory, float16 (float32 with precision fp32), for work of your own.
+    """The photos' names and their tokens in memory, float16 (float32 with precision fp32).
 
-    Photos that cannot be read are left out, with a warning. With a `store`, what it has is read from there, and what it
-    lacks is put into it. Raises PhotosMissing.
+    Photos that cannot be read are left out with a warning. With a `store`, stored tokens are read from it and missing
+    ones are added to it. Raises PhotosMissing.
     """
     recipe = load_recipe(recipe)
     files = find_photos(photos)
-    opened = open_backbone(backbone or recipe.backbone, device=device, precision=precision)
-    kept = None if store is None else TokenStore(store, opened, recipe)
+    backbone = open_backbone_or(recipe.backbone, options)
+    token_store = None if store is None else TokenStore(store, backbone, recipe)
     names, tokens = [], []
-    for item in track(stream_tokens(files, opened, recipe, kept), "extract", len(files)):
+    for item in track(stream_tokens(files, backbone, recipe, token_store), "extract", len(files)):
         if item.tokens is None:
             log.warning("%s", item.failure)
             continue
@@ -151,30 +145,28 @@ def photo_tokens(
 
 
 def _on_cluster(
-    files: Sequence[PhotoFile], work: Callable[[], Work[Extracted]], cluster: Cluster, store: TokenStore
+    files: Sequence[PhotoFile], make_task: Callable[[], PhotoTask[Extracted]], cluster: Cluster, store: TokenStore
 ) -> Iterator[Extracted]:
-    """What a cluster made of the photos; what was set aside is noted as any failure is."""
-    for file, made in stream_on_cluster(files, work, cluster):
-        if isinstance(made, PhotoUnreadable):
-            store.index.remember([(file, Known(failure=str(made)))])
-            made = Extracted(file, failure=made)
-        yield made
+    """The results of a cluster; skipped photos are recorded in the index like other failures."""
+    for file, result in stream_on_cluster(files, make_task, cluster):
+        if isinstance(result, PhotoUnreadable):
+            store.index.update([(file, IndexEntry(failure=str(result)))])
+            result = Extracted(file, failure=result)
+        yield result
 
 
-def _work(
-    backbone: str | Path | Backbone, device: Device, precision: Precision, recipe: Recipe, store: Path, verify: bool
-) -> Work[Extracted]:
-    """What a worker of a cluster does: the same as this machine would."""
-    opened = open_backbone(backbone, device=device, precision=precision)
-    kept = TokenStore(store, opened, recipe)
+def _make_task(options: BackboneOptions, recipe: Recipe, store: Path, verify: bool) -> PhotoTask[Extracted]:
+    """The task of a worker: the same function that a single machine runs."""
+    backbone = open_backbone_or(recipe.backbone, options)
+    token_store = TokenStore(store, backbone, recipe)
 
-    def work(files: list[PhotoFile]) -> Iterator[tuple[PhotoFile, Extracted]]:
-        for item in stream_tokens(files, opened, recipe, kept, read_kept=verify):
+    def task(files: list[PhotoFile]) -> Iterator[tuple[PhotoFile, Extracted]]:
+        for item in stream_tokens(files, backbone, recipe, token_store, read_stored=verify):
             yield item.file, replace(item, photo=None, tokens=None)
 
-    return work
+    return task
 
 
-def _share(photos: str | Path, shard: str | None) -> Sequence[PhotoFile]:
+def _sharded(photos: str | Path, shard: str | None) -> Sequence[PhotoFile]:
     files = find_photos(photos)
     return files if shard is None else take_shard(files, shard)

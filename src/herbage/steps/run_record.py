@@ -1,4 +1,4 @@
-"""run.json: what ran where, on what, and for how long; the one file that differs between equal runs."""
+"""run.json: inputs, versions, machine and duration of a run; the only file that differs between equal runs."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import platform
 import subprocess
 import time
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ import torch
 
 import herbage
 from herbage.backbones.backbone import Backbone
-from herbage.files import memory_bytes
+from herbage.environment import LIBRARIES, installed_version, memory_bytes
 from herbage.hub import pinned
 from herbage.model.model import HerbageModel
 from herbage.recipe import Recipe
-
-LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn", "pandas", "pillow")
 
 
 def run_record(
@@ -35,8 +32,8 @@ def run_record(
 ) -> str:
     """The text of run.json.
 
-    `tables`: files or frames that were read, by their option; they are told by name and sha256, as are the model's
-    tensors and configuration and the backbone's weights. `about`: whatever else the command was told or found.
+    `tables` are files or data frames by parameter name, recorded with their sha256. Of the model and the backbone the
+    digests are recorded. `about` holds further options and results of the command.
     """
     record: dict[str, Any] = {"command": command, **about}
     if model is not None:
@@ -51,42 +48,42 @@ def run_record(
             **backbone.engine.record(),
         }
     for name, table in (tables or {}).items():
-        called = "a table in memory" if isinstance(table, pd.DataFrame) else str(table)
-        record[name] = {"name": called, "sha256": table_sha256(table)}
+        source = "a table in memory" if isinstance(table, pd.DataFrame) else str(table)
+        record[name] = {"name": source, "sha256": table_sha256(table)}
     record |= {
-        "versions": {"herbage": herbage.__version__, **{name: version(name) for name in LIBRARIES}},
+        "versions": {"herbage": herbage.__version__, **{name: installed_version(name) for name in LIBRARIES}},
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.1f} GB",
         "threads": torch.get_num_threads(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(max(0.0, time.time() - started), 2),  # a clock may be set back meanwhile
+        "seconds": round(max(0.0, time.time() - started), 2),  # the clock may have been set back
     }
     return json.dumps(record, indent=2) + "\n"
 
 
 def run_place(result: Path) -> Path:
-    """Where the record of a single file of results stands: beside it."""
+    """The path of the record of a single result file, next to it."""
     return result.with_name(f"{result.stem}.run.json")
 
 
 def table_sha256(table: str | Path | pd.DataFrame) -> str:
-    """The digest of a table's file, or of what a table in memory would be as one."""
+    """The sha256 of a table's file, or of a table in memory as CSV."""
     content = table.to_csv(index=False).encode() if isinstance(table, pd.DataFrame) else Path(table).read_bytes()
     return sha256(content).hexdigest()
 
 
 def _git_commit() -> str | None:
-    """Of this very code, where it runs from a checkout; `-dirty` where it was changed since."""
+    """The commit of this code if it runs from a git checkout, with `-dirty` if files were changed."""
     here = Path(__file__)
     try:
         for arguments in (
             ["ls-files", "--error-unmatch", here.name],
             ["describe", "--always", "--dirty", "--abbrev=40"],
         ):
-            said = subprocess.run(
+            result = subprocess.run(
                 ["git", "-C", here.parent, *arguments], capture_output=True, text=True, timeout=20, check=True
             )
-        return said.stdout.strip()
+        return result.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

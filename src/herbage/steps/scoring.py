@@ -1,62 +1,82 @@
-"""How good models are, out of fold or on a new table."""
+"""Score models, out of fold or on a new weighed table."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from herbage.backbones.backbone import Backbone
-from herbage.backbones.engine import Device, Precision
-from herbage.errors import InputInvalid, ModelInvalid, PhotosMissing, TableInvalid
-from herbage.evaluation.baselines import named_floors
-from herbage.evaluation.comparison import Difference, estimated, paired_difference, plain_average, weighed
-from herbage.evaluation.folds import Folds
-from herbage.evaluation.out_of_fold import oof_table
+from herbage.backbones.opening import BackboneOptions
+from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
+from herbage.evaluation.baselines import named_baselines
+from herbage.evaluation.comparison import Difference, average_estimates, paired_difference
+from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
+from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
-from herbage.targets import known_targets
 
 log = logging.getLogger("herbage")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One model's score, its floors where it was trained, and the photos that could not be read with their reasons.
+class ModelScore:
+    """One model's score, its baselines if it was trained, and the photos that could not be read with the reason.
 
-    `mean_g` is what was weighed on average, g a quadrat of `quadrat_area_m2`, by target.
+    `mean_g` is the mean weight per target, in g per quadrat of `quadrat_area_m2`.
     """
 
     name: str
     score: ScoreRecord
     mean_g: dict[str, float]
     quadrat_area_m2: float
-    floors: dict[str, ScoreRecord]
+    baselines: dict[str, ScoreRecord]
     failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Each model's score; of two models the difference (second less first), of several what their average scores."""
+    """Each model's score; of two models the difference (second minus first), of several the score of their average."""
 
-    models: list[Scored]
+    models: list[ModelScore]
     difference: Difference | None = None
     average: ScoreRecord | None = None
 
     def frame(self) -> pd.DataFrame:
-        """A row a model and floor: `name`, `photos`, `weighted_r2`, and each target's r2, rmse_g, mae_g and bias_g."""
+        """One row per model and baseline: `name`, `photos`, `weighted_r2`, and r2, rmse_g, mae_g, bias_g per target."""
         records = [(one.name, one.score) for one in self.models]
-        records += [named for one in self.models for named in named_floors(one.floors).items()]
+        records += [named for one in self.models for named in named_baselines(one.baselines).items()]
         return pd.DataFrame([
             {"name": name, "photos": record.photos, "weighted_r2": record.weighted_r2}
             | {f"{t}_{figure}": value for t, own in record.targets.items() for figure, value in own}
             for name, record in records
         ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _NewTable:
+    """A weighed table to score on, instead of the out-of-fold estimates."""
+
+    table: str | Path | pd.DataFrame
+    photos: str | Path
+    columns: Mapping[str, str] | None
+    unit: Unit
+
+    def read(self, quadrat_area_m2: float) -> WeighedTable:
+        """The weights in g per quadrat of this area."""
+        return read_weighed_table(
+            self.table,
+            self.photos,
+            columns=self.columns,
+            unit=self.unit,
+            quadrat_area_m2=quadrat_area_m2,
+            skip_empty=True,
+        )
 
 
 def score(
@@ -66,77 +86,85 @@ def score(
     photos: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     unit: Unit = "g",
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     track: Track = silent,
+    **options: Unpack[BackboneOptions],
 ) -> Scores:
-    """Each model's out-of-fold score, or its score on a new weighed table; of several, how they compare too.
+    """Each model's out-of-fold score, or its score on a new weighed table; several models are also compared.
 
-    `unit` is what the new table's weights are in. Raises InputInvalid and TableInvalid for what cannot be
-    compared, and ModelInvalid where imported heads have no out-of-fold estimates.
+    `unit` is that of the new table's weights; scores are in g per quadrat. Raises InputInvalid and TableInvalid where
+    the models or tables cannot be compared, and ModelInvalid where imported heads have no out-of-fold estimates.
     """
-    several = [models] if isinstance(models, str | Path | HerbageModel) else models
-    opened = [open_model(one) for one in several]
-    if table is None and photos is not None:
-        raise InputInvalid("--photos goes with --table: without one the out-of-fold estimates are scored.")
-    scored, judged = [], []
-    for model, named in zip(opened, several, strict=True):
-        name = model.recipe.name if isinstance(named, HerbageModel) else str(named)
+    new = _new_table(table, photos, columns, unit)
+    given = [models] if isinstance(models, str | Path | HerbageModel) else models
+    opened = [open_model(one) for one in given]
+    scores, tables = [], []
+    for model, source in zip(opened, given, strict=True):
+        name = model.recipe.name if isinstance(source, HerbageModel) else str(source)
         failed: dict[str, str] = {}
-        if table is not None:
-            if photos is None:
-                raise TableInvalid("--table needs --photos, the folder of its photos.")
-            area = model.quadrat_area_m2
-            new = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
-            opened_backbone = model.open_backbone(backbone, device=device, precision=precision)
-            oof, failed = _judge_new(model, new, opened_backbone, track)
-        elif model.oof is None:
-            raise ModelInvalid(
-                f"{name} has no out-of-fold estimates (its heads were imported): give --table and --photos."
-            )
-        else:
-            oof = model.oof
-            if model.about.calibration is not None:
-                log.warning(
-                    "%s was corrected by own cuts: this is its score before them. A --table of cuts that were kept "
-                    "back says what they did.", name,
-                )  # fmt: skip
-        judged.append(oof)
-        record = ScoreRecord.of(score_estimates(weighed(oof), estimated(oof)))
-        mean_g = {target: float(oof[target].mean()) for target in record.targets}
-        floors = model.about.floors if table is None else {}
-        scored.append(Scored(name, record, mean_g, model.quadrat_area_m2, floors, failed))
-    if len(judged) == 1 or (table is None and any(model.about.calibration for model in opened)):
-        return Scores(scored)
-    average = plain_average(judged)
+        oof = _own_estimates(model, name) if new is None else _estimate_table(model, new, failed, options, track)
+        tables.append(oof)
+        record = ScoreRecord.of(score_estimates(oof.weighed_g, oof.estimated_g))
+        mean_g = {target: float(oof.frame()[target].mean()) for target in record.targets}
+        baselines = model.evidence.baselines if new is None and model.evidence is not None else {}
+        scores.append(ModelScore(name, record, mean_g, model.quadrat_area_m2, baselines, failed))
+    # The out-of-fold estimates of a calibrated model are those of the model before its calibration.
+    calibrated = any(model.evidence is not None and model.evidence.calibration for model in opened)
+    if len(tables) == 1 or (new is None and calibrated):
+        return Scores(scores)
+    average = average_estimates(tables)
     return Scores(
-        scored,
-        paired_difference(*judged) if len(judged) == 2 else None,
-        ScoreRecord.of(score_estimates(weighed(average), estimated(average))),
+        scores,
+        paired_difference(*tables) if len(tables) == 2 else None,
+        ScoreRecord.of(score_estimates(average.weighed_g, average.estimated_g)),
     )
 
 
-def _judge_new(
-    model: HerbageModel, new: WeighedTable, backbone: Backbone, track: Track
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Weighed and estimated grams of a new table, in the form of oof.csv, and the photos that cannot be read."""
-    made, seen = [], 0
-    for estimate, _ in track(model.estimates(new.files, backbone), "score", len(new.files)):
-        made.append(estimate)
-        seen += estimate.trained_on
-    if seen:
+def _new_table(
+    table: str | Path | pd.DataFrame | None,
+    photos: str | Path | None,
+    columns: Mapping[str, str] | None,
+    unit: Unit,
+) -> _NewTable | None:
+    if table is None and photos is not None:
+        raise InputInvalid("`photos` requires `table`: without a table the out-of-fold estimates are scored.")
+    if table is None:
+        return None
+    if photos is None:
+        raise TableInvalid("`table` requires `photos`, the folder of its photos.")
+    return _NewTable(table, photos, columns, unit)
+
+
+def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:
+    evidence = model.require_evidence(f"The score of {name}")
+    if evidence.calibration is not None:
         log.warning(
-            "%d of these %d photos are the model's own training photos, so this score reads too high; "
-            "`herbage score MODEL` without --table gives the out-of-fold score.", seen, len(made),
+            "%s was corrected by own cuts: this is its score before the correction. To score the correction, pass a "
+            "`table` of cuts that were not used for it.", name,
         )  # fmt: skip
-    good = [row for row, estimate in enumerate(made) if estimate.status == "ok"]
-    if not good:
-        raise PhotosMissing(f"None of the {len(made)} photos of the table can be read.")
-    kept = new.keep(good)
-    every = np.arange(len(good))
-    alone = Folds(np.zeros(len(good), int), every, kept.frame["image_path"].tolist(), ())
-    if not any(known_targets(kept.grams + np.stack([made[row].grams for row in good]))):
-        raise InputInvalid("The table weighs none of the targets that the model estimates.")
-    failed = {estimate.photo: estimate.message for estimate in made if estimate.status != "ok"}
-    return oof_table(kept.frame, kept.grams, alone, np.stack([made[row].grams for row in good])), failed
+    return evidence.oof
+
+
+def _estimate_table(
+    model: HerbageModel, new: _NewTable, failed: dict[str, str], options: BackboneOptions, track: Track
+) -> OutOfFold:
+    """Weighed and estimated grams of a new table; photos that cannot be read are noted in `failed`."""
+    table = new.read(model.quadrat_area_m2)
+    made = model.estimates(table.files, model.open_backbone(**options))
+    rows, grams, training_photos = [], [], 0
+    for row, estimate, _ in skip_failed(track(made, "score", len(table.files)), failed):
+        rows.append(row)
+        grams.append(estimate.grams)
+        training_photos += estimate.training_photo is True
+    if training_photos:
+        log.warning(
+            "The model was trained on %d of these %d photos, so this score is too high; `herbage score MODEL` without "
+            "`table` gives the out-of-fold score.", training_photos, len(table.files),
+        )  # fmt: skip
+    if not rows:
+        raise PhotosMissing(f"None of the {len(table.files)} photos of the table can be read.")
+    readable = table.take(rows)
+    names = readable.frame["image_path"].tolist()
+    estimates = OutOfFold(names, names, np.zeros(len(rows), int), readable.grams, np.stack(grams))
+    if not any(estimates.known):
+        raise InputInvalid("The table has no weights of the targets that the model estimates.")
+    return estimates

@@ -1,17 +1,19 @@
-"""The competition's file."""
+"""The competition's submission file."""
 
 import logging
 import time
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
-from herbage.backbones.backbone import Backbone
-from herbage.backbones.engine import Device, Precision
+from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
-from herbage.files import refuse_existing, write_whole
+from herbage.files import write_atomic
 from herbage.formatting import counted
+from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
+from herbage.outputs import check_output_file
 from herbage.photos.tables import read_test_table
 from herbage.progress import Track, silent
 from herbage.results.submission import submission_table
@@ -28,44 +30,44 @@ def submit(
     photos: str | Path,
     out: str | Path,
     store: str | Path | None = None,
-    backbone: str | Path | Backbone | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
     overwrite: bool = False,
     track: Track = silent,
+    **options: Unpack[BackboneOptions],
 ) -> dict[str, str]:
-    """Write the competition's file; a photo that cannot be read gets the training mean and is returned with its reason.
+    """Write the competition's file; returns the photos that could not be read, with the reason.
 
-    Imported heads know no training mean: there the mean of the other photos' estimates serves. Weights are g a quadrat.
-    Raises TableInvalid, InputInvalid for a model that does not know all five weights, and PhotosMissing.
+    Those photos get the training mean; with imported heads, which have none, the mean of the other photos' estimates.
+    Weights are in g per quadrat. Raises TableInvalid, OutputExists, PhotosMissing, and InputInvalid for a model that
+    does not estimate all five weights.
     """
     started = time.time()
     out = Path(out)
-    refuse_existing(out, overwrite=overwrite)
+    check_output_file(out, overwrite=overwrite)
     test, files = read_test_table(test_table, photos)
-    opened_model = open_model(model)
-    if missing := missing_names(opened_model.about.known):
-        raise InputInvalid(f"The competition asks for all five weights; this model has no {', '.join(missing)}.")
-    opened = opened_model.open_backbone(backbone, device=device, precision=precision)
+    opened = open_model(model)
+    if missing := missing_names(opened.known):
+        raise InputInvalid(
+            f"The competition needs all five weights; this model does not estimate {', '.join(missing)}."
+        )
+    backbone = opened.open_backbone(**options)
     log.info("Estimating %s", counted(len(files), "photo"))
-    grams, failed = {}, {}
-    for estimate, _ in track(opened_model.estimates(files, opened, store=store), "submit", len(files)):
-        if estimate.status == "ok":
-            grams[estimate.photo] = estimate.grams
-        else:
-            failed[estimate.photo] = estimate.message
-    training = opened_model.about.training
+    failed: dict[str, str] = {}
+    made = track(opened.estimates(files, backbone, store=store), "submit", len(files))
+    grams = {estimate.photo: estimate.grams for _, estimate, _ in skip_failed(made, failed)}
     if failed:
-        if training is None and not grams:
+        if opened.evidence is not None:
+            mean = np.array(opened.evidence.training.mean_g, float)
+        elif grams:
+            mean = np.mean(list(grams.values()), axis=0)
+        else:
             raise PhotosMissing(
-                f"None of the {len(files)} photos of {test_table} can be read, and there is no mean to give."
+                f"None of the {len(files)} photos of {test_table} can be read, and the model has no training mean."
             )
-        mean = np.array(training.mean_g, float) if training else np.mean(list(grams.values()), axis=0)
         grams |= dict.fromkeys(failed, mean)
-    write_whole(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
+    write_atomic(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
     run = run_record(
-        "submit", started, backbone=opened, model=opened_model, tables={"test_table": test_table}, photos=str(photos),
+        "submit", started, backbone=backbone, model=opened, tables={"test_table": test_table}, photos=str(photos),
         failed=len(failed),
     )  # fmt: skip
-    write_whole(run_place(out), run)
+    write_atomic(run_place(out), run)
     return failed

@@ -1,1 +1,1 @@
-"""The vectors of a photo are kept once, in a checked file each."""
+"""The tokens of photos: their layout, their computation, and the store that caches them."""

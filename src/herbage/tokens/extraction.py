@@ -1,4 +1,4 @@
-"""Which photos are missing from a store, and filling them in: every core is busy, memory stays flat."""
+"""Compute the tokens of photos, in parallel and with constant memory; use and fill a token store."""
 
 import logging
 import math
@@ -18,44 +18,53 @@ from torch import Tensor
 
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.views import patches_per_photo
-from herbage.errors import InputInvalid, PhotoUnreadable, TokensCorrupt
+from herbage.errors import PhotoUnreadable, TokensCorrupt
 from herbage.formatting import counted, file_size
+from herbage.photos.discovery import parse_shard
 from herbage.photos.photo import Photo, PhotoFile, open_photo
 from herbage.recipe import Recipe
-from herbage.tokens.layout import Seen, kept_tokens, shown_images, tokens_shape
-from herbage.tokens.store import DTYPES, UNKNOWN, Known, TokenStore
+from herbage.tokens.layout import BackboneOutput, input_images, tokens_shape, upright_tokens
+from herbage.tokens.store import DTYPES, UNKNOWN, IndexEntry, TokenStore
 
 log = logging.getLogger("herbage")
 
-Asked = TypeVar("Asked")
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
-MOST_WORKERS = 8
-LOOKED_UP_AT_ONCE, REMEMBERED_AT_ONCE = 1000, 100
-PATCHES_AT_ONCE = 1600
-"""What a backbone sees in one call at least, if a photo has as many: enough to keep a core busy, and no more memory."""
+MAX_WORKERS = 8
+LOOKUP_BATCH, UPDATE_BATCH = 1000, 100
+"""Photos per query and per update of the store's index."""
+
+MIN_PATCHES = 1600
+"""Patches per call of a backbone, if a photo has as many: enough to keep a core busy without using more memory."""
 
 
 @dataclass
 class Extracted:
-    """What became of one photo: its tokens, or why there are none.
+    """The result for one photo: its tokens, or the reason why there are none.
 
-    `photo` is None where the store had the tokens and the file was not opened, and where it could not be.
-    `from_store` tells whether the backbone was spared; `known` is what the store's index knew before.
+    `photo` is None where the file was not opened, because the store had the tokens, or could not be opened.
+    `from_store` is True where the tokens came from the store; `entry` is the index entry from before.
     """
 
     file: PhotoFile
     photo: Photo | None = None
     sha256: str = ""
-    tokens: Float[Tensor, "view kept width"] | None = None
+    tokens: Float[Tensor, "view patch width"] | None = None
     failure: PhotoUnreadable | None = None
     from_store: bool = False
-    known: Known = UNKNOWN
+    entry: IndexEntry = UNKNOWN
 
-    def learnt(self) -> Known | None:
-        """What the store's index did not know of this photo."""
-        now = Known(failure=str(self.failure)) if self.failure else Known(self.sha256)
-        return None if now == self.known else now
+    def content(self) -> tuple[Photo, Tensor]:
+        """The opened photo and its tokens; raises PhotoUnreadable where there are none."""
+        if self.photo is None or self.tokens is None:
+            raise self.failure or PhotoUnreadable(f"{self.file.name} was not opened")
+        return self.photo, self.tokens
+
+    def new_entry(self) -> IndexEntry | None:
+        """The photo's index entry, None if it is unchanged."""
+        entry = IndexEntry(failure=str(self.failure)) if self.failure else IndexEntry(self.sha256)
+        return None if entry == self.entry else entry
 
 
 def stream_tokens(
@@ -65,53 +74,54 @@ def stream_tokens(
     store: TokenStore | None = None,
     *,
     open_photos: bool = False,
-    read_kept: bool = True,
+    read_stored: bool = True,
 ) -> Iterator[Extracted]:
-    """Every photo's tokens, in the order given, from the store or from the backbone (and then into the store).
+    """Yield every photo's tokens, in the order given, from the store or from the backbone, which then fills the store.
 
-    With `open_photos` each photo is opened although the store has its tokens, for its facts. Without `read_kept` tokens
-    that the store has are not read, so their items have none, and only their length is checked. A photo that cannot be
-    read is an item with a failure; a damaged token file is mended. Stopping early loses nothing that was yielded.
+    With `open_photos` each photo is opened even if the store has its tokens, for its capture time and position. Without
+    `read_stored` the tokens in the store are not read, their items have none, and only file lengths are checked. A
+    photo that cannot be read gives an item with a failure; a damaged token file is replaced. Stopping early loses
+    nothing that was yielded.
 
-    On a CPU each core takes a photo from its file to its tokens: threads that share one product wait for each other
-    whenever a core is also decoding. On a GPU the threads decode, and the backbone sees batches.
+    On a CPU each thread takes a photo from file to tokens: threads that share one matrix product would wait for each
+    other whenever a core decodes. On a GPU the threads decode, and the backbone gets batches.
     """
-    work = _Work(backbone, recipe, store, open_photos, read_kept)
+    extractor = _Extractor(backbone, recipe, store, open_photos, read_stored)
     per_batch = max(1, backbone.batch_patches // patches_per_photo(recipe))
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, MOST_WORKERS, len(files)))
+    workers = max(1, min(threads, MAX_WORKERS, len(files)))
     clock = _Clock(len(files), per_batch if backbone.batch_patches else workers)
-    asked = _known(files, store)
-    news: list[tuple[PhotoFile, Known]] = []
+    entries = _index_entries(files, store)
+    changed: list[tuple[PhotoFile, IndexEntry]] = []
     with _pool(workers, threads // workers) as pool:
         try:
             if backbone.batch_patches:
-                prepared = _in_order(pool, work.prepare, asked, ahead=workers + per_batch)
-                items = work.in_batches(prepared, per_batch)
+                prepared = _in_order(pool, extractor.prepare, entries, ahead=workers + per_batch)
+                items = extractor.in_batches(prepared, per_batch)
             else:
-                items = _in_order(pool, work.whole, asked, ahead=2 * workers)
+                items = _in_order(pool, extractor.extract, entries, ahead=2 * workers)
             for item in items:
-                clock.tell(item)
-                if store is not None and (learnt := item.learnt()):
-                    news.append((item.file, learnt))
-                    if len(news) >= REMEMBERED_AT_ONCE:
-                        _remember(store, news)
+                clock.count(item)
+                if store is not None and (entry := item.new_entry()):
+                    changed.append((item.file, entry))
+                    if len(changed) >= UPDATE_BATCH:
+                        _update_index(store, changed)
                 yield item
         finally:
-            work.stopped.set()
+            extractor.stopped.set()
             if store is not None:
-                _remember(store, news)
+                _update_index(store, changed)
 
 
-def announce(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> None:
-    """Say how many photos there are, how many are missing, and how much disk they will take."""
-    missing = sum(not present for _, present, _ in look_up(files, store))
+def log_missing(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, store: TokenStore) -> None:
+    """Log how many photos are missing from the store, and how much disk space their tokens need."""
+    missing = sum(not present for _, present, _ in stored_photos(files, store))
     if not missing:
         log.info("%s, all in the store for %s", counted(len(files), "photo"), backbone.name)
         return
     needed = missing * token_bytes(backbone, recipe)
     log.info(
-        "%s: %d known to the store, at most %d to extract with %s (%s) for %s of disk",
+        "%s: %d in the store, at most %d to extract with %s (%s), which need %s of disk space",
         counted(len(files), "photo"), len(files) - missing, missing, backbone.name, backbone.engine.precision,
         file_size(needed),
     )  # fmt: skip
@@ -119,17 +129,20 @@ def announce(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, sto
     free = shutil.disk_usage(next(folder for folder in (whole, *whole.parents) if folder.is_dir())).free
     if needed > free:
         log.warning(
-            "The tokens need about %s, but the disk of %s has %s free.", file_size(needed), store.root, file_size(free)
-        )
+            "The tokens need about %s, but only %s are free on the disk of %s.",
+            file_size(needed),
+            file_size(free),
+            store.root,
+        )  # fmt: skip
 
 
-def look_up(files: Sequence[PhotoFile], store: TokenStore) -> Iterator[tuple[PhotoFile, bool, str | None]]:
-    """Each photo, whether the store has its tokens, and why it could not be read when it was last tried.
+def stored_photos(files: Sequence[PhotoFile], store: TokenStore) -> Iterator[tuple[PhotoFile, bool, str | None]]:
+    """Each photo, whether the store has its tokens, and the reason if the photo could not be read last time.
 
-    As far as the store's index knows: no photo is read.
+    Only the store's index is used; no photo is read.
     """
-    for file, known in _known(files, store):
-        yield file, known.sha256 is not None and known.sha256 in store, known.failure
+    for file, entry in _index_entries(files, store):
+        yield file, entry.sha256 is not None and entry.sha256 in store, entry.failure
 
 
 def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
@@ -139,50 +152,45 @@ def token_bytes(backbone: Backbone, recipe: Recipe) -> int:
 
 def take_shard(files: Sequence[PhotoFile], shard: str) -> Sequence[PhotoFile]:
     """Every n-th photo, for `shard` "i/n". Counting i from 0 or from 1 both cover all photos: n/n is 0/n."""
-    try:
-        index, count = (int(part) for part in shard.split("/"))
-    except ValueError as error:
-        raise InputInvalid(f"--shard {shard}: expected i/n, such as 1/4.") from error
-    if count < 1 or not 0 <= index <= count:
-        raise InputInvalid(f"--shard {shard}: expected i/n with n at least 1 and i between 0 and n.")
+    index, count = parse_shard(shard)
     return files[index % count :: count]
 
 
 @dataclass
-class _Work:
-    """What is done with one photo, or with a batch."""
+class _Extractor:
+    """Computes the tokens of one photo, or of a batch."""
 
     backbone: Backbone
     recipe: Recipe
     store: TokenStore | None
     open_photos: bool
-    read_kept: bool
+    read_stored: bool
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def prepare(self, asked: tuple[PhotoFile, Known]) -> tuple[Extracted, list[Tensor] | None]:
-        """A photo's tokens where the store has them, else the images to show the backbone."""
-        file, known = asked
-        item = Extracted(file, known=known)
+    def prepare(self, indexed: tuple[PhotoFile, IndexEntry]) -> tuple[Extracted, list[Tensor] | None]:
+        """A photo's tokens if the store has them, else the backbone's input images."""
+        file, entry = indexed
+        item = Extracted(file, entry=entry)
         try:
-            if known.sha256 and not self.open_photos:
-                item.sha256 = known.sha256
-                if self._is_kept(item):
+            if entry.sha256 and not self.open_photos:
+                item.sha256 = entry.sha256
+                if self._load_stored(item):
                     return item, None
             item.photo = open_photo(file)
             item.sha256 = item.photo.sha256
-            if self._is_kept(item):
+            if self._load_stored(item):
                 return item, None
-            return item, shown_images(item.photo.pixels(), self.recipe, self.backbone.patch_px)
+            return item, input_images(item.photo.pixels(), self.recipe, self.backbone.patch_px)
         except PhotoUnreadable as failure:
             item.failure = failure
             return item, None
 
-    def _is_kept(self, item: Extracted) -> bool:
-        """Whether the store has this photo's tokens; then they are in the item, if they are to be read."""
+    def _load_stored(self, item: Extracted) -> bool:
+        """Whether the store has this photo's tokens; if they are to be read, they are put into the item."""
         if self.store is None or item.sha256 not in self.store:
             return False
-        if not self.read_kept:
-            item.from_store = self.store.has_whole(item.sha256)
+        if not self.read_stored:
+            item.from_store = self.store.has_complete(item.sha256)
             return item.from_store
         try:
             item.tokens, item.from_store = self.store.load(item.sha256), True
@@ -191,9 +199,9 @@ class _Work:
             self.store.discard(item.sha256)
         return item.from_store
 
-    def whole(self, asked: tuple[PhotoFile, Known]) -> Extracted:
-        """A photo from its file to its tokens."""
-        item, images = self.prepare(asked)
+    def extract(self, indexed: tuple[PhotoFile, IndexEntry]) -> Extracted:
+        """Take one photo from file to tokens."""
+        item, images = self.prepare(indexed)
         if images is not None:
             self._run([(item, images)], 1)
         return item
@@ -201,13 +209,13 @@ class _Work:
     def in_batches(
         self, prepared: Iterable[tuple[Extracted, list[Tensor] | None]], per_batch: int
     ) -> Iterator[Extracted]:
-        """The photos in their order, those that need the backbone `per_batch` at a time."""
+        """Yield the photos in order; the backbone gets the images of `per_batch` photos at a time."""
         waiting: list[tuple[Extracted, list[Tensor] | None]] = []
 
-        def done() -> Iterator[Extracted]:
-            shown = [(item, images) for item, images in waiting if images is not None]
-            if shown:
-                self._run(shown, per_batch)
+        def finished() -> Iterator[Extracted]:
+            missing = [(item, images) for item, images in waiting if images is not None]
+            if missing:
+                self._run(missing, per_batch)
             yield from [item for item, _ in waiting]
             waiting.clear()
 
@@ -215,45 +223,45 @@ class _Work:
             waiting.append(one)
             missing = sum(images is not None for _, images in waiting)
             if missing in (0, per_batch) or len(waiting) >= 4 * per_batch:
-                yield from done()
-        yield from done()
+                yield from finished()
+        yield from finished()
 
-    def _run(self, shown: list[tuple[Extracted, list[Tensor]]], per_batch: int) -> None:
-        """Fill in the tokens of a batch of fixed shape: a short one is padded, so no result depends on the others."""
-        seen: list[list[Seen]] = [[] for _ in shown]
-        for size in range(len(shown[0][1])):
-            images = [images[size] for _, images in shown]
-            padding = [torch.zeros_like(images[0])] * (per_batch - len(shown))
-            class_vectors, patches = self._see(torch.cat([*images, *padding]) if per_batch > 1 else images[0])
+    def _run(self, batch: list[tuple[Extracted, list[Tensor]]], per_batch: int) -> None:
+        """Compute the tokens of a batch. A short batch is padded, so that no result depends on the other photos."""
+        outputs: list[list[BackboneOutput]] = [[] for _ in batch]
+        for size in range(len(batch[0][1])):
+            images = [images[size] for _, images in batch]
+            padding = [torch.zeros_like(images[0])] * (per_batch - len(batch))
+            class_vectors, patches = self._vectors(torch.cat([*images, *padding]) if per_batch > 1 else images[0])
             for number, own in enumerate(images):
                 span = slice(number * len(own), (number + 1) * len(own))
-                seen[number].append(Seen(own, class_vectors[span], patches[span]))
-        for (item, _), of in zip(shown, seen, strict=True):
-            # In the type that a store would keep, so that a store changes no result.
-            item.tokens = kept_tokens(of, self.recipe).to(DTYPES[self.backbone.engine.tokens])
+                outputs[number].append(BackboneOutput(own, class_vectors[span], patches[span]))
+        for (item, _), of_photo in zip(batch, outputs, strict=True):
+            # In the type of the store, so that results do not depend on whether there is one.
+            item.tokens = upright_tokens(of_photo, self.recipe).to(DTYPES[self.backbone.engine.tokens])
             if not item.tokens.isfinite().all():
                 raise TokensCorrupt(
-                    f"The backbone gave tokens of {item.file.name} that are not finite in "
-                    f"{self.backbone.engine.tokens}; try --precision fp32."
+                    f"The tokens of {item.file.name} are not finite in {self.backbone.engine.tokens}; "
+                    f'try `precision="fp32"`.'
                 )
             if self.store is not None:
                 self.store.save(item.sha256, item.tokens)
 
-    def _see(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
+    def _vectors(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         patches = (images.shape[-1] // self.backbone.patch_px) ** 2
-        at_once = max(1, max(PATCHES_AT_ONCE, self.backbone.batch_patches) // patches)
-        answers = []
-        for part in images.tensor_split(math.ceil(len(images) / at_once)):
+        images_per_call = max(1, max(MIN_PATCHES, self.backbone.batch_patches) // patches)
+        results = []
+        for part in images.tensor_split(math.ceil(len(images) / images_per_call)):
             if self.stopped.is_set():
                 raise CancelledError
-            answers.append(self.backbone(part))
-        class_vectors, vectors = (torch.cat(of) for of in zip(*answers, strict=True))
+            results.append(self.backbone(part))
+        class_vectors, vectors = (torch.cat(of) for of in zip(*results, strict=True))
         return class_vectors, vectors
 
 
 @contextmanager
 def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads of Python that each compute with so many threads of torch; torch's own number is put back at the end."""
+    """A pool of workers that each use `threads` threads of torch; torch's own setting is restored at the end."""
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, "photo", initializer=torch.set_num_threads, initargs=(threads,))
     try:
@@ -264,46 +272,46 @@ def _pool(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, task: Callable[[Asked], Result], asked: Iterable[Asked], ahead: int
+    pool: ThreadPoolExecutor, task: Callable[[Argument], Result], arguments: Iterable[Argument], ahead: int
 ) -> Iterator[Result]:
-    """What the task made of each, in order, while so many ahead are in work or done."""
+    """Results of the task in order; at most `ahead` results are computed in advance."""
     futures: deque[Future[Result]] = deque()
-    for one in asked:
-        futures.append(pool.submit(task, one))
+    for argument in arguments:
+        futures.append(pool.submit(task, argument))
         if len(futures) > ahead:
             yield futures.popleft().result()
     while futures:
         yield futures.popleft().result()
 
 
-def _known(files: Sequence[PhotoFile], store: TokenStore | None) -> Iterator[tuple[PhotoFile, Known]]:
-    """Each photo, and what the store's index knows of it."""
-    for start in range(0, len(files), LOOKED_UP_AT_ONCE):
-        some = list(files[start : start + LOOKED_UP_AT_ONCE])
+def _index_entries(files: Sequence[PhotoFile], store: TokenStore | None) -> Iterator[tuple[PhotoFile, IndexEntry]]:
+    """Each photo with its entry in the store's index."""
+    for start in range(0, len(files), LOOKUP_BATCH):
+        some = list(files[start : start + LOOKUP_BATCH])
         yield from zip(some, store.index.find(some) if store else [UNKNOWN] * len(some), strict=True)
 
 
-def _remember(store: TokenStore, news: list[tuple[PhotoFile, Known]]) -> None:
-    store.index.remember(news)
-    news.clear()
+def _update_index(store: TokenStore, changed: list[tuple[PhotoFile, IndexEntry]]) -> None:
+    store.index.update(changed)
+    changed.clear()
 
 
 class _Clock:
-    """Says after the first photo that the backbone saw how long the rest will take, `together` being done at a time."""
+    """Logs an estimate of the remaining time after the first extracted photo; `parallel` photos run at a time."""
 
-    def __init__(self, total: int, together: int) -> None:
-        self.left, self.together, self.said = total, together, False
+    def __init__(self, total: int, parallel: int) -> None:
+        self.left, self.parallel, self.logged = total, parallel, False
         self.started = time.monotonic()
 
-    def tell(self, item: Extracted) -> None:
-        """A photo is done."""
+    def count(self, item: Extracted) -> None:
+        """Count a finished photo."""
         self.left -= 1
         if item.from_store:
             self.started = time.monotonic()
-        if self.said or item.from_store or item.tokens is None:
+        if self.logged or item.from_store or item.tokens is None:
             return
         seconds = time.monotonic() - self.started
-        rest = seconds * self.left / self.together
+        rest = seconds * self.left / self.parallel
         if rest > 5:
             log.info("The first photo took %.1f s; at most %.0f s for the %d left.", seconds, rest, self.left)
-        self.said = True
+        self.logged = True

@@ -1,4 +1,4 @@
-"""What a recipe keeps of a photo's vectors: upright tokens, patch (row, column) the same place in every view."""
+"""The layout of a photo's tokens: upright, so that patch (row, column) is the same place in every view."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,49 +8,49 @@ from jaxtyping import Float
 from torch import Tensor
 
 from herbage.backbones import texture
-from herbage.backbones.tiles import look_at_tiles, tile_tokens
-from herbage.backbones.views import CROPS, VIEWS, Pixels, grid_shape, look
+from herbage.backbones.tiles import tile_images, tile_tokens
+from herbage.backbones.views import CROPS, VIEWS, Pixels, grid_shape, view_images
 from herbage.recipe import Recipe
 
 
 def tokens_shape(recipe: Recipe, width: int) -> tuple[int, int, int]:
-    """Views, vectors a view (all patches, or the class vector of each crop) and numbers a vector of one photo's tokens.
+    """The shape (view, patch, width) of one photo's tokens; with `keep = "class"`, (view, crop, width).
 
-    `width` is the backbone's.
+    The argument `width` is that of the backbone's vectors.
     """
     rows, columns = grid_shape(recipe)
     vectors = rows * columns if recipe.keep == "patch" else CROPS[recipe.crops]
-    return 1 if recipe.average_views else recipe.views, vectors, width + numbers_beside(recipe)
+    return 1 if recipe.average_views else recipe.views, vectors, width + extra_width(recipe)
 
 
-def numbers_beside(recipe: Recipe) -> int:
-    """How many numbers of each vector are not the backbone's; they are its last."""
+def extra_width(recipe: Recipe) -> int:
+    """The number of dimensions of each token that are not the backbone's; they are the last ones."""
     return len(texture.NAMES) if recipe.heterogeneity else 0
 
 
-class Seen(NamedTuple):
-    """Images of one size, and what the backbone said of them."""
+class BackboneOutput(NamedTuple):
+    """Images of one size, and the backbone's vectors for them."""
 
     images: Float[Tensor, "image 3 side side"]
     class_vectors: Float[Tensor, "image width"]
     patches: Float[Tensor, "image patch width"]
 
 
-def shown_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Tensor, "image 3 side side"]]:
-    """All images of one photo, those of one size together."""
-    return look_at_tiles(pixels, recipe, patch_px) if recipe.crops == "tiles" else [look(pixels, recipe, patch_px)]
+def input_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Tensor, "image 3 side side"]]:
+    """The backbone's input images of one photo, one tensor for each image size."""
+    return tile_images(pixels, recipe, patch_px) if recipe.crops == "tiles" else [view_images(pixels, recipe, patch_px)]
 
 
-def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kept kept_width"]:
-    """The tokens that the recipe keeps of one photo: patch (row, column) is the same place in every view.
+def upright_tokens(outputs: Sequence[BackboneOutput], recipe: Recipe) -> Float[Tensor, "view patch token_width"]:
+    """One photo's tokens from the outputs for its `input_images`.
 
-    With `keep = "patch"` the crops' grids are undone one by one and joined from left to right; with `keep = "class"`
-    there is one vector a crop, those of tiles in the view's own order.
+    With `keep = "patch"` each crop's grid is turned back upright, and the crops are joined from left to right. With
+    `keep = "class"` there is one vector per crop; those of tiles are in the view's own order.
     """
     if recipe.crops == "tiles":
-        small, big = (of.class_vectors for of in seen)
+        small, big = (output.class_vectors for output in outputs)
         return tile_tokens(small, big, recipe)
-    ((images, class_vectors, patches),) = seen
+    ((images, class_vectors, patches),) = outputs
     count, width = CROPS[recipe.crops], patches.shape[-1]
     if recipe.keep == "class":
         tokens = class_vectors.reshape(recipe.views, count, width)
@@ -61,12 +61,12 @@ def kept_tokens(seen: Sequence[Seen], recipe: Recipe) -> Float[Tensor, "view kep
     if recipe.average_views:
         tokens = tokens.mean(0, keepdim=True)
     if recipe.heterogeneity:
-        # It is the photo's, not a patch's: the same beside every vector, so a map spreads what it says evenly.
-        beside = texture.heterogeneity(images[:count], images.shape[-1] // recipe.grid)
-        tokens = torch.cat([tokens, beside.expand(*tokens.shape[:2], -1)], dim=-1)
+        # A property of the photo and not of a patch: appended to every vector, it adds an even offset to a map.
+        extra = texture.heterogeneity(images[:count], images.shape[-1] // recipe.grid)
+        tokens = torch.cat([tokens, extra.expand(*tokens.shape[:2], -1)], dim=-1)
     return tokens
 
 
 def _join(crops: Sequence[Float[Tensor, "row column width"]]) -> Float[Tensor, "patch width"]:
-    """One grid of patches from those of the crops, from left to right."""
+    """Join the crops' grids of patches from left to right."""
     return torch.cat(list(crops), dim=1).flatten(0, 1)

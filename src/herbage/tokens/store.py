@@ -1,4 +1,4 @@
-"""A store of tokens: one checked file a photo, and an index of what is known of photos without reading them.
+"""A store of tokens: one checksummed file per photo, and an index of photo digests and failures.
 
 <store>/<identity>/identity.json
 <store>/<identity>/<aa>/<photo sha256>.safetensors
@@ -28,13 +28,13 @@ from herbage.backbones import texture
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.views import NORMALISATION
 from herbage.errors import TokensCorrupt, TokensStale
-from herbage.files import write_whole
+from herbage.files import write_atomic
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import Recipe
 from herbage.tokens.layout import tokens_shape
 
 HEADER_LENGTH_BYTES = 8
-"""What a safetensors file begins with: the length of its header."""
+"""A safetensors file begins with the length of its header."""
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
@@ -58,7 +58,7 @@ class TokensIdentity:
 
     @classmethod
     def of(cls, backbone: Backbone, recipe: Recipe) -> "TokensIdentity":
-        """The identity of the tokens that this backbone and recipe give."""
+        """The identity of the tokens of this backbone and recipe."""
         return cls(
             weights=backbone.digest,
             crops=f"{recipe.tiles} tiles" if recipe.crops == "tiles" else recipe.crops,
@@ -78,9 +78,9 @@ class TokensIdentity:
 
 
 class TokenStore:
-    """The tokens of one identity below one folder. Other identities beside it are left alone.
+    """The tokens of one identity below one folder. Tokens of other identities in the same folder are not touched.
 
-    Several processes may fill one store: a file is written under a name of its own, flushed, and renamed.
+    Several processes may fill one store: each file is written under a temporary name, flushed, and renamed.
     """
 
     def __init__(self, root: str | Path, backbone: Backbone, recipe: Recipe) -> None:
@@ -93,14 +93,14 @@ class TokenStore:
         self.index = PhotoIndex(self.root / "index.sqlite")
 
     def path(self, photo_sha256: str) -> Path:
-        """Where the tokens of the photo with this digest stand."""
+        """The token file of the photo with this digest."""
         return self.folder / photo_sha256[:2] / f"{photo_sha256}.safetensors"
 
     def __contains__(self, photo_sha256: str) -> bool:
         return self.path(photo_sha256).is_file()
 
-    def has_whole(self, photo_sha256: str) -> bool:
-        """Whether a token file of the right length is there; its bytes are checked when they are read."""
+    def has_complete(self, photo_sha256: str) -> bool:
+        """Whether there is a token file of the right length; its checksum is verified when it is read."""
         try:
             with self.path(photo_sha256).open("rb") as file:
                 header = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
@@ -109,49 +109,49 @@ class TokenStore:
         except OSError:
             return False
 
-    def save(self, photo_sha256: str, tokens: Float[Tensor, "view kept width"]) -> None:
-        """Keep a photo's tokens; the file appears whole or not at all."""
+    def save(self, photo_sha256: str, tokens: Float[Tensor, "view patch width"]) -> None:
+        """Store a photo's tokens, atomically."""
         settings = self.folder / "identity.json"
         if not settings.is_file():
-            write_whole(settings, json.dumps(asdict(self.identity), indent=2))
+            write_atomic(settings, json.dumps(asdict(self.identity), indent=2))
         record = {
             "photo": photo_sha256,
             "identity": self.identity.digest,
             "crc32": _crc32(tokens),
             "engine": self.engine.record(),
         }
-        # One entry, since safetensors writes several in an order of their own and equal tokens would differ in bytes.
+        # A single entry: safetensors does not preserve the order of several, so equal tokens could differ in bytes.
         metadata = {"herbage": json.dumps(record, sort_keys=True)}
-        write_whole(self.path(photo_sha256), save({"tokens": tokens.contiguous()}, metadata))
+        write_atomic(self.path(photo_sha256), save({"tokens": tokens.contiguous()}, metadata))
 
-    def load(self, photo_sha256: str) -> Float[Tensor, "view kept width"]:
-        """A photo's tokens as kept; raises TokensCorrupt for a damaged file and TokensStale for a foreign one."""
+    def load(self, photo_sha256: str) -> Float[Tensor, "view patch width"]:
+        """A photo's tokens as stored; raises TokensCorrupt for a damaged file and TokensStale for another photo's."""
         path = self.path(photo_sha256)
         try:
             with safe_open(path, framework="pt") as file:
                 record = dict(json.loads((file.metadata() or {})["herbage"]))
                 tokens: Tensor = file.get_tensor("tokens")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-            raise TokensCorrupt(f"{path} is not a whole token file ({error}); extract does it again.") from error
+            raise TokensCorrupt(f"{path} is not a complete token file ({error}); extracting it again.") from error
         if record.get("identity") != self.identity.digest or record.get("photo") != photo_sha256:
             raise TokensStale(
                 f"{path} holds tokens of photo {record.get('photo')} with identity {record.get('identity')}, "
-                f"expected {photo_sha256} with {self.identity.digest}; extract does it again."
+                f"expected {photo_sha256} with {self.identity.digest}; extracting it again."
             )
         if record.get("crc32") != _crc32(tokens) or tuple(tokens.shape) != self.shape or tokens.dtype != self.dtype:
             raise TokensCorrupt(
-                f"{path} was changed after it was written (checksum, shape or type differ); extract does it again."
+                f"{path} was changed after it was written (checksum, shape or type differ); extracting it again."
             )
         return tokens
 
     def discard(self, photo_sha256: str) -> None:
-        """Take a damaged file away."""
+        """Delete a damaged file."""
         with suppress(FileNotFoundError):
             self.path(photo_sha256).unlink()
 
 
 class StoredTokens(Sequence[Tensor]):
-    """The tokens of some photos, read from the store each time that they are asked for."""
+    """The tokens of some photos, read from the store each time they are indexed."""
 
     def __init__(self, store: TokenStore, photos_sha256: Sequence[str]) -> None:
         self.store, self.photos_sha256 = store, photos_sha256
@@ -166,39 +166,39 @@ class StoredTokens(Sequence[Tensor]):
         return self.store.load(self.photos_sha256[row])
 
 
-class Known(NamedTuple):
-    """What is known of a photo file as it now stands: its digest, or why it could not be read."""
+class IndexEntry(NamedTuple):
+    """What the index knows of a photo file in its present state: its digest, or why it could not be read."""
 
     sha256: str | None = None
     failure: str | None = None
 
 
-UNKNOWN = Known()
+UNKNOWN = IndexEntry()
 
 
 class PhotoIndex:
-    """From a photo's path, size, modification time and corners to what is known of it.
+    """Maps a photo's path, size, modification time and corners to its digest or failure.
 
-    A cache, safe to delete: one that cannot be read or written costs time, not results.
+    It is a cache and safe to delete: without it, photos are read again.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, photos: Iterable[PhotoFile]) -> list[Known]:
-        """What is known of each photo."""
-        asked = _keys(photos)
+    def find(self, photos: Iterable[PhotoFile]) -> list[IndexEntry]:
+        """The entry of each photo."""
+        keys = _keys(photos)
         with suppress(sqlite3.Error, OSError), self._open() as connection:
             where = "SELECT sha256, failure FROM known WHERE path = ? AND size = ? AND mtime_ns = ?"
-            rows = [key and connection.execute(where, key).fetchone() for key in asked]
-            return [Known(*row) if row else UNKNOWN for row in rows]
-        return [UNKNOWN] * len(asked)
+            rows = [key and connection.execute(where, key).fetchone() for key in keys]
+            return [IndexEntry(*row) if row else UNKNOWN for row in rows]
+        return [UNKNOWN] * len(keys)
 
-    def remember(self, photos: Iterable[tuple[PhotoFile, Known]]) -> None:
-        """Note what became known of these photos; what was known of them before is forgotten."""
-        noted = list(photos)
-        keys = _keys(photo for photo, _ in noted)
-        rows = [(*key, *known) for key, (_, known) in zip(keys, noted, strict=True) if key]
+    def update(self, photos: Iterable[tuple[PhotoFile, IndexEntry]]) -> None:
+        """Replace the entries of these photos."""
+        entries = list(photos)
+        keys = _keys(photo for photo, _ in entries)
+        rows = [(*key, *entry) for key, (_, entry) in zip(keys, entries, strict=True) if key]
         with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
 
@@ -212,7 +212,7 @@ class PhotoIndex:
 
 
 def _keys(photos: Iterable[PhotoFile]) -> list[tuple[str, int, int] | None]:
-    """What tells each file from others and from its former self; None where it is not there."""
+    """A key that changes whenever a file does; None where there is no file."""
     folders: dict[Path, Path] = {}
     keys: list[tuple[str, int, int] | None] = []
     for photo in photos:

@@ -1,1 +1,1 @@
-"""One function a command; thin over herbage.steps. Their docstrings are the help."""
+"""One function per command, thin wrappers of herbage.steps. Their docstrings are the help."""

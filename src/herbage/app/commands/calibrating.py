@@ -1,24 +1,38 @@
-"""Commands for a new place: plan-cuts, calibrate."""
+"""Commands for own cuts: plan-cuts, calibrate."""
 
 import shlex
 from pathlib import Path
 
-from herbage.app.options import Columns, Engine, Model, Overwrite, Quiet, Store, TablePhotos, Unit, names_of
-from herbage.app.terminal import failures, listen, tracker
+from herbage.app.options import (
+    BackboneArguments,
+    Columns,
+    Model,
+    OptionalArea,
+    Overwrite,
+    Photos,
+    Quiet,
+    Store,
+    Table,
+    TablePhotos,
+    Unit,
+    column_names,
+)
+from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.outputs import check_model_place, check_output_file
 
 
 def plan_cuts(
     model: Model,
-    photos: Path,
+    photos: Photos,
     *,
     count: int,
     out: Path,
     store: Store = None,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
-    """Propose which photos to cut and weigh, so that a calibration learns most from them.
+    """Select photos to cut and weigh for a calibration.
 
     For example:
         herbage plan-cuts model/ paddock_photos/ --count 10 --out cuts.csv
@@ -26,15 +40,16 @@ def plan_cuts(
     Parameters
     ----------
     photos
-        A folder (searched below), a photo, or a text file of paths: those that can still be cut.
+        A folder (searched recursively), a photo, or a text file of paths: photos of quadrats that can still be cut.
     count
-        How many to cut.
+        The number of photos.
     out
-        The table to write, a row a photo, with an empty column for its weight: `calibrate` reads it when filled in.
+        The table to write: one row per photo, with an empty column for the weight. `calibrate` reads the filled table.
     """
+    check_output_file(out, overwrite=overwrite)
     from herbage import steps
 
-    listen(quiet)
+    log_to_console(quiet)
     plan = steps.plan_cuts(
         model,
         photos,
@@ -47,27 +62,27 @@ def plan_cuts(
     )
     print(plan.iloc[:, :-1].to_string(index=False))
     print(
-        f"\nFill in {plan.columns[-1]} of {out}, then:\n"
+        f"\nFill in {plan.columns[-1]} of {out}, then run:\n"
         f"{shlex.join(['herbage', 'calibrate', model, str(out), '--photos', plan.attrs['photos'], '--model-out'])} DIR"
     )
-    return failures(plan.attrs["failed"])
+    return print_failures(plan.attrs["failed"])
 
 
 def calibrate(
     model: Model,
-    cuts_csv: Path,
+    cuts_csv: Table,
     *,
     photos: TablePhotos,
     model_out: Path,
     columns: Columns = None,
     unit: Unit = "g",
-    quadrat_area: float | None = None,
+    quadrat_area: OptionalArea = None,
     store: Store = None,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
-    """Correct a model for a new place with a few own cuts, 3 to 50; the total alone will do.
+    """Correct a model for a new place with 3 to 50 own cuts; the total weight alone is enough.
 
     For example:
         herbage calibrate model/ cuts.csv --photos paddock_photos/ --model-out mine/
@@ -80,17 +95,18 @@ def calibrate(
     model_out
         The model folder to write.
     quadrat_area
-        Square metres that the cuts' photos show, where it differs from the training photos.
+        Square metres in the photos of the cuts, if this differs from the training photos.
     """
+    check_model_place(model_out, overwrite=overwrite, inputs=[photos, cuts_csv], parameter="model_out")
     from herbage import steps
 
-    listen(quiet)
+    log_to_console(quiet)
     calibrated = steps.calibrate(
         model,
         cuts_csv,
         photos=photos,
         model_out=model_out,
-        columns=names_of(columns),
+        columns=column_names(columns),
         unit=unit,
         quadrat_area_m2=quadrat_area,
         store=store,
@@ -98,7 +114,6 @@ def calibrate(
         track=tracker(quiet),
         **engine.options(),
     )
-    assert calibrated.about.calibration is not None
-    print("\n".join(calibrated.about.calibration.said()))
+    print("\n".join(calibrated.require_calibration().summary()))
     print(f"Model: {model_out}   report: {model_out / 'report.html'}")
-    return failures(calibrated.dropped)
+    return print_failures(calibrated.dropped)

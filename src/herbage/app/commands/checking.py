@@ -6,16 +6,11 @@ from herbage.app.options import Json
 
 
 def check(*, as_json: Json = False) -> int:
-    """Say what this machine has, and how to get what is missing.
+    """Print what this machine has, and how to get what is missing.
 
     For example:
         herbage check
         herbage check --json
-
-    Parameters
-    ----------
-    as_json
-        Machine-readable output.
     """
     from herbage.app.machine import describe_machine
 

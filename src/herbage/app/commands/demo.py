@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from herbage.app.options import Overwrite, Quiet
-from herbage.app.terminal import listen, tracker
+from herbage.app.terminal import log_to_console, tracker
+from herbage.outputs import DEMO_FOLDER, check_output_folder
 
 
 def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet = False) -> int:
-    """Draw swards of known weight and run the whole story on them, with the embedded backbone.
+    """Draw swards of known weight and run every step on them, with the embedded backbone.
 
     For example:
         herbage demo --out demo
@@ -15,10 +16,11 @@ def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet
     Parameters
     ----------
     out
-        The folder for everything that the demo makes.
+        The folder for all files of the demo.
     """
+    check_output_folder(out, DEMO_FOLDER, overwrite=overwrite)
     from herbage.app.demo import run_demo
 
-    listen(quiet)
-    print(run_demo(out, overwrite=overwrite, track=tracker(quiet)))
+    log_to_console(quiet)
+    print(run_demo(out, track=tracker(quiet)))
     return 0

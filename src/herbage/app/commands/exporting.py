@@ -5,26 +5,27 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from herbage.app.options import Overwrite, Quiet
-from herbage.app.terminal import listen
+from herbage.app.options import Backbone, Model, OptionalPhotos, Overwrite, Quiet, Store
+from herbage.app.terminal import log_to_console
+from herbage.outputs import EXPORT_FOLDER, check_output_folder
 
 
 def export(
-    model: Path,
+    model: Model,
     *,
     out: Path,
     as_format: Annotated[Literal["openvino", "onnx"], Parameter(name="--format")] = "openvino",
     precision: Literal["fp32", "bf16", "int8"] | None = None,
-    photos: Path | None = None,
-    store: Path | None = None,
-    backbone: str | None = None,
+    photos: OptionalPhotos = None,
+    store: Store = None,
+    backbone: Backbone = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
     """Write the model for another engine.
 
-    openvino: its backbone, whose folder then serves as --backbone everywhere. onnx: all of it in one file, from a
-    photo's pixels to grams and map, for programs in any language.
+    openvino: the backbone, as a folder to use as --backbone. onnx: the whole estimator in one file, from a photo's
+    pixels to grams and map, for programs in any language.
 
     For example:
         herbage export model/ --out dinov2-int8/ --precision int8 --photos photos/
@@ -36,20 +37,21 @@ def export(
     out
         The folder to write.
     as_format
-        openvino (the backbone, for processors) or onnx (the whole estimator).
+        openvino (the backbone, for CPUs) or onnx (the whole estimator).
     precision
-        What openvino computes in, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32.
+        Precision of openvino, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32.
     photos
-        Photos to calibrate int8 on, and to say how far tokens, estimates and score are from the model's own.
+        Photos to calibrate int8 on, and to measure the difference of tokens, estimates and score on.
     store
-        A token store that may hold the model's own tokens of these photos; what it lacks is put into it.
+        A folder with cached tokens of these photos; missing ones are added.
     backbone
-        Where the model's backbone stands, if not where the model remembers it.
+        The folder of the model's backbone, if it was moved after training.
     """
+    check_output_folder(out, EXPORT_FOLDER, overwrite=overwrite)
     from herbage import steps
 
-    listen(quiet)
-    found = steps.export(
+    log_to_console(quiet)
+    parity = steps.export(
         model,
         out=out,
         as_format=as_format,
@@ -59,7 +61,7 @@ def export(
         backbone=backbone,
         overwrite=overwrite,
     )
-    if found is not None:
-        print(found)
+    if parity is not None:
+        print(parity)
     print(f"{'Backbone' if as_format == 'openvino' else 'Estimator'}: {out}")
     return 0

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from herbage.app.options import Engine, OnCluster, Photos, Quiet, WorkerCpus
-from herbage.app.terminal import failures, listen, tracker
+from herbage.app.options import BackboneArguments, OnCluster, Photos, Quiet, Recipe, Shard, WorkerCpus
+from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
 
 
@@ -14,16 +14,16 @@ def extract(
     photos: Photos,
     *,
     store: Path,
-    recipe: str = "field",
-    shard: str | None = None,
+    recipe: Recipe = "field",
+    shard: Shard = None,
     cluster: OnCluster = None,
     worker_cpus: WorkerCpus = None,
     status: Annotated[bool, Parameter(negative="")] = False,
     verify: Annotated[bool, Parameter(negative="")] = False,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     quiet: Quiet = False,
 ) -> int:
-    """Fill a token store; run again, it does only what is missing.
+    """Fill a token store; a second run extracts only what is missing.
 
     For example:
         herbage extract photos/ --store tokens/ --recipe seed
@@ -34,25 +34,26 @@ def extract(
     Parameters
     ----------
     store
-        The folder that keeps the tokens.
-    recipe
-        seed, field, crosspvt, or a TOML file.
+        The folder of the tokens.
     shard
-        i/n: only every n-th photo, so that n processes or machines share the work. Counting i from 0 or 1 both work.
+        i/n: every n-th photo only, so that n processes or machines share the work. Counting i from 0 or 1 both work.
     status
-        Only say how many photos are done, how many are missing, and which failed when they were last tried.
+        Print how many photos are done, missing, or failed in the last attempt, and extract nothing.
     verify
-        Read and check every token file that is there; without, damage is noticed when the tokens are used.
+        Read and check every stored token file; without it, damage is found when the tokens are used.
     """
     from herbage import steps
 
-    listen(quiet)
+    log_to_console(quiet)
     if status:
-        so_far = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
-        print(f"{counted(so_far.present, 'photo')} in the store, {so_far.missing} missing, {len(so_far.failed)} failed")
-        failures(so_far.failed)
+        progress = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
+        print(
+            f"{counted(progress.present, 'photo')} in the store, {progress.missing} missing, "
+            f"{len(progress.failed)} failed"
+        )
+        print_failures(progress.failed)
         return 0
-    done = steps.extract(
+    summary = steps.extract(
         photos,
         store=store,
         recipe=recipe,
@@ -63,5 +64,5 @@ def extract(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"{counted(done.made, 'photo')} extracted, {done.present} in the store, {len(done.failed)} failed")
-    return failures(done.failed)
+    print(f"{counted(summary.made, 'photo')} extracted, {summary.present} in the store, {len(summary.failed)} failed")
+    return print_failures(summary.failed)

@@ -6,18 +6,21 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from herbage.app.options import (
+    BackboneArguments,
     Columns,
-    Engine,
+    Level,
     Model,
     OnCluster,
+    OptionalArea,
+    OptionalTable,
     Overwrite,
     Photos,
     Quiet,
     Store,
     WorkerCpus,
-    names_of,
+    column_names,
 )
-from herbage.app.terminal import failures, listen, tracker
+from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
 
 
@@ -27,9 +30,9 @@ def predict(
     *,
     out: Path,
     maps: Annotated[bool, Parameter(negative="")] = False,
-    level: float = 0.9,
-    quadrat_area: float | None = None,
-    table: Path | None = None,
+    level: Level = 0.9,
+    quadrat_area: OptionalArea = None,
+    table: OptionalTable = None,
     columns: Columns = None,
     paddocks: str | None = None,
     pre_grazing: float | None = None,
@@ -39,13 +42,13 @@ def predict(
     store: Store = None,
     cluster: OnCluster = None,
     worker_cpus: WorkerCpus = None,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
-    """Estimate photos: predictions.csv, photos.geojson, report.html, and with --maps a picture a photo.
+    """Estimate photos and write predictions.csv, photos.geojson, report.html, and with --maps one overlay per photo.
 
-    Cut off and run again, it goes on behind the rows that are there, if the model and the settings are the same.
+    An interrupted run resumes after its last complete row, if the model and the settings are the same.
 
     For example:
         herbage predict model/ new_photos/ --out results/ --maps
@@ -58,30 +61,33 @@ def predict(
     out
         The folder for the results.
     maps
-        Write maps/: where the weight stands, a picture and an array a photo.
+        Write maps/: where the weight is, as one overlay and one array per photo.
     level
-        How often the intervals should hold.
+        The share of weights that intervals should contain.
     quadrat_area
-        Square metres that these photos show, where it differs from the training photos.
+        Square metres in these photos, if this differs from the training photos.
     table
-        A table of image_path and what is known of photos: x1 y1 ... x4 y4, the quadrat's corners where they show more
-        than it, and a column that --paddocks names.
+        A table of image_path with facts about photos: x1 y1 ... x4 y4, the quadrat's corners where photos show more
+        than the quadrat, and the column that --paddocks names.
     paddocks
-        Which photos belong together: a column of --table, the word folder, or a .geojson file of polygons. Adds
+        How photos are assigned to paddocks: a column of --table, the word folder, or a .geojson file of polygons. Adds
         paddocks.csv, paddocks.geojson and wedge.png.
     pre_grazing
-        Where the feed wedge's target line begins, kg DM/ha.
+        Start of the feed wedge's target line, kg DM/ha.
     residual
-        Where it ends, kg DM/ha.
+        End of the target line, kg DM/ha.
     round_coordinates
-        Digits to keep of latitude and longitude, for privacy.
+        Decimal places of latitude and longitude, for privacy.
     no_coordinates
-        Leave latitude and longitude out.
+        Omit latitude and longitude.
     """
+    from herbage.results.predictions import check_results_place
+
+    check_results_place(out, overwrite=overwrite)
     from herbage import steps
 
-    listen(quiet)
-    done = steps.predict(
+    log_to_console(quiet)
+    summary = steps.predict(
         model,
         photos,
         out=out,
@@ -89,7 +95,7 @@ def predict(
         level=level,
         quadrat_area_m2=quadrat_area,
         table=table,
-        columns=names_of(columns),
+        columns=column_names(columns),
         paddocks=paddocks,
         pre_grazing=pre_grazing,
         residual=residual,
@@ -103,9 +109,9 @@ def predict(
         **engine.options(),
     )
     print(
-        f"{counted(done.estimated, 'photo')} estimated, {len(done.failed)} failed, "
-        f"{done.without_position} without GPS, {done.outside} unlike the training photos"
-        + (f", {done.without_paddock} in no paddock" if done.without_paddock else "")
+        f"{counted(summary.estimated, 'photo')} estimated, {len(summary.failed)} failed, "
+        f"{summary.without_position} without position, {summary.outside} out of domain"
+        + (f", {summary.without_paddock} without paddock" if summary.without_paddock else "")
         + f": {out}"
     )
-    return failures(done.failed)
+    return print_failures(summary.failed)

@@ -1,30 +1,40 @@
-"""The command that says how good models are."""
+"""The command that scores models."""
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
+from herbage.app.options import (
+    BackboneArguments,
+    Columns,
+    Json,
+    Models,
+    OptionalPhotos,
+    OptionalTable,
+    Quiet,
+    Unit,
+    column_names,
+)
+from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 
-from herbage.app.options import Columns, Engine, Json, Quiet, Unit, names_of
-from herbage.app.terminal import error_line, failures, listen, score_table, tracker
+if TYPE_CHECKING:
+    from herbage.steps import Scores
 
 
 def score(
-    models: Annotated[list[str], Parameter(negative="")],
+    models: Models,
     /,
     *,
-    table: Path | None = None,
-    photos: Path | None = None,
+    table: OptionalTable = None,
+    photos: OptionalPhotos = None,
     columns: Columns = None,
     unit: Unit = "g",
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """The out-of-fold score of a model, or its score on a new weighed table.
+    """Print the out-of-fold score of models, or their score on a new weighed table.
 
-    Of two models also the paired difference; of two or more also what the plain average of their estimates scores.
+    For two models also the paired difference; for two or more also the score of the average of their estimates.
 
     For example:
         herbage score model/
@@ -36,51 +46,61 @@ def score(
     models
         Model folders or hub ids.
     table
-        A new weighed table to judge by, instead of the out-of-fold estimates.
+        A new weighed table to score on, instead of the out-of-fold estimates.
     photos
         The folder of the new table's photos.
     """
     from herbage import steps
-    from herbage.evaluation.baselines import named_floors
 
-    listen(quiet)
+    log_to_console(quiet)
     scores = steps.score(
         models,
         table=table,
         photos=photos,
-        columns=names_of(columns),
+        columns=column_names(columns),
         unit=unit,
         track=tracker(quiet),
         **engine.options(),
     )
-    scored, difference, average = scores.models, scores.difference, scores.average
     if as_json:
-        plain: dict[str, Any] = {
-            "models": [
-                {
-                    "model": one.name,
-                    **one.score.model_dump(mode="json"),
-                    "mean_g": one.mean_g,
-                    "quadrat_area_m2": one.quadrat_area_m2,
-                    "floors": {name: floor.model_dump(mode="json") for name, floor in one.floors.items()},
-                }
-                for one in scored
-            ]
-        }
-        if difference is not None:
-            plain["difference"] = difference._asdict()
-        if average is not None:
-            plain["average"] = average.model_dump(mode="json")
-        print(json.dumps(plain, indent=2))
+        print(json.dumps(_as_json(scores), indent=2))
     else:
-        for one in scored:
-            print(score_table({one.name: one.score, **named_floors(one.floors)}))
-            print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
-        if difference is not None:
-            print(
-                f"{scored[1].name} minus {scored[0].name}: {difference.value:+.3f} weighted R2, "
-                f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
-            )
-        if average is not None:
-            print(f"The plain average of the {len(scored)} models' estimates: {average.weighted_r2:.3f} weighted R2")
-    return failures({name: why for one in scored for name, why in one.failed.items()}, to_stdout=not as_json)
+        _print_tables(scores)
+    failed = {name: reason for one in scores.models for name, reason in one.failed.items()}
+    return print_failures(failed, to_stdout=not as_json)
+
+
+def _as_json(scores: "Scores") -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "models": [
+            {
+                "model": one.name,
+                **one.score.model_dump(mode="json"),
+                "mean_g": one.mean_g,
+                "quadrat_area_m2": one.quadrat_area_m2,
+                "floors": {name: baseline.model_dump(mode="json") for name, baseline in one.baselines.items()},
+            }
+            for one in scores.models
+        ]
+    }
+    if scores.difference is not None:
+        plain["difference"] = scores.difference._asdict()
+    if scores.average is not None:
+        plain["average"] = scores.average.model_dump(mode="json")
+    return plain
+
+
+def _print_tables(scores: "Scores") -> None:
+    from herbage.evaluation.baselines import named_baselines
+
+    models, difference = scores.models, scores.difference
+    for one in models:
+        print(score_table({one.name: one.score, **named_baselines(one.baselines)}))
+        print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
+    if difference is not None:
+        print(
+            f"{models[1].name} minus {models[0].name}: {difference.value:+.3f} weighted R2, "
+            f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
+        )
+    if scores.average is not None:
+        print(f"Average of the {len(models)} models' estimates: {scores.average.weighted_r2:.3f} weighted R2")

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from herbage.app.options import Engine, Model, Quiet
-from herbage.app.terminal import console, listen
+from herbage.app.options import BackboneArguments, Model, Quiet
+from herbage.app.terminal import console, log_to_console
 
 
 def serve(
@@ -13,12 +13,12 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     quiet: Quiet = False,
 ) -> int:
-    """Open the page: drop photos or take them with a phone, and see their estimates and maps.
+    """Serve the web page: drop photos or take them with a phone, and see their estimates and maps.
 
-    Other programs ask it at /api/predictions; /openapi.json says how. For example:
+    Other programs use /api/predictions, documented at /openapi.json. For example:
         herbage serve model/
         herbage serve model/ --host 0.0.0.0 --token "$(openssl rand -hex 8)"
         curl -F photos=@a.jpg http://127.0.0.1:8000/api/predictions
@@ -26,23 +26,25 @@ def serve(
     Parameters
     ----------
     host
-        127.0.0.1 answers this computer alone; 0.0.0.0 answers everybody who can reach it, such as a phone.
+        127.0.0.1 serves this computer only; 0.0.0.0 serves everybody who can reach it, such as a phone.
     port
-        Where to answer; 0 takes a free one.
+        The port; 0 takes a free one.
     token
-        What everybody has to give: by opening the address that is printed, or as `Authorization: Bearer TOKEN`.
+        A secret that clients must send: by opening the printed address, or as `Authorization: Bearer TOKEN`.
     """
-    from herbage.app.web.serving import serve as answer
+    from herbage.app.web.serving import serve as serve_forever
     from herbage.model.model import HerbageModel
 
-    listen(quiet)
+    log_to_console(quiet)
     opened = HerbageModel.from_pretrained(model)
-    backbone = opened.open_backbone(engine.backbone, device=engine.device, precision=engine.precision)
+    backbone = opened.open_backbone(**engine.options())
     try:
-        answer(opened, backbone, host=host, port=port, token=token, announce=lambda said: print(said, flush=True))
+        serve_forever(
+            opened, backbone, host=host, port=port, token=token, announce=lambda text: print(text, flush=True)
+        )
     except KeyboardInterrupt:
-        # At once: leaving in the usual way would wait for the photo that is in hand.
+        # Exit at once: a normal exit would wait for the photo in progress.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        console.print("Ended.")
+        console.print("Stopped.")
         os._exit(130)
     return 0

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from herbage.app.options import Engine, Model, Overwrite, Quiet, Store, TablePhotos
-from herbage.app.terminal import failures, listen, tracker
+from herbage.app.options import BackboneArguments, Model, Overwrite, Quiet, Store, Table, TablePhotos
+from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
+from herbage.outputs import check_output_file
 
 
 def submit(
     model: Model,
-    test_csv: Path,
+    test_csv: Table,
     *,
     photos: TablePhotos,
     out: Path,
     store: Store = None,
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
@@ -26,13 +27,14 @@ def submit(
     Parameters
     ----------
     test_csv
-        sample_id, image_path, target_name.
+        A table of sample_id, image_path and target_name.
     out
         The file to write.
     """
+    check_output_file(out, overwrite=overwrite)
     from herbage import steps
 
-    listen(quiet)
+    log_to_console(quiet)
     failed = steps.submit(
         model,
         test_csv,
@@ -43,5 +45,5 @@ def submit(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} given the mean" if failed else ""))
-    return failures(failed)
+    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} with the mean" if failed else ""))
+    return print_failures(failed)

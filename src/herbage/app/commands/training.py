@@ -1,25 +1,37 @@
-"""Commands that make a model: train, import-heads."""
+"""Commands that create a model: train, import-heads."""
 
 from pathlib import Path
 
-from herbage.app.options import Columns, Engine, Overwrite, Quiet, TablePhotos, Unit, names_of
-from herbage.app.terminal import error_line, failures, listen, score_table, tracker
+from herbage.app.options import (
+    BackboneArguments,
+    Columns,
+    Overwrite,
+    QuadratArea,
+    Quiet,
+    Recipe,
+    Table,
+    TablePhotos,
+    Unit,
+    column_names,
+)
+from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
+from herbage.outputs import check_model_place
 
 
 def train(
-    table: Path,
+    table: Table,
     *,
     photos: TablePhotos,
     model: Path,
-    recipe: str = "field",
+    recipe: Recipe = "field",
     store: Path | None = None,
     folds: int = 5,
     group_by: str | None = None,
     seed: int = 0,
-    quadrat_area: float = 0.21,
+    quadrat_area: QuadratArea = 0.21,
     columns: Columns = None,
     unit: Unit = "g",
-    engine: Engine = Engine(),
+    engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
@@ -35,29 +47,29 @@ def train(
     Parameters
     ----------
     table
-        Long form (image_path, target_name, target) or wide form (image_path and target columns), .csv or .xlsx. Not
-        every target need be there. With columns x1 y1 ... x4 y4, the quadrat's corners in the photo from the upper
-        left and clockwise, photos are cut to it.
+        Long form (image_path, target_name, target) or wide form (image_path and target columns), .csv or .xlsx. Targets
+        may be missing. With columns x1 y1 ... x4 y4, the quadrat's corners in the photo from the upper left and
+        clockwise, photos are cropped to the quadrat.
     model
         The model folder to write.
-    recipe
-        seed, field, crosspvt, or a TOML file.
     store
-        The folder that keeps the tokens; by default tokens/ beside the model.
+        The folder of cached tokens; by default tokens/ next to the model.
     folds
-        How many folds judge each other.
+        The number of folds.
     group_by
-        Columns, with commas between: photos that share them are never split. By default State,Sampling_Date.
+        Columns, separated by commas: photos with equal values are never split over folds. By default
+        State,Sampling_Date.
     seed
-        Of the training; the folds' own seed is in the recipe.
+        The seed of the training; the seed of the folds is part of the recipe.
     quadrat_area
-        Square metres that a photo shows and a weight stands for.
+        Square metres of the quadrat, which a photo shows and a weight refers to.
     """
+    check_model_place(model, overwrite=overwrite, inputs=[table, photos])
     from herbage import steps
-    from herbage.evaluation.baselines import named_floors
+    from herbage.evaluation.baselines import named_baselines
     from herbage.targets import TARGETS
 
-    listen(quiet)
+    log_to_console(quiet)
     trained = steps.train(
         table,
         photos=photos,
@@ -68,25 +80,28 @@ def train(
         group_by=None if group_by is None else [c.strip() for c in group_by.split(",") if c.strip()],
         seed=seed,
         quadrat_area_m2=quadrat_area,
-        columns=names_of(columns),
+        columns=column_names(columns),
         unit=unit,
         overwrite=overwrite,
         track=tracker(quiet),
         **engine.options(),
     )
-    assert trained.about.score is not None
-    print(score_table({f"recipe {trained.recipe.name}": trained.about.score, **named_floors(trained.about.floors)}))
-    assert trained.about.training is not None
-    weighed = dict(zip(TARGETS, trained.about.training.mean_g, strict=True))
-    print(error_line(trained.about.score, weighed, quadrat_area))
+    evidence = trained.require_evidence("The score")
+    print(score_table({f"recipe {trained.recipe.name}": evidence.score, **named_baselines(evidence.baselines)}))
+    print(error_line(evidence.score, dict(zip(TARGETS, evidence.training.mean_g, strict=True)), quadrat_area))
     print(f"\nModel: {model}   report: {model / 'report.html'}")
-    return failures(trained.dropped)
+    return print_failures(trained.dropped)
 
 
 def import_heads(
-    folder: Path, *, model: Path, engine: Engine = Engine(), overwrite: Overwrite = False, quiet: Quiet = False
+    folder: Path,
+    *,
+    model: Path,
+    engine: BackboneArguments = BackboneArguments(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> int:
-    """Make a model of the public notebook's checkpoints, without running any code in them.
+    """Convert the public notebook's checkpoints to a model, without running any code in them.
 
     For example:
         herbage import-heads checkpoints/ --backbone facebook/dinov2-giant --model model/
@@ -94,14 +109,14 @@ def import_heads(
     Parameters
     ----------
     folder
-        Holds target0 to target4, each with fold0.pt to fold4.pt.
+        Contains target0 to target4, each with fold0.pt to fold4.pt.
     model
         The model folder to write.
     """
+    check_model_place(model, overwrite=overwrite, inputs=[folder])
     from herbage import steps
 
-    listen(quiet)
-    options = {**engine.options(), "backbone": engine.backbone or "facebook/dinov2-giant"}
-    steps.import_heads(folder, model=model, overwrite=overwrite, **options)
+    log_to_console(quiet)
+    steps.import_heads(folder, model=model, overwrite=overwrite, **engine.options())
     print(f"Model: {model}")
     return 0

@@ -1,1 +1,1 @@
-"""The page and its API: one model kept warm, photos that are not kept."""
+"""The web page and its API: one open model, and photos that are not stored."""

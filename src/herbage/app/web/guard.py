@@ -1,4 +1,4 @@
-"""What stands before the app: who may ask, how much may come in, and the headers of every answer."""
+"""Middleware in front of the app: access control, limits on request sizes, and headers of every response."""
 
 import asyncio
 import hmac
@@ -24,7 +24,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Of every answer."""
+"""Headers of every response."""
 
 COOKIE = "herbage_token"
 PUBLIC = "/healthz"
@@ -32,10 +32,10 @@ PUBLIC = "/healthz"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request and the server may hold: photos and bytes a request, bytes a photo, photos waiting, maps kept.
+    """Limits per request (photos, bytes per photo, bytes) and on the server (photos waiting, maps stored).
 
-    `bytes_in_flight` bounds what all requests together have sent and not yet had answered; a client that sends nothing
-    for `idle_s` seconds, or is not done after `whole_s`, is let go.
+    `bytes_in_flight` limits the total size of all requests that are not yet answered. A request times out after
+    `idle_s` seconds without data, or if it is not complete after `whole_s` seconds.
     """
 
     photos: int = 50
@@ -49,11 +49,10 @@ class Limits:
 
 
 class Guard:
-    """ASGI middleware around the whole app.
+    """ASGI middleware around the complete app.
 
-    With `token`, everything but /healthz asks for it, as `Authorization: Bearer`, or by a cookie that the address
-    `/?token=` sets. With `hosts`, other names of this server are refused, so that a stranger's page cannot reach it by
-    a name that it made point here.
+    With `token`, every path except /healthz requires it, as `Authorization: Bearer` or in the cookie that `/?token=`
+    sets. With `hosts`, requests for other host names are refused, as protection against DNS rebinding.
     """
 
     def __init__(
@@ -63,56 +62,58 @@ class Guard:
         self.bytes_in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or let the app do it."""
+        """Refuse a request, or pass it to the app."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        begun = False
+        started = False
 
         async def with_headers(message: Message) -> None:
-            nonlocal begun
+            nonlocal started
             if message["type"] == "http.response.start":
-                begun = True
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
         request = Request(scope)
-        many = request.headers.get("content-type", "").startswith("multipart/")
-        most = self.limits.request_bytes if many else self.limits.photo_bytes
-        answer = self._answer(request, most)
-        if answer is not None:
-            await answer(scope, receive, with_headers)
+        is_multipart = request.headers.get("content-type", "").startswith("multipart/")
+        max_bytes = self.limits.request_bytes if is_multipart else self.limits.photo_bytes
+        response = self._early_response(request, max_bytes)
+        if response is not None:
+            await response(scope, receive, with_headers)
             return
-        body = _Body(self, receive, most)
+        body = _Body(self, receive, max_bytes)
         try:
             await self.app(scope, body.receive, with_headers)
         except asyncio.CancelledError:
-            # The server ends; a client that still waits is told.
-            if not begun:
-                await problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server ends.")(scope, receive, with_headers)
+            # The server is shutting down while the client waits for a response.
+            if not started:
+                await problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.")(
+                    scope, receive, with_headers
+                )
         finally:
             self.bytes_in_flight -= body.received
 
-    def _answer(self, request: Request, most: int) -> Response | None:
-        """What is answered before the app sees a request, which may have so many bytes; None lets it through."""
+    def _early_response(self, request: Request, max_bytes: int) -> Response | None:
+        """The response to a request that does not reach the app (an error or a redirect), or None."""
         name = request.url.hostname or ""
         if self.hosts is not None and name not in self.hosts:
-            return problem(HTTPStatus.MISDIRECTED_REQUEST, "This server answers as localhost only.")
+            return problem(HTTPStatus.MISDIRECTED_REQUEST, "This server only accepts requests for localhost.")
         if self.token is not None and request.url.path != PUBLIC:
             if request.url.path == "/" and self._is_token(request.query_params.get("token", "")):
-                answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-                answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
-                return answer
+                response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+                response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+                return response
             scheme, _, given = request.headers.get("authorization", "").partition(" ")
-            bears = scheme.lower() == "bearer" and self._is_token(given)
-            if not bears and not self._is_token(request.cookies.get(COOKIE, "")):
-                said = "Give the server's token as Authorization: Bearer, or open the address that ends in ?token=."
-                return problem(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
+            in_header = scheme.lower() == "bearer" and self._is_token(given)
+            if not in_header and not self._is_token(request.cookies.get(COOKIE, "")):
+                detail = "Send the server's token as Authorization: Bearer, or open the address that ends in ?token=."
+                return problem(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > most:
+        if length.isdecimal() and int(length) > max_bytes:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(self.limits))
         return None
 
@@ -121,28 +122,31 @@ class Guard:
 
 
 class _Body:
-    """A request's body as it comes in: counted, bounded, and not waited for endlessly."""
+    """Receives a request's body, with limits on its size and time."""
 
-    def __init__(self, guard: Guard, receive: Receive, most: int) -> None:
-        self.guard, self._receive, self.most = guard, receive, most
-        self.received, self.whole, self.started = 0, False, time.monotonic()
+    def __init__(self, guard: Guard, receive: Receive, max_bytes: int) -> None:
+        self.guard, self._receive, self.max_bytes = guard, receive, max_bytes
+        self.received, self.complete, self.started = 0, False, time.monotonic()
 
     async def receive(self) -> Message:
-        """The next message; raises HTTPException for too much, or nothing for too long."""
-        if self.whole:
+        """The next message; raises HTTPException if a limit of size or time is exceeded."""
+        if self.complete:
             return await self._receive()
         limits = self.guard.limits
-        left = self.started + limits.whole_s - time.monotonic()
+        remaining_s = self.started + limits.whole_s - time.monotonic()
         try:
-            message: dict[str, Any] = dict(await asyncio.wait_for(self._receive(), min(limits.idle_s, left)))
+            message: dict[str, Any] = dict(await asyncio.wait_for(self._receive(), min(limits.idle_s, remaining_s)))
         except TimeoutError:
-            said = f"Nothing came for {limits.idle_s:g} s, or not all within {limits.whole_s:g} s."
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, said) from None
+            detail = (
+                f"No data was received for {limits.idle_s:g} s, "
+                f"or the request was not complete within {limits.whole_s:g} s."
+            )
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
         size = len(message.get("body", b""))
-        self.whole = not message.get("more_body", False)
+        self.complete = not message.get("more_body", False)
         self.received += size
         self.guard.bytes_in_flight += size
-        if self.received > self.most:
+        if self.received > self.max_bytes:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limits))
         if self.guard.bytes_in_flight > limits.bytes_in_flight:
             raise busy(5)
@@ -150,15 +154,15 @@ class _Body:
 
 
 def busy(seconds: int) -> HTTPException:
-    """The answer to a request that has to come back later."""
+    """The error for a request that the client should repeat after `seconds`."""
     return HTTPException(
-        HTTPStatus.TOO_MANY_REQUESTS, "Too many photos wait; try again later.", {"Retry-After": str(seconds)}
+        HTTPStatus.TOO_MANY_REQUESTS, "Too many photos are waiting; try again later.", {"Retry-After": str(seconds)}
     )
 
 
 def too_large(limits: Limits) -> str:
-    """What is said of a request that is too large."""
+    """The detail of the error for a request over the limits."""
     return (
-        f"At most {limits.photos} photos a request, each of {limits.photo_bytes / 1e6:g} MB at most, "
-        f"{limits.request_bytes / 1e6:g} MB together."
+        f"A request may contain at most {limits.photos} photos, of at most {limits.photo_bytes / 1e6:g} MB each and "
+        f"{limits.request_bytes / 1e6:g} MB in total."
     )

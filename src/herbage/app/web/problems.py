@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: never a traceback, never a path of this computer."""
+"""Errors as RFC 9457 problem details, without tracebacks or paths on the server."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -21,63 +21,63 @@ SCHEMA = {
         "detail": {"type": "string"},
         "predictions": {
             "type": "array",
-            "description": "The rows of photos none of which could be read, as in predictions.csv.",
+            "description": "One row per photo, as in predictions.csv, if none of the photos could be read.",
             "items": {"type": "object"},
         },
     },
 }
-"""JSON Schema of a problem."""
+"""JSON Schema of a problem details object."""
 
-OF_EVERY_BODY = {
+BODY_ERRORS = {
     "status_400": "There was an error parsing the body",
-    "status_401": "Give the server's token.",
-    "status_408": "Nothing came for 30 s, or not all within 600 s.",
-    "status_413": "At most 50 photos a request, each of 40 MB at most, 500 MB together.",
-    "status_429": "Too many photos wait; try again later.",
+    "status_401": "The server requires its token.",
+    "status_408": "No data was received for 30 s, or the request was not complete within 600 s.",
+    "status_413": "A request may contain at most 50 photos, of at most 40 MB each and 500 MB in total.",
+    "status_429": "Too many photos are waiting; try again later.",
 }
-"""What may be answered wherever something is sent."""
+"""Possible errors of every endpoint with a request body, with examples of their details."""
 
 
 def problem(
     status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, predictions: Sequence[Any] = ()
 ) -> JSONResponse:
-    """An error as RFC 9457 has it; `predictions` are rows of photos that could not be read."""
+    """A problem details response (RFC 9457); `predictions` are rows of photos that could not be read."""
     content: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
     if predictions:
         content["predictions"] = list(predictions)
-    # A client may have sent text that is no Unicode, which is shown back to it.
+    # The detail may quote invalid Unicode from the request.
     content = {key: _clean(value) if isinstance(value, str) else value for key, value in content.items()}
     return JSONResponse(content, status.value, headers, media_type=MEDIA_TYPE)
 
 
 def responses(**examples: str) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of an endpoint's errors, each as `status_422="an example"`; those of every body are added."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for name, detail in (OF_EVERY_BODY | examples).items():
+    """OpenAPI descriptions of an endpoint's errors, given as `status_422="example detail"`; BODY_ERRORS are added."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for name, detail in (BODY_ERRORS | examples).items():
         status = HTTPStatus(int(name.removeprefix("status_")))
         example = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-        found[status.value] = {
+        described[status.value] = {
             "description": status.phrase,
             "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": example}},
         }
-    return found
+    return described
 
 
 def tell_problems(app: FastAPI) -> None:
-    """Have every error of the app answered as a problem."""
+    """Register handlers that answer every error of the app with problem details."""
 
     @app.exception_handler(HTTPException)
-    async def told(_: Request, error: HTTPException) -> Response:
+    async def http_error(_: Request, error: HTTPException) -> Response:
         return problem(HTTPStatus(error.status_code), str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+    async def invalid_request(_: Request, error: RequestValidationError) -> Response:
+        detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
     @app.exception_handler(Exception)
-    async def broken(_: Request, __: Exception) -> Response:
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error on the server; see its log.")
 
 
 def _clean(text: str) -> str:

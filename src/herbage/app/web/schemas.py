@@ -1,4 +1,4 @@
-"""What goes over the wire, with examples; OpenAPI is made from it."""
+"""Requests and responses of the API, with examples; OpenAPI is generated from them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -20,16 +20,16 @@ EXAMPLE: dict[str, Any] = {
     "Dry_Green_g_low": 18.9, "Dry_Green_g_high": 46.0, "Dry_Total_g_low": 27.4, "Dry_Total_g_high": 60.1,
     "GDM_g_low": 19.5, "GDM_g_high": 48.3,
     "Dry_Total_kg_per_ha": 2023.8, "GDM_kg_per_ha": 1557.1, "in_domain": True, "taken_at": "2026-09-04T10:12:00",
-    "latitude": -41.5, "longitude": 147.1, "message": None,
-    "level": 0.9, "quadrat_area_m2": 0.21, "trained_on": False, "odd_shape": False,
+    "latitude": -41.5, "longitude": 147.1, "message": None, "training_photo": False, "shape_differs": False,
+    "level": 0.9, "quadrat_area_m2": 0.21,
     "map": "/api/maps/Yp3vQm0c9wYbE1aS",
 }  # fmt: skip
 
 
 class Prediction(BaseModel):
-    """One photo's row of predictions.csv: grams of dry matter a quadrat, their interval, kg a hectare.
+    """One photo's row of predictions.csv: grams of dry matter per quadrat, intervals, and kg per hectare.
 
-    Figures are null where the model cannot tell. `map` is the address of the patch map.
+    Values are null where the model does not know them. `map` is the address of the patch map.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
@@ -58,45 +58,47 @@ class Prediction(BaseModel):
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = Field(None, description="WGS 84, from the photo's EXIF.")
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
     message: Annotated[str, Field(max_length=2000)] | None = None
-    level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="Of the intervals.")
+    training_photo: bool | None = Field(None, description="Whether the model was trained on this photo.")
+    shape_differs: bool | None = Field(
+        None, description="Whether the photo's aspect ratio differs from that of the training photos."
+    )
+    level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="The level of the intervals.")
     quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-3, le=1e4, description="The area that the photo shows.")
-    trained_on: bool = Field(False, description="Whether the model was trained on this photo.")
-    odd_shape: bool = Field(False, description="Whether the photo has another shape than the training photos.")
     map: Annotated[str, Field(max_length=100)] | None = None
 
     def cells(self) -> dict[str, Any]:
-        """The cells of its row of predictions.csv, as `Estimate.row` gives them."""
+        """The cells of its row of predictions.csv, as `Estimate.row` returns them."""
         cells = self.model_dump(include=set(COLUMNS))
         return cells | {"taken_at": self.taken_at.isoformat() if self.taken_at else None}
 
     def estimate(self) -> Estimate:
-        """The estimate that this row was made of, without its map."""
+        """The estimate of this row, without its map."""
         return Estimate.of_row(self.model_dump(), level=self.level, quadrat_area_m2=self.quadrat_area_m2)
 
 
 class Predictions(BaseModel):
-    """Rows, as `POST /api/predictions` answers them."""
+    """Rows, as `POST /api/predictions` returns them."""
 
     predictions: list[Prediction] = Field(max_length=10_000)
 
 
-class Grouped(Predictions):
-    """Rows, and the name of the paddock of each; null for none."""
+class GroupedPredictions(Predictions):
+    """Rows, and the name of each photo's paddock; null for none."""
 
     paddocks: list[Name | None] = Field(max_length=10_000, examples=[["North"]])
 
 
 class Map(BaseModel):
-    """Where the weight stands: row by row from the upper left of the photo, or of what stands between its corners."""
+    """The distribution of weight, row by row from the upper left of the photo, or of the quadrat in it."""
 
     unit: Literal["g/m2"] = "g/m2"
     rows: int
     columns: int
-    top: dict[str, float] = Field(description="The top of the colour scale, by target.")
-    values: dict[str, list[float]] = Field(description="Grams a square metre, by target; rows x columns of them.")
+    top: dict[str, float] = Field(description="The top of the colour scale, per target.")
+    values: dict[str, list[float]] = Field(description="Grams per square metre, per target; rows x columns values.")
 
 
 CORNERS: TypeAdapter[list[Corners | None]] = TypeAdapter(
     list[tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]] | None]  # type: ignore[arg-type]  # a Corners of just four
 )
-"""One entry a photo: four (x, y) in pixels of the upright photo, from the upper left and clockwise, or null."""
+"""One entry per photo: four (x, y) in pixels of the upright photo, from the upper left and clockwise, or null."""

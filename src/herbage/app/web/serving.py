@@ -1,4 +1,4 @@
-"""Opening the port, and saying who can reach it."""
+"""Open the port, and describe who can reach the server."""
 
 import ipaddress
 import socket
@@ -23,14 +23,14 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
-    announce: Callable[[str], None] = lambda said: None,
+    announce: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Answer on a port until interrupted; raises InputInvalid where the port cannot be had.
+    """Serve the page and the API until interrupted; raises InputInvalid if the port could not be opened.
 
-    `announce` is told where, and who can reach it, when the port is open. Port 0 takes a free one.
+    Port 0 selects a free port. Once the port is open, `announce` is called with the address and who can reach it.
     """
     if token is not None and not token.strip():
-        raise InputInvalid("--token is empty, which would protect nothing; give one, or leave --token out.")
+        raise InputInvalid("`token` is empty, which would not protect the server; pass a token, or omit `token`.")
     app = make_app(model, backbone, token=token, hosts=LOCAL if host in LOCAL else None)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
@@ -39,35 +39,35 @@ def serve(
             opened.bind((host, port))
             opened.listen(config.backlog)
         except (OSError, OverflowError) as error:
-            said = getattr(error, "strerror", None) or error
-            raise InputInvalid(f"Port {port} of {host} cannot be had ({said}); give another --port.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise InputInvalid(f"Could not open port {port} on {host} ({reason}); choose another `port`.") from error
         announce(reach(host, opened.getsockname()[1], token))
         uvicorn.Server(config).run(sockets=[opened])
 
 
 def reach(host: str, port: int, token: str | None) -> str:
-    """Where the server answers, and whom, in words."""
+    """A message with the server's addresses and who can reach it."""
     query = "" if token is None else f"?token={quote(token, safe='')}"
     if host in LOCAL:
-        return f"{_address(host, port)}{query} answers this computer alone; photos are not kept. Ctrl-C ends it."
+        address = f"{_address(host, port)}{query}"
+        return f"{address} is available on this computer only; photos are not stored. Press Ctrl-C to stop."
     names = sorted(_own_addresses(host)) if host in EVERYBODY else [host]
     where = "\n".join(f"  {_address(name, port)}{query}" for name in names)
     who = "everybody who can reach this computer over its networks"
     if token is not None:
         who += " and has the token"
-    return f"Answers {who}, unencrypted; photos are not kept. Ctrl-C ends it.\n{where}"
+    return f"Available to {who}, unencrypted; photos are not stored. Press Ctrl-C to stop.\n{where}"
 
 
 def _own_addresses(host: str) -> set[str]:
-    """This computer's addresses, as far as it knows them by its own name."""
+    """Addresses to which this computer's host name resolves, without loopback; the host name if there are none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, family)}
     except OSError:
         found = set()
-    return {one for one in found if not ipaddress.ip_address(one.partition("%")[0]).is_loopback} or {
-        socket.gethostname()
-    }
+    reachable = {address for address in found if not ipaddress.ip_address(address.partition("%")[0]).is_loopback}
+    return reachable or {socket.gethostname()}
 
 
 def _address(host: str, port: int) -> str:

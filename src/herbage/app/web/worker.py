@@ -1,6 +1,6 @@
-"""The one thread that owns the model, and the bounded queue before it.
+"""The thread that runs the model, and its bounded queue.
 
-Photos that wait are taken together, so that a crowd is served as fast as `herbage predict` is.
+Waiting photos are estimated in batches, so that many requests are served as fast as by `herbage predict`.
 """
 
 import asyncio
@@ -16,17 +16,16 @@ from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile
 
-TOGETHER = 16
-"""Photos taken from the queue at once: enough to keep the cores busy, and few enough to notice who has gone."""
-
+BATCH = 16
+"""Photos per batch: enough to keep the cores busy, but few enough for clients that disconnect to matter soon."""
 
 Answer = tuple[Estimate, str]
-"""An estimate, and the sha256 of its photo."""
+"""An estimate and the SHA-256 digest of its photo."""
 
 
 @dataclass
 class _Job:
-    """A photo that waits, and where its answer goes."""
+    """A photo in the queue, and the future for its estimate."""
 
     file: PhotoFile
     loop: asyncio.AbstractEventLoop
@@ -35,44 +34,44 @@ class _Job:
 
 @dataclass
 class Worker:
-    """Photos go in from the event loop, estimates come back as futures; at most `most_waiting` photos wait."""
+    """Estimates photos submitted from the event loop; at most `most_waiting` photos wait in the queue."""
 
     model: HerbageModel
     backbone: Backbone
     most_waiting: int
     waiting: deque[_Job] = field(default_factory=deque)
-    in_hand: int = 0
+    in_progress: int = 0
     stopped: bool = False
-    seconds_a_photo: float = 1.0
+    seconds_per_photo: float = 1.0
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def start(self) -> None:
-        """Begin to work, or begin again."""
+        """Start the thread, or restart it after `stop`."""
         self.stopped = False
         threading.Thread(target=self._run, name="model", daemon=True).start()
 
     def stop(self) -> None:
-        """Take no more; what is in hand is not waited for."""
+        """Stop after the current photo, without waiting for it."""
         with self._changed:
             self.stopped = True
             self._changed.notify()
 
     @property
     def load(self) -> int:
-        """Photos that wait or are in hand."""
-        return len(self.waiting) + self.in_hand
+        """Number of photos waiting or in progress."""
+        return len(self.waiting) + self.in_progress
 
     @property
     def seconds_left(self) -> int:
-        """How long the photos now here will take, at least 1."""
-        return max(1, math.ceil(self.load * self.seconds_a_photo))
+        """Expected time in seconds for all photos waiting or in progress; at least 1."""
+        return max(1, math.ceil(self.load * self.seconds_per_photo))
 
     def has_room(self, photos: int) -> bool:
-        """Whether so many more may wait; an idle server takes any request that is within its limits."""
+        """Whether this many more photos may wait; an idle worker accepts any number."""
         return self.load == 0 or self.load + photos <= self.most_waiting
 
     def submit(self, files: Sequence[PhotoFile]) -> list["asyncio.Future[Answer]"]:
-        """Put photos in the queue, from the event loop."""
+        """Queue photos and return a future for each estimate; call it from the event loop."""
         loop = asyncio.get_running_loop()
         jobs = [_Job(file, loop, loop.create_future()) for file in files]
         with self._changed:
@@ -80,13 +79,13 @@ class Worker:
             self._changed.notify()
         return [job.done for job in jobs]
 
-    def forget(self, answers: Sequence["asyncio.Future[Answer]"]) -> None:
-        """Nobody waits for these any longer: their photos give up their places, and their memory."""
-        gone = set(answers)
+    def cancel(self, answers: Sequence["asyncio.Future[Answer]"]) -> None:
+        """Cancel these futures and remove their photos from the queue."""
+        cancelled = set(answers)
         with self._changed:
-            self.waiting = deque(job for job in self.waiting if job.done not in gone)
-        for one in answers:
-            one.cancel()
+            self.waiting = deque(job for job in self.waiting if job.done not in cancelled)
+        for answer in answers:
+            answer.cancel()
 
     def _run(self) -> None:
         while True:
@@ -94,30 +93,30 @@ class Worker:
                 self._changed.wait_for(lambda: self.waiting or self.stopped)
                 if self.stopped:
                     return
-                jobs = [self.waiting.popleft() for _ in range(min(TOGETHER, len(self.waiting)))]
-                self.in_hand = len(jobs)
-            before = time.monotonic()
+                jobs = [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
+                self.in_progress = len(jobs)
+            started = time.monotonic()
             self._estimate(jobs)
-            self.seconds_a_photo = (time.monotonic() - before) / len(jobs)
-            self.in_hand = 0
+            self.seconds_per_photo = (time.monotonic() - started) / len(jobs)
+            self.in_progress = 0
 
     def _estimate(self, jobs: list[_Job]) -> None:
         answered = 0
         try:
-            made = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
-            for job, (estimate, item) in zip(jobs, made, strict=True):
-                # Before the answer: who has it may ask at once how many are in hand.
-                self.in_hand -= 1
+            estimates = self.model.estimates([job.file for job in jobs], self.backbone, with_map=True)
+            for job, (estimate, item) in zip(jobs, estimates, strict=True):
+                # Decrement first: the client may ask for the load as soon as it has its answer.
+                self.in_progress -= 1
                 job.loop.call_soon_threadsafe(_answer, job.done, (estimate, item.sha256))
                 answered += 1
                 if self.stopped:
                     return
         except Exception as error:
             if len(jobs) == 1:
-                self.in_hand -= 1
+                self.in_progress -= 1
                 jobs[0].loop.call_soon_threadsafe(_fail, jobs[0].done, error)
                 return
-            # One photo must not cost the others their answers.
+            # Retry one by one, so that only the failing photo gets the error.
             for job in jobs[answered:]:
                 self._estimate([job])
 

@@ -1,4 +1,4 @@
-"""What the network's parts are built of. No positional encoding, no layer scale, no drop path anywhere."""
+"""Building blocks of the network; none has a positional encoding, layer scale or drop path."""
 
 import torch
 from jaxtyping import Float
@@ -8,11 +8,11 @@ from torch.nn import functional as F
 DROPOUT = 0.1
 
 ATTENTION_HEADS = 6
-"""Of the first two stages, whose width follows the backbone's."""
+"""Attention heads of `retokenizer` and `fusion`, whose width follows the backbone's."""
 
 
 class FeedForward(nn.Sequential):
-    """Linear width to ratio x width, GELU, dropout, Linear back."""
+    """Linear layer to `ratio` x `width`, GELU, dropout, linear layer back to `width`."""
 
     def __init__(self, width: int, ratio: int) -> None:
         super().__init__(
@@ -21,17 +21,17 @@ class FeedForward(nn.Sequential):
 
 
 class Attention(nn.MultiheadAttention):
-    """Multi-head attention of queries to tokens that are keys and values alike."""
+    """Multi-head attention in which the tokens are both keys and values."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__(width, heads, dropout=DROPOUT, batch_first=True)
 
-    def forward(  # type: ignore[override]  # one use of many
+    def forward(  # type: ignore[override]  # fewer arguments than torch's
         self, queries: Float[Tensor, "photo query width"], tokens: Float[Tensor, "photo token width"]
     ) -> Float[Tensor, "photo query width"]:
-        """What each query takes from the tokens."""
-        taken: Tensor = super().forward(queries, tokens, tokens, need_weights=False)[0]
-        return taken
+        """Return the attention output of each query."""
+        attended: Tensor = super().forward(queries, tokens, tokens, need_weights=False)[0]
+        return attended
 
 
 class AttentionBlock(nn.Module):
@@ -43,7 +43,7 @@ class AttentionBlock(nn.Module):
         self.norm2, self.feed_forward = nn.LayerNorm(width), FeedForward(width, ratio)
 
     def forward(self, tokens: Float[Tensor, "photo token width"]) -> Float[Tensor, "photo token width"]:
-        """The tokens, each having heard the others."""
+        """Apply the block to the tokens of each photo."""
         normed = self.norm1(tokens)
         tokens = tokens + self.attention(normed, normed)
         mixed: Tensor = tokens + self.feed_forward(self.norm2(tokens))
@@ -51,11 +51,11 @@ class AttentionBlock(nn.Module):
 
 
 class SpatialReductionBlock(nn.Module):
-    """A PVT block: as an attention block, but keys and values are the tokens' grid reduced by a strided convolution.
+    """PVT block: an attention block whose keys and values are the grid of tokens, reduced by a strided convolution.
 
-    In this network the grid is 2 x 3 and the reduction 2, so there is one key (the third column is not even in it), the
-    softmax over it is always 1, and the attention adds the same vector to every token. Published so, and kept.
-    PVT: Wang et al. 2021, arXiv:2102.12122.
+    In this network the grid is 2 x 3 and the reduction 2. So there is a single key, which does not cover the third
+    column; the softmax over it is always 1, and the attention adds the same vector to every token. This is as
+    published. PVT: Wang et al. 2021, arXiv:2102.12122.
     """
 
     def __init__(self, width: int, heads: int, reduction: int, ratio: int) -> None:
@@ -68,23 +68,23 @@ class SpatialReductionBlock(nn.Module):
         self.feed_forward = FeedForward(width, ratio)
 
     def forward(self, grid: Float[Tensor, "photo row column width"]) -> Float[Tensor, "photo row column width"]:
-        """The grid, each token having heard the reduced grid."""
+        """Apply the block to the grid of each photo."""
         normed = self.norm1(grid)
         reduced = self.norm_reduced(self.reduce(normed.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2))
         key, value = self.key_value(reduced).chunk(2, dim=-1)
         query, key, value = (
             t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (self.query(normed.flatten(1, 2)), key, value)
         )
-        taken = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        grid = grid + self.out(taken).reshape(grid.shape)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        grid = grid + self.out(attended).reshape(grid.shape)
         mixed: Tensor = grid + self.feed_forward(self.norm2(grid))
         return mixed
 
 
 class GatedConvolutionBlock(nn.Module):
-    """What the original calls "local Mamba": a gate and a depthwise convolution along the tokens.
+    """A gate and a depthwise convolution along the tokens.
 
-    There is no state-space model in it.
+    The original calls this block "local Mamba", but it has no state-space model.
     """
 
     def __init__(self, width: int, kernel: int) -> None:
@@ -94,9 +94,9 @@ class GatedConvolutionBlock(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, tokens: Float[Tensor, "photo token width"]) -> Float[Tensor, "photo token width"]:
-        """The tokens, each having heard its neighbours."""
+        """Apply the block to the tokens of each photo."""
         normed = self.norm(tokens)
         gated = normed * torch.sigmoid(self.gate(normed))
-        heard = self.along(gated.transpose(1, 2)).transpose(1, 2)
-        mixed: Tensor = tokens + self.dropout(self.out(heard))
+        convolved = self.along(gated.transpose(1, 2)).transpose(1, 2)
+        mixed: Tensor = tokens + self.dropout(self.out(convolved))
         return mixed

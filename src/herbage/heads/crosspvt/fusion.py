@@ -1,4 +1,4 @@
-"""Cross-scale fusion: the small tiles' stream and the big tiles' stream exchange what they know."""
+"""Cross-scale fusion: cross-attention between the tokens of the small tiles and those of the big tiles."""
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ LAYERS = 2
 
 
 class FusionLayer(nn.Module):
-    """An attention block in each stream, then each stream's first token asks the other stream.
+    """An attention block in each stream, then the first token of each stream attends to the other stream.
 
     CrossViT: Chen et al. 2021, arXiv:2103.14899.
     """
@@ -27,7 +27,7 @@ class FusionLayer(nn.Module):
         norm_small: nn.LayerNorm,
         norm_big: nn.LayerNorm,
     ) -> tuple[Float[Tensor, "photo 5 width"], Float[Tensor, "photo 5 width"]]:
-        """Both streams after the exchange; either asks the other as it was before the exchange."""
+        """Update both streams; each attends to the other as it was before the exchange."""
         small, big = self.small_block(small), self.big_block(big)
         query_small, query_big = norm_small(small[:, :1]), norm_big(big[:, :1])
         from_big = self.small_asks(query_small, torch.cat([big, query_big], dim=1))
@@ -39,7 +39,7 @@ class FusionLayer(nn.Module):
 
 
 class CrossScaleFusion(nn.Module):
-    """Two fusion layers that share the norms of the queries. Each stream begins with a token of zeros, not learned."""
+    """Two fusion layers that share the norms of the queries. The first token of each stream is zero and not learned."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class CrossScaleFusion(nn.Module):
     def forward(
         self, small: Float[Tensor, "photo 4 width"], big: Float[Tensor, "photo 4 width"]
     ) -> Float[Tensor, "photo 10 width"]:
-        """First token small, first token big, 4 small, 4 big."""
+        """Return the first small token, the first big token, 4 small tokens and 4 big tokens."""
         start = torch.zeros_like(small[:, :1])
         small, big = torch.cat([start, small], dim=1), torch.cat([start, big], dim=1)
         for layer in self.layers:

@@ -1,22 +1,26 @@
-"""CrossPVT as heads: a network a fold, or the mean of several, each having seen no photo of its fold."""
+"""CrossPVT as heads: one network per fold, or the mean of several, trained without the photos of that fold."""
 
 import logging
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from herbage.files import write_whole
+from herbage.errors import RecipeInvalid
+from herbage.files import write_atomic
+from herbage.heads.crosspvt.blocks import ATTENTION_HEADS
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.training import train_network
-from herbage.recipe import CrossPvtSettings
-from herbage.targets import SUMS
+from herbage.heads.training_data import FitOptions, TrainingData
+from herbage.recipe import CrossPvtSettings, Recipe
+from herbage.targets import SUMS, TargetMask, missing_names
 
 log = logging.getLogger("herbage")
 
@@ -24,12 +28,67 @@ log = logging.getLogger("herbage")
 class CrossPvtHeads:
     """Networks on class vectors of tiles, by fold. The weights add up by construction, and there is no map."""
 
+    reads_mean_token: ClassVar[bool] = False
+
     def __init__(self, networks: Sequence[Sequence[CrossPvt]]) -> None:
         self.networks = networks
 
+    @classmethod
+    def check(cls, recipe: Recipe, width: int, known: TargetMask) -> None:
+        """Raise RecipeInvalid where a target is missing, or the attention heads cannot divide the width."""
+        if not all(known):
+            raise RecipeInvalid(
+                f"Recipe {recipe.name} needs all five weights, and the table lacks {', '.join(missing_names(known))}; "
+                f"use the recipe field or seed."
+            )
+        if recipe.crosspvt.inner_width is None and width % ATTENTION_HEADS:
+            raise RecipeInvalid(
+                f"The backbone's vectors have {width} dimensions, which {ATTENTION_HEADS} attention heads cannot share "
+                f"evenly; set inner_width below [crosspvt] in the recipe, such as 384."
+            )
+
+    @classmethod
+    def fit(cls, data: TrainingData, recipe: Recipe, options: FitOptions) -> "CrossPvtHeads":
+        """Train the networks of each fold on the photos of the other folds; raises TrainingFailed.
+
+        Each finished network is saved below `options.checkpoint`, under a name that identifies its training data, so
+        that an interrupted training resumes with the next network.
+        """
+        folds, settings = data.folds.count, recipe.crosspvt
+        networks = []
+        for fold in range(folds):
+            train = np.flatnonzero(data.folds.fold != fold)
+            tokens = torch.stack([data.tokens[row] for row in train.tolist()])
+            grams = torch.from_numpy(data.filled_g[train]).float()
+            of_fold = []
+            for number in range(settings.networks):
+                seed = int.from_bytes(sha256(f"{options.seed} {fold} {number}".encode()).digest()[:4])
+                log.info("Network %d of %d, fold %d of %d", number + 1, settings.networks, fold + 1, folds)
+                of_fold.append(_train_or_resume(tokens, grams, settings, seed, options.checkpoint))
+            networks.append(of_fold)
+        return cls(networks)
+
+    @classmethod
+    def shapes(cls, recipe: Recipe, folds: int, width: int) -> dict[str, tuple[int, ...]]:
+        """The tensors of a model file."""
+        with torch.device("meta"):
+            one = CrossPvt(width, recipe.crosspvt).state_dict()
+        prefixes = [_prefix(fold, number) for fold in range(folds) for number in range(recipe.crosspvt.networks)]
+        return {f"{prefix}{name}": tuple(t.shape) for prefix in prefixes for name, t in one.items()}
+
+    @classmethod
+    def open(cls, tensors: dict[str, Tensor], recipe: Recipe, folds: int, width: int) -> "CrossPvtHeads":
+        """Rebuild the heads from a model file's tensors."""
+
+        def one(prefix: str) -> CrossPvt:
+            own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            return _rebuild(own, width, recipe.crosspvt)
+
+        return cls([[one(_prefix(fold, n)) for n in range(recipe.crosspvt.networks)] for fold in range(folds)])
+
     @torch.inference_mode()
     def grams(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, "target fold view"]:
-        """Grams of one photo, each view by itself, the mean of a fold's networks."""
+        """Grams of one photo per view, the mean of a fold's networks."""
         views = tokens.float()
         components = torch.stack(
             [torch.stack([network(views).components for network in fold]).mean(0) for fold in self.networks]
@@ -37,14 +96,14 @@ class CrossPvtHeads:
         return (components @ torch.from_numpy(SUMS).float().T).permute(2, 0, 1)
 
     def density(self, tokens: Float[Tensor, "view 40 width"]) -> None:
-        """None: what a tile says is mixed with what the others say."""
+        """None: the network mixes tiles, so no tile has an estimate of its own."""
 
     def to(self, device: str) -> "CrossPvtHeads":
-        """The same: what is narrow enough to train on few photos is not worth another device."""
+        """The same heads: networks this narrow gain nothing from another device."""
         return self
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a model file keeps, by fold; `opened` is the way back."""
+        """The tensors of a model file."""
         return {
             f"{_prefix(fold, number)}{name}": tensor
             for fold, networks in enumerate(self.networks)
@@ -52,86 +111,44 @@ class CrossPvtHeads:
             for name, tensor in network.state_dict().items()
         }
 
-    @classmethod
-    def shapes(cls, folds: int, width: int, settings: CrossPvtSettings) -> dict[str, tuple[int, ...]]:
-        """The tensors that a model file must hold."""
-        with torch.device("meta"):
-            one = CrossPvt(width, settings).state_dict()
-        prefixes = [_prefix(fold, number) for fold in range(folds) for number in range(settings.networks)]
-        return {f"{prefix}{name}": tuple(t.shape) for prefix in prefixes for name, t in one.items()}
 
-    @classmethod
-    def opened(cls, tensors: dict[str, Tensor], folds: int, width: int, settings: CrossPvtSettings) -> "CrossPvtHeads":
-        """The heads out of a model file's tensors, whose names and shapes are those of `shapes`."""
-
-        def one(prefix: str) -> CrossPvt:
-            own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            return _rebuilt(own, width, settings)
-
-        return cls([[one(_prefix(fold, n)) for n in range(settings.networks)] for fold in range(folds)])
-
-    @classmethod
-    def fit(
-        cls,
-        tokens: Sequence[Tensor],
-        grams: Float[np.ndarray, "photo target"],
-        folds: Int[np.ndarray, " photo"],
-        settings: CrossPvtSettings,
-        seed: int,
-        unfinished: Path | None = None,
-    ) -> "CrossPvtHeads":
-        """Train the networks of each fold, on the photos of the others alone; raises TrainingFailed.
-
-        Each finished network is kept below `unfinished`, under a name that says what it was trained on, so that a
-        training that was killed goes on with the next one.
-        """
-
-        def trained(seen: Tensor, goal: Tensor, fold: int, number: int) -> CrossPvt:
-            own_seed = int.from_bytes(sha256(f"{seed} {fold} {number}".encode()).digest()[:4])
-            kept = None if unfinished is None else unfinished / f"{_name(seen, goal, settings, own_seed)}.safetensors"
-            network = _finished(kept, tokens[0].shape[-1], settings)
-            where = f"{number + 1} of {settings.networks} of fold {fold + 1} of {folds.max() + 1}"
-            if network is not None:
-                log.info("Network %s was trained before", where)
-                return network
-            log.info("Training network %s", where)
-            network = train_network(seen, goal, settings, own_seed)
-            if kept is not None:
-                write_whole(kept, save(network.state_dict()))
-            return network
-
-        def of_fold(fold: int) -> list[CrossPvt]:
-            train = np.flatnonzero(folds != fold)
-            seen = torch.stack([tokens[row] for row in train.tolist()])
-            goal = torch.from_numpy(grams[train]).float()
-            return [trained(seen, goal, fold, number) for number in range(settings.networks)]
-
-        return cls([of_fold(fold) for fold in range(folds.max() + 1)])
+def _train_or_resume(
+    tokens: Tensor, grams: Tensor, settings: CrossPvtSettings, seed: int, checkpoint: Path | None
+) -> CrossPvt:
+    """A trained network, loaded from the checkpoint folder if an interrupted training saved it there."""
+    if checkpoint is None:
+        return train_network(tokens, grams, settings, seed)
+    place = checkpoint / f"{_checkpoint_name(tokens, grams, settings, seed)}.safetensors"
+    network = _load_checkpoint(place, tokens.shape[-1], settings)
+    if network is None:
+        network = train_network(tokens, grams, settings, seed)
+        write_atomic(place, save(network.state_dict()))
+    return network
 
 
 def _prefix(fold: int, number: int) -> str:
     return f"fold{fold}.network{number}."
 
 
-def _name(seen: Tensor, goal: Tensor, settings: CrossPvtSettings, seed: int) -> str:
-    digest = sha256(f"{torch.__version__} {settings.model_dump_json()} {seed} {tuple(seen.shape)}".encode())
-    for tensor in (seen, goal):
+def _checkpoint_name(tokens: Tensor, grams: Tensor, settings: CrossPvtSettings, seed: int) -> str:
+    digest = sha256(f"{torch.__version__} {settings.model_dump_json()} {seed} {tuple(tokens.shape)}".encode())
+    for tensor in (tokens, grams):
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:32]
 
 
-def _finished(kept: Path | None, width: int, settings: CrossPvtSettings) -> CrossPvt | None:
-    """A network trained before, unless there is none or its file is not whole."""
-    if kept is None or not kept.is_file():
+def _load_checkpoint(place: Path, width: int, settings: CrossPvtSettings) -> CrossPvt | None:
+    """A saved network, None where there is none or its file is damaged."""
+    if not place.is_file():
         return None
     try:
-        return _rebuilt(load(kept.read_bytes()), width, settings)
+        return _rebuild(load(place.read_bytes()), width, settings)
     except (SafetensorError, RuntimeError):
         return None
 
 
-def _rebuilt(tensors: dict[str, Tensor], width: int, settings: CrossPvtSettings) -> CrossPvt:
-    """The network with these weights, without drawing others first; raises RuntimeError where they do not fit."""
+def _rebuild(tensors: dict[str, Tensor], width: int, settings: CrossPvtSettings) -> CrossPvt:
+    """The network with these weights; raises RuntimeError where they do not fit. No random weights are drawn."""
     with torch.device("meta"):
         network = CrossPvt(width, settings)
     network.load_state_dict(tensors, assign=True)

@@ -1,4 +1,4 @@
-"""Pyramid mixer: the ten tokens of a half become one vector, in three stages."""
+"""Pyramid mixer: three stages that reduce the ten tokens of a half to one vector."""
 
 import math
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from herbage.heads.crosspvt.blocks import AttentionBlock, GatedConvolutionBlock,
 TOKENS = 10
 ROWS, COLUMNS = 3, 4
 WINDOW = 2
-FEWER = max(4, TOKENS // 2)
+POOLED_TOKENS = max(4, TOKENS // 2)
 KERNEL = 5
 
 
 class Widths(NamedTuple):
-    """Numbers a token in the three stages."""
+    """Width of a token in each of the three stages."""
 
     first: int
     second: int
@@ -26,7 +26,10 @@ class Widths(NamedTuple):
 
 
 class MobileVitBlock(nn.Module):
-    """A convolution for what is near and attention for what is far, set beside the input. arXiv:2110.02178."""
+    """MobileViT block: convolutions for local, attention for global structure, concatenated with the input.
+
+    MobileViT: Mehta and Rastegari 2021, arXiv:2110.02178.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -37,30 +40,30 @@ class MobileVitBlock(nn.Module):
         self.join = nn.Conv2d(2 * width, width, 1)
 
     def forward(self, grid: Float[Tensor, "photo width row column"]) -> Float[Tensor, "photo width row column"]:
-        """The grid, whose sides are resized up to whole windows of 2 x 2 for the attention."""
+        """Apply the block; for the attention the grid's sides are resized up to multiples of the 2 x 2 window."""
         shape = grid.shape[-2:]
-        whole = [math.ceil(side / WINDOW) * WINDOW for side in shape]
+        target = [math.ceil(side / WINDOW) * WINDOW for side in shape]
         near = self.near(grid)
-        if list(shape) != whole:
-            near = F.interpolate(near, size=whole, mode="bilinear", align_corners=False)
-        rows, columns = (side // WINDOW for side in whole)
+        if list(shape) != target:
+            near = F.interpolate(near, size=target, mode="bilinear", align_corners=False)
+        rows, columns = (side // WINDOW for side in target)
         photos, width = near.shape[:2]
         windows = near.reshape(photos, width, rows, WINDOW, columns, WINDOW)
-        # All pixels of the first window, then all of the second: one sequence.
+        # One sequence: all pixels of the first window, then all pixels of the second.
         mixed = self.far(windows.permute(0, 2, 4, 3, 5, 1).flatten(1, 4))
         back = mixed.reshape(photos, rows, columns, WINDOW, WINDOW, width).permute(0, 5, 1, 3, 2, 4)
-        far = back.reshape(photos, width, *whole)
-        if list(shape) != whole:
+        far = back.reshape(photos, width, *target)
+        if list(shape) != target:
             far = F.interpolate(far, size=list(shape), mode="bilinear", align_corners=False)
         joined: Tensor = self.join(torch.cat([grid, far], dim=1))
         return joined
 
 
 class PyramidMixer(nn.Module):
-    """Three stages of growing width and fewer tokens.
+    """Three stages with increasing width and decreasing number of tokens.
 
-    `keep_padding`: as published, the token of zeros that fills the second stage's grid goes on as a token of its own;
-    without it, it is dropped once the grid has been used.
+    The second stage pads its grid with a token of zeros. `keep_padding=True` passes that token on, as published;
+    `keep_padding=False` drops it after the grid has been used.
     """
 
     def __init__(self, width: int, widths: Widths, *, keep_padding: bool) -> None:
@@ -76,17 +79,17 @@ class PyramidMixer(nn.Module):
 
     def forward(
         self, tokens: Float[Tensor, "photo 10 width"]
-    ) -> tuple[Float[Tensor, "photo third"], Float[Tensor, "photo few second"]]:
-        """The half's vector, and the second stage's tokens (6 with the padding kept, else 5)."""
+    ) -> tuple[Float[Tensor, "photo third"], Float[Tensor, "photo token second"]]:
+        """Return the half's vector and the second stage's tokens: 5, or 6 with `keep_padding`."""
         grid = _pad(self.enter1(tokens), ROWS * COLUMNS).transpose(1, 2).reshape(len(tokens), -1, ROWS, COLUMNS)
         first = self.local(grid).flatten(2).transpose(1, 2)[:, :TOKENS]
 
         wide = self.enter2(first)
-        pooled = F.adaptive_avg_pool1d(wide.transpose(1, 2), FEWER).transpose(1, 2)
-        rows, columns = smallest_grid(FEWER)
-        grid = _pad(wide[:, :FEWER] + pooled, rows * columns).reshape(len(tokens), rows, columns, -1)
+        pooled = F.adaptive_avg_pool1d(wide.transpose(1, 2), POOLED_TOKENS).transpose(1, 2)
+        rows, columns = smallest_grid(POOLED_TOKENS)
+        grid = _pad(wide[:, :POOLED_TOKENS] + pooled, rows * columns).reshape(len(tokens), rows, columns, -1)
         reduced = self.reduce(grid).flatten(1, 2)
-        second = self.along2(reduced if self.keep_padding else reduced[:, :FEWER])
+        second = self.along2(reduced if self.keep_padding else reduced[:, :POOLED_TOKENS])
 
         wider = self.enter3(second)
         pair = torch.stack([wider.mean(1), wider.amax(1)], dim=1)
@@ -94,7 +97,7 @@ class PyramidMixer(nn.Module):
 
 
 def smallest_grid(count: int) -> tuple[int, int]:
-    """Rows and columns: a square of side floor(sqrt(count)), grown by columns and rows in turn until it holds all."""
+    """Rows and columns of a grid for `count` tokens: a square of side floor(sqrt(count)), extended until all fit."""
     rows = columns = math.isqrt(count)
     while rows * columns < count:
         if columns <= rows:

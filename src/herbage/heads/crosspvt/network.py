@@ -1,4 +1,4 @@
-"""The whole network: tiles of both halves to clover, dead and green grams."""
+"""The CrossPVT network: from the tiles of both halves to grams of clover, dead and green."""
 
 from typing import NamedTuple
 
@@ -14,14 +14,16 @@ from herbage.recipe import CrossPvtSettings
 from herbage.targets import COMPONENTS, TARGETS
 
 SMALL_TILES = 16
-"""Of a half, 4 x 4; its 2 x 2 big tiles follow."""
+"""Small tiles per half (4 x 4), which precede its 2 x 2 big tiles."""
 
 HIDDEN = 448
 
 
 class Outputs(NamedTuple):
-    """`components`: clover, dead, green in grams. `auxiliary`: all five targets in grams, from the network's middle.
-    `rank`: a number that is to order photos by total weight.
+    """The network's outputs for a batch of photos.
+
+    `components`: clover, dead and green in grams. `auxiliary`: all five targets in grams, estimated from the mixer's
+    second stage. `rank`: a score that orders photos by total weight.
     """
 
     components: Float[Tensor, "photo 3"]
@@ -30,11 +32,15 @@ class Outputs(NamedTuple):
 
 
 class CrossPvt(nn.Module):
-    """Both halves through the same parts, each gated by the other, then one head a component.
+    """Estimates the components of a photo from the class vectors of its tiles.
 
-    Outputs are in units of the training photos' mean grams, which is kept in a buffer. Class vectors are taken as the
-    backbone gives them: standardising each number by the training photos scores less (docs/crosspvt.md). The
-    settings' `as_published` brings the original's defects back one by one.
+    For each half, with the same weights: `retokenizer` merges 16 small tiles into 4 tokens, `fusion` exchanges
+    information between small and big tiles, and `mixer` reduces all tokens to one vector. Then each half is gated by
+    the other, and one head per component reads both.
+
+    The heads work in units of the training photos' mean grams, which is stored in the buffer `scale_g`. Class vectors
+    are not standardised, because that lowers the score (docs/crosspvt.md). The settings' `as_published` restores
+    defects of the original.
     """
 
     scale_g: Float[Tensor, "5"]
@@ -66,14 +72,14 @@ class CrossPvt(nn.Module):
                 part.dropout = settings.dropout
 
     def learn_scale(self, grams: Float[Tensor, "photo 5"]) -> None:
-        """Give each target the unit of its mean among these photos."""
+        """Set the unit of each target to its mean over these photos, at least 0.1 g."""
         if "raw_grams" not in self.defects:
             self.scale_g.copy_(grams.mean(0).clamp(min=0.1))
 
     def forward(self, tiles: Float[Tensor, "photo 40 width"]) -> Outputs:
-        """Everything that training looks at; estimating takes the components alone."""
+        """Compute all outputs; training uses all of them, prediction only the components."""
         tiles = self.enter(tiles)
-        # The left halves of all photos, then the right ones: the same weights see both.
+        # One batch of all left halves and all right halves, because both use the same weights.
         vectors, tokens = self._half(torch.cat(tiles.chunk(2, dim=1)))
         left, right = vectors.chunk(2)
         gated_left = left * torch.sigmoid(self.gate_left(right))
@@ -88,7 +94,7 @@ class CrossPvt(nn.Module):
 
     def _half(
         self, tiles: Float[Tensor, "half 20 width"]
-    ) -> tuple[Float[Tensor, "half third"], Float[Tensor, "half few second"]]:
+    ) -> tuple[Float[Tensor, "half third"], Float[Tensor, "half token second"]]:
         small = self.retokenizer(tiles[:, :SMALL_TILES])
         vector, tokens = self.mixer(self.fusion(small, tiles[:, SMALL_TILES:]))
         return vector, tokens

@@ -1,4 +1,4 @@
-"""Training one network: cached class vectors of tiles, the score's own loss, and two helpers that shape the trunk."""
+"""Training of one CrossPVT network on cached class vectors of tiles."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ from herbage.recipe import CrossPvtSettings
 from herbage.targets import SCORE_WEIGHTS, SUMS, TOTAL
 
 MARGIN = 1.0
-"""Of the ranking loss, in the unit of the rank head."""
+"""Margin of the ranking loss, in the unit of the rank head."""
 
 
 def train_network(
@@ -25,12 +25,12 @@ def train_network(
     settings: CrossPvtSettings,
     seed: int,
 ) -> CrossPvt:
-    """A network trained on these photos alone, each shown in one view drawn at random; raises TrainingFailed.
+    """Train a network on these photos, each in one random view per epoch; raises TrainingFailed if the loss diverges.
 
-    AdamW with a cosine schedule to 0, gradients clipped. Where the settings say so, SAM takes each gradient at the edge
-    of a neighbourhood (`herbage.heads.sam` is the same for banks), and the mean of the weights over the last steps
-    (EMA) is what comes out. Unlike the original the backbone is not trained, so its second phase at a lower rate is
-    not there, and the cached views are the only augmentation.
+    The optimiser is AdamW with a cosine schedule to 0 and clipped gradients. With `rho`, SAM computes each gradient at
+    the edge of a neighbourhood (`herbage.heads.sam` is the version for stacked heads). With `ema`, the result is an
+    exponential moving average of the weights. The original also trains the backbone, in a second phase at a lower
+    rate; here the backbone is frozen and the cached views are the only augmentation.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -44,31 +44,32 @@ def train_network(
         batches = math.ceil(photos / settings.batch_photos)
         steps = settings.epochs * batches
         network.train()
-        taken = 0
+        steps_done = 0
         for epoch in range(settings.epochs):
             view = torch.randint(views, (photos,))
             for number, rows in enumerate(torch.randperm(photos).tensor_split(batches)):
-                done = (epoch * batches + number) / steps
+                progress = (epoch * batches + number) / steps
                 for group in optimiser.param_groups:
-                    group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-                shown, goal = tokens[rows, view[rows]].float(), grams[rows]
-                value = _step(network, optimiser, partial(_loss_now, network, shown, goal, settings), settings)
+                    group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+                inputs, truth = tokens[rows, view[rows]].float(), grams[rows]
+                value = _step(network, optimiser, partial(_batch_loss, network, inputs, truth, settings), settings)
                 if not math.isfinite(value):
                     raise TrainingFailed(
-                        f"The loss of CrossPVT is not finite after {done:.0%} of training; lower learning_rate "
+                        f"The loss of CrossPVT is not finite after {progress:.0%} of training; lower learning_rate "
                         f"(now {settings.learning_rate}) in the recipe."
                     )
-                taken += 1
+                steps_done += 1
                 if average is not None:
-                    # Short at first, so that the start, which is random, is soon forgotten.
-                    _follow(average, network, min(settings.ema, taken / (10 + taken)))
+                    # A smaller decay at first, so that the random initial weights lose their influence quickly.
+                    _update_average(average, network, min(settings.ema, steps_done / (10 + steps_done)))
     return (average or network).eval().requires_grad_(False)
 
 
 def loss(network: CrossPvt, outputs: Outputs, grams: Float[Tensor, "photo 5"], settings: CrossPvtSettings) -> Tensor:
-    """Score-weighted squared error, plus the auxiliary head's, plus what the rank head says of pairs of photos.
+    """Squared error with the weights of the score, plus the auxiliary head's error, plus losses of the rank head.
 
-    All in units of the mean total, so that a loss is near 1 whatever the quadrat; with the defect `raw_grams` in grams.
+    The rank head's losses compare random pairs of photos. All terms are in units of the mean total, so that a loss is
+    near 1 for quadrats of any size; with the defect `raw_grams` they are in grams.
     """
     sums, weights = (torch.from_numpy(a).float() for a in (SUMS, SCORE_WEIGHTS))
     unit = network.scale_g[TOTAL]
@@ -77,10 +78,10 @@ def loss(network: CrossPvt, outputs: Outputs, grams: Float[Tensor, "photo 5"], s
     auxiliary = ((outputs.auxiliary / unit - truth) ** 2).mean()
     total = truth[:, TOTAL]
     first, second = torch.arange(len(total)), torch.randperm(len(total))
-    apart = total[first] - total[second]
-    said = outputs.rank[first] - outputs.rank[second]
-    ranking = (F.relu(MARGIN - said * apart.sign()) * (apart != 0)).mean()
-    difference = F.smooth_l1_loss(said, apart)
+    observed = total[first] - total[second]
+    predicted = outputs.rank[first] - outputs.rank[second]
+    ranking = (F.relu(MARGIN - predicted * observed.sign()) * (observed != 0)).mean()
+    difference = F.smooth_l1_loss(predicted, observed)
     value: Tensor = (
         main
         + settings.auxiliary_weight * auxiliary
@@ -90,24 +91,24 @@ def loss(network: CrossPvt, outputs: Outputs, grams: Float[Tensor, "photo 5"], s
     return value
 
 
-def _loss_now(network: CrossPvt, shown: Tensor, goal: Tensor, settings: CrossPvtSettings) -> Tensor:
-    return loss(network, network(shown), goal, settings)
+def _batch_loss(network: CrossPvt, inputs: Tensor, truth: Tensor, settings: CrossPvtSettings) -> Tensor:
+    return loss(network, network(inputs), truth, settings)
 
 
 def _step(
-    network: CrossPvt, optimiser: torch.optim.Optimizer, loss_now: Callable[[], Tensor], settings: CrossPvtSettings
+    network: CrossPvt, optimiser: torch.optim.Optimizer, closure: Callable[[], Tensor], settings: CrossPvtSettings
 ) -> float:
     parameters = list(network.parameters())
-    drawn = torch.get_rng_state()
-    value = loss_now()
+    rng_state = torch.get_rng_state()
+    value = closure()
     gradients = torch.autograd.grad(value, parameters)
     if settings.rho:
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
-        climbs = [gradient * (settings.rho / (norm + 1e-12)) for gradient in gradients]
-        _move(parameters, climbs, 1)
-        torch.set_rng_state(drawn)  # the same dropout and the same pairs: the same loss at another place
-        gradients = torch.autograd.grad(loss_now(), parameters)
-        _move(parameters, climbs, -1)
+        ascent = [gradient * (settings.rho / (norm + 1e-12)) for gradient in gradients]
+        _move(parameters, ascent, 1)
+        torch.set_rng_state(rng_state)  # the second gradient needs the same dropout and the same pairs
+        gradients = torch.autograd.grad(closure(), parameters)
+        _move(parameters, ascent, -1)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
@@ -122,6 +123,6 @@ def _move(parameters: Sequence[Tensor], by: Sequence[Tensor], sign: int) -> None
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for ours, theirs in zip(average.parameters(), network.parameters(), strict=True):
-        ours.lerp_(theirs, 1 - decay)
+def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for averaged, current in zip(average.parameters(), network.parameters(), strict=True):
+        averaged.lerp_(current, 1 - decay)

@@ -1,7 +1,7 @@
-// The server's API, as openapi.json describes it.
+// Client of the server's API (see openapi.json).
 
-/** An answer that is no success; `detail` says why, `rows` are of photos that could not be read. */
-export class Refused extends Error {
+/** An unsuccessful request: `message` is the reason, `rows` describe photos that could not be read. Status 0: no response. */
+export class RequestError extends Error {
   constructor(status, body) {
     super(body.detail ?? "");
     this.status = status;
@@ -10,46 +10,46 @@ export class Refused extends Error {
 }
 
 export async function getJson(path) {
-  return (await answered(path)).json();
+  return (await request(path)).json();
 }
 
 export async function postJson(path, body) {
-  return answered(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 export async function postPhoto(path, file) {
   const form = new FormData();
   form.append("photo", file);
-  return answered(path, { method: "POST", body: form });
+  return request(path, { method: "POST", body: form });
 }
 
-async function answered(path, options) {
-  const answer = await fetch(path, options).catch(() => {
-    throw new Refused(0, {});
+async function request(path, options) {
+  const response = await fetch(path, options).catch(() => {
+    throw new RequestError(0, {});
   });
-  if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
-  return answer;
+  if (!response.ok) throw new RequestError(response.status, await response.json().catch(() => ({})));
+  return response;
 }
 
 /**
- * One photo's prediction. `told` hears ("uploading", share), ("estimating") and ("busy"); a busy server is asked
- * again when it says so. XMLHttpRequest, since fetch does not tell how much was sent.
+ * One photo's prediction. Calls `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the server
+ * is busy, the request is repeated after its Retry-After. Uses XMLHttpRequest, since fetch has no upload progress.
  */
-export async function predict(file, corners, told, signal) {
+export async function predict(file, corners, onProgress, signal) {
   for (;;) {
-    const [status, body, retryAfter] = await send(file, corners, told, signal);
+    const [status, body, retryAfter] = await send(file, corners, onProgress, signal);
     if (status === 200) return body.predictions[0];
-    if (status !== 429) throw new Refused(status, body);
-    told("busy");
-    await new Promise((go) => {
-      setTimeout(go, 1000 * Math.min(30, Number(retryAfter) || 5));
-      signal.addEventListener("abort", go);
+    if (status !== 429) throw new RequestError(status, body);
+    onProgress("busy");
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1000 * Math.min(30, Number(retryAfter) || 5));
+      signal.addEventListener("abort", resolve);
     });
     if (signal.aborted) throw new DOMException("", "AbortError");
   }
 }
 
-function send(file, corners, told, signal) {
+function send(file, corners, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const form = new FormData();
@@ -57,22 +57,22 @@ function send(file, corners, told, signal) {
     if (corners) form.append("corners", JSON.stringify([corners]));
     request.open("POST", "api/predictions");
     request.responseType = "json";
-    request.upload.onprogress = (event) => told("uploading", event.loaded / event.total);
-    request.upload.onload = () => told("estimating");
+    request.upload.onprogress = (event) => onProgress("uploading", event.loaded / event.total);
+    request.upload.onload = () => onProgress("estimating");
     request.onload = () => resolve([request.status, request.response ?? {}, request.getResponseHeader("Retry-After")]);
-    request.onerror = () => reject(new Refused(0, {}));
+    request.onerror = () => reject(new RequestError(0, {}));
     request.onabort = () => reject(new DOMException("", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.send(form);
   });
 }
 
-/** Kilograms a hectare of grams a quadrat, by the area that a prediction's photo shows. */
+/** Convert g per quadrat to kg per hectare, with the quadrat area of a prediction. */
 export function kgPerHa(grams, row) {
   return (grams * 10) / row.quadrat_area_m2;
 }
 
-/** Hand a file to the person. */
+/** Download a blob as a file. */
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

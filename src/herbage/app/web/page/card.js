@@ -1,24 +1,24 @@
-// One photo: its way to the server, its estimate, its map.
+// Card of one photo: upload progress, estimate and map.
 
-import { getJson, kgPerHa, postPhoto, predict, Refused, save } from "./api.js";
+import { getJson, kgPerHa, postPhoto, predict, RequestError, save } from "./api.js";
 import { askCorners } from "./corners.js";
 import { PatchMap } from "./map.js";
 import { label, number, percent, text } from "./text.js";
 
 const template = document.getElementById("card");
-let made = 0;
+let created = 0;
 
 export class Card {
-  /** `page` is told by `changed()` that there is something new, and says which target and opacity are shown. */
+  /** `page.changed()` is called after every change; `page.target` and `page.opacity` select the map to show. */
   constructor(file, paddock, page) {
     this.file = file;
     this.page = page;
     this.corners = null;
     this.state = ["waiting"];
-    this.leaving = new AbortController();
+    this.aborter = new AbortController();
     this.element = document.importNode(template.content, true).firstElementChild;
     this.find("h3").textContent = file.name;
-    this.find("h3").id = `photo-${made++}`;
+    this.find("h3").id = `photo-${created++}`;
     this.element.setAttribute("aria-labelledby", this.find("h3").id);
     this.find(".paddock").value = paddock;
     this.find(".paddock").addEventListener("input", () => page.changed());
@@ -31,9 +31,9 @@ export class Card {
     this.image = this.find(".map img");
     this.image.src = this.url;
     this.loaded = this.image.decode().then(() => true, () => false);
-    this.loaded.then((shown) => {
-      this.image.hidden = !shown;
-      this.find(".map").hidden = !shown && !this.map;
+    this.loaded.then((isDecoded) => {
+      this.image.hidden = !isDecoded;
+      this.find(".map").hidden = !isDecoded && !this.map;
     });
     this.show();
   }
@@ -58,38 +58,38 @@ export class Card {
     return this.done && this.row.status === "ok";
   }
 
-  /** Send the photo and show what comes back; never throws. */
+  /** Send the photo and show the result; failed requests are shown, not thrown. */
   async run() {
-    const leaving = (this.leaving = new AbortController());
+    const aborter = (this.aborter = new AbortController());
     this.row = this.map = undefined;
     try {
-      this.row = await predict(this.file, this.corners, (...state) => this.tell(...state), leaving.signal);
+      this.row = await predict(this.file, this.corners, (...state) => this.setState(...state), aborter.signal);
       await this.loaded;
       this.map = this.row.map && (await getJson(this.row.map.slice(1)));
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof RequestError)) throw error;
       const status = { 413: "skipped", 415: "unreadable", 422: "unreadable" }[error.status];
       if (status) this.row = error.rows[0] ?? { photo: this.file.name, status, message: error.message };
       else this.row = undefined;
       this.failure = error;
     }
-    this.tell(this.row ? "done" : "failed");
+    this.setState(this.row ? "done" : "failed");
     this.page.changed();
   }
 
-  leave() {
-    this.leaving.abort();
+  dispose() {
+    this.aborter.abort();
     URL.revokeObjectURL(this.url);
     this.element.remove();
   }
 
-  tell(...state) {
+  setState(...state) {
     this.state = state;
     this.show();
   }
 
-  /** Bring everything that is shown up to date: state, language, target, opacity. */
+  /** Update the card after a change of state, language, target or opacity. */
   show() {
     label(this.element);
     this.find(".remove").setAttribute("aria-label", text("remove_photo", { photo: this.file.name }));
@@ -109,9 +109,9 @@ export class Card {
     const bar = this.find("progress");
     if (share === undefined) bar.removeAttribute("value");
     else bar.value = share;
-    const said = text(state, { share: share === undefined ? "" : percent(share) });
-    bar.setAttribute("aria-label", said);
-    this.find(".progress span").textContent = said;
+    const message = text(state, { share: share === undefined ? "" : percent(share) });
+    bar.setAttribute("aria-label", message);
+    this.find(".progress span").textContent = message;
   }
 
   showFailure(state) {
@@ -133,8 +133,8 @@ export class Card {
     this.find(".second").hidden = !second;
     if (second) this.find(".second").textContent = `${text("GDM_g")}: ${text("kg_per_ha_value", { value: this.kg(row.GDM_g) })}`;
     this.find(".outside").hidden = row.in_domain !== false;
-    this.find(".trained").hidden = !row.trained_on;
-    this.find(".shape").hidden = !row.odd_shape;
+    this.find(".trained").hidden = !row.training_photo;
+    this.find(".shape").hidden = !row.shape_differs;
     this.find("table").replaceChildren(
       tableRow("th", [text("weight"), text("kg_per_ha"), text("grams_quadrat")]),
       ...targets.map((target) => {
@@ -153,14 +153,14 @@ export class Card {
     const map = ok && this.map;
     for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !map;
     this.find(".corners").hidden = !this.row || this.image.hidden;
-    const place = this.find(".map");
-    place.tabIndex = map ? 0 : -1;
-    place.setAttribute("role", map ? "application" : "img");
+    const container = this.find(".map");
+    container.tabIndex = map ? 0 : -1;
+    container.setAttribute("role", map ? "application" : "img");
     this.find("canvas").hidden = !map;
     const { target, opacity } = this.page;
-    place.setAttribute("aria-label", map ? text("map_label", { photo: this.file.name, target: text(target) }) : this.file.name);
+    container.setAttribute("aria-label", map ? text("map_label", { photo: this.file.name, target: text(target) }) : this.file.name);
     if (!map) return;
-    place.hidden = false;
+    container.hidden = false;
     this.patches.show(map, target, this.corners);
     this.find("canvas").style.opacity = this.image.hidden ? 1 : opacity;
     this.find(".ramp").style.background = `linear-gradient(to right, ${this.page.model.map_colours.join()})`;
@@ -176,11 +176,11 @@ export class Card {
 
   async saveOverlay() {
     try {
-      const answer = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
-      const name = answer.headers.get("Content-Disposition").match(/filename\*=UTF-8''(.*)/)[1];
-      save(await answer.blob(), decodeURIComponent(name));
+      const response = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
+      const name = response.headers.get("Content-Disposition").match(/filename\*=UTF-8''(.*)/)[1];
+      save(await response.blob(), decodeURIComponent(name));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof RequestError)) throw error;
       this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;
       this.find(".again").hidden = false;
     }
@@ -190,23 +190,23 @@ export class Card {
     return number(kgPerHa(grams, this.row));
   }
 
-  range(target, shown) {
-    return text("interval_value", { low: shown(this.row[`${target}_low`]), high: shown(this.row[`${target}_high`]) });
+  range(target, format) {
+    return text("interval_value", { low: format(this.row[`${target}_low`]), high: format(this.row[`${target}_high`]) });
   }
 }
 
 export function tableRow(kind, cells) {
   const line = document.createElement("tr");
   for (const cell of cells) {
-    const one = line.appendChild(document.createElement(kind));
-    one.textContent = cell;
-    if (kind === "th") one.scope = "col";
+    const element = line.appendChild(document.createElement(kind));
+    element.textContent = cell;
+    if (kind === "th") element.scope = "col";
   }
   return line;
 }
 
 function small(content) {
-  const one = document.createElement("small");
-  one.textContent = content;
-  return one;
+  const element = document.createElement("small");
+  element.textContent = content;
+  return element;
 }

@@ -1,4 +1,4 @@
-// The dialog in which four corners are dragged to the quadrat's frame.
+// Dialog for dragging four corners to the quadrat's frame.
 
 import { number, text } from "./text.js";
 
@@ -6,10 +6,10 @@ const dialog = document.getElementById("corners");
 const image = dialog.querySelector("img");
 const frame = dialog.querySelector(".frame");
 const polygon = dialog.querySelector("polygon");
-const wrong = dialog.querySelector(".warning");
+const warning = dialog.querySelector(".warning");
 const handles = [0, 1, 2, 3].map(() => frame.appendChild(document.createElement("button")));
 let corners = [];
-let answer = () => {};
+let finish = () => {};
 
 handles.forEach((handle, index) => {
   handle.type = "button";
@@ -30,28 +30,28 @@ handles.forEach((handle, index) => {
 
 for (const button of dialog.querySelectorAll("button[value]")) {
   button.addEventListener("click", () => {
-    if (button.value === "use" && !wrong.hidden) return;
+    if (button.value === "use" && !warning.hidden) return;
     dialog.close(button.value);
   });
 }
 dialog.addEventListener("close", () => {
-  const rounded = corners.map((corner) => corner.map((one) => Math.round(one * 10) / 10));
-  answer({ use: rounded, whole: null }[dialog.returnValue]);
+  const rounded = corners.map((corner) => corner.map((value) => Math.round(value * 10) / 10));
+  finish({ use: rounded, whole: null }[dialog.returnValue]);
 });
 
-/** Ask for the corners in a photo; resolves to four [x, y], to null for the whole photo, or to undefined. */
-export async function askCorners(url, before) {
+/** Open the dialog. Resolves to four [x, y] in pixels, to null for the whole photo, or to undefined if cancelled. */
+export async function askCorners(url, previous) {
   image.src = url;
   await image.decode();
   const [width, height] = [image.naturalWidth, image.naturalHeight];
-  corners = before ?? [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]].map(([u, v]) => [u * width, v * height]);
+  corners = previous ?? [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]].map(([u, v]) => [u * width, v * height]);
   polygon.parentElement.setAttribute("viewBox", `0 0 ${width} ${height}`);
   polygon.parentElement.setAttribute("preserveAspectRatio", "none");
   corners.forEach(([x, y], index) => place(index, x, y));
   dialog.returnValue = "cancel";
   dialog.showModal();
   handles[0].focus();
-  return new Promise((resolve) => (answer = resolve));
+  return new Promise((resolve) => (finish = resolve));
 }
 
 function place(index, x, y) {
@@ -63,11 +63,11 @@ function place(index, x, y) {
   const where = { corner: text(`corner_${index}`), x: number(cornerX), y: number(cornerY) };
   handles[index].setAttribute("aria-label", text("corner_at", where));
   polygon.setAttribute("points", corners.map((corner) => corner.join(",")).join(" "));
-  wrong.hidden = goesRound();
+  warning.hidden = isQuadrilateral();
 }
 
-/** Whether the corners go once around a convex shape, clockwise: what the server asks for. */
-function goesRound() {
+/** Whether the corners form a convex quadrilateral in clockwise order, as the server requires. */
+function isQuadrilateral() {
   return corners.every(([x, y], index) => {
     const [beforeX, beforeY] = corners[(index + 3) % 4];
     const [nextX, nextY] = corners[(index + 1) % 4];

@@ -1,18 +1,18 @@
-// The page: photos come in, cards are made, a few photos at a time go to the server, the summary follows.
+// The page: creates a card per photo, sends a few photos at a time to the server, and updates the summary.
 
-import { getJson, postJson, Refused, save } from "./api.js";
+import { getJson, postJson, RequestError, save } from "./api.js";
 import { Card } from "./card.js";
 import { showPaddocks, showPoints } from "./summary.js";
 import { languages, number, preferredLanguage, setLanguage, text } from "./text.js";
 
-const AT_ONCE = 4;
-const SETTLE_MS = 300;
+const MAX_RUNNING = 4;
+const DEBOUNCE_MS = 300;
 const find = (id) => document.getElementById(id);
 
 const cards = [];
 const waiting = [];
 let running = 0;
-let settling;
+let summaryTimer;
 
 const page = {
   model: await getJson("api/model"),
@@ -22,29 +22,29 @@ const page = {
   get opacity() {
     return find("opacity").value / 100;
   },
-  /** Something changed that the summary shows; it is made anew when it has been quiet for a moment. */
+  /** Update the status now, and the summary once there are no more changes for DEBOUNCE_MS. */
   changed() {
     showStatus();
-    clearTimeout(settling);
-    settling = setTimeout(() => summarise().catch(told), SETTLE_MS);
+    clearTimeout(summaryTimer);
+    summaryTimer = setTimeout(() => summarise().catch(showError), DEBOUNCE_MS);
   },
   remove(card) {
     cards.splice(cards.indexOf(card), 1);
-    card.leave();
+    card.dispose();
     (cards[0]?.find(".remove") ?? find("choose")).focus();
     page.changed();
   },
   again(card) {
-    card.tell("waiting");
+    card.setState("waiting");
     waiting.push(card);
     next();
     page.changed();
   },
 };
 
-/** A refusal is said in the status line; any other error is a fault of the page. */
-function told(error) {
-  if (!(error instanceof Refused)) throw error;
+/** Show a failed request in the status line; rethrow any other error, which is a bug of the page. */
+function showError(error) {
+  if (!(error instanceof RequestError)) throw error;
   find("status").textContent = error.status ? error.message : text("unreachable");
 }
 
@@ -59,13 +59,13 @@ function add(files) {
   next();
 }
 
-function take(input) {
+function addFrom(input) {
   add([...input.files]);
   input.value = "";
 }
 
 function next() {
-  while (running < AT_ONCE && waiting.length) {
+  while (running < MAX_RUNNING && waiting.length) {
     const card = waiting.shift();
     if (!cards.includes(card)) continue;
     running++;
@@ -76,12 +76,12 @@ function next() {
   }
 }
 
-function rows() {
+function finishedRows() {
   return cards.filter((card) => card.done).map((card) => card.row);
 }
 
 function grouped() {
-  return { predictions: rows(), paddocks: cards.filter((card) => card.done).map((card) => card.paddock) };
+  return { predictions: finishedRows(), paddocks: cards.filter((card) => card.done).map((card) => card.paddock) };
 }
 
 function showStatus() {
@@ -116,11 +116,11 @@ function showModel() {
   find("model").textContent = training
     ? text("model_known", { ...facts, score: known ? number(score.weighted_r2, 2) : text("unknown") })
     : text("model_imported", facts);
-  const chosen = find("target").value || page.model.main_target;
-  find("target").replaceChildren(...page.model.targets.map((target) => new Option(text(target), target, false, target === chosen)));
+  const selected = find("target").value || page.model.main_target;
+  find("target").replaceChildren(...page.model.targets.map((target) => new Option(text(target), target, false, target === selected)));
 }
 
-function speak(code) {
+function changeLanguage(code) {
   setLanguage(code);
   showModel();
   for (const card of cards) card.show();
@@ -128,13 +128,13 @@ function speak(code) {
 }
 
 async function download(path, body, name) {
-  await postJson(path, body).then(async (answer) => save(await answer.blob(), name)).catch(told);
+  await postJson(path, body).then(async (response) => save(await response.blob(), name)).catch(showError);
 }
 
 find("language").replaceChildren(...languages.map(([code, name]) => new Option(name, code)));
 find("language").value = preferredLanguage();
-find("language").addEventListener("change", (event) => speak(event.target.value));
-for (const id of ["choose", "take"]) find(id).addEventListener("change", (event) => take(event.target));
+find("language").addEventListener("change", (event) => changeLanguage(event.target.value));
+for (const id of ["choose", "take"]) find(id).addEventListener("change", (event) => addFrom(event.target));
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
@@ -143,11 +143,11 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 for (const id of ["target", "opacity"]) find(id).addEventListener("input", () => cards.forEach((card) => card.show()));
-find("csv").addEventListener("click", () => download("api/files/predictions.csv", { predictions: rows() }, "predictions.csv"));
-find("geojson").addEventListener("click", () => download("api/files/photos.geojson", { predictions: rows() }, "photos.geojson"));
+find("csv").addEventListener("click", () => download("api/files/predictions.csv", { predictions: finishedRows() }, "predictions.csv"));
+find("geojson").addEventListener("click", () => download("api/files/photos.geojson", { predictions: finishedRows() }, "photos.geojson"));
 find("paddocks-csv").addEventListener("click", () => download("api/files/paddocks.csv", grouped(), "paddocks.csv"));
 find("overlays").addEventListener("click", async () => {
   for (const card of cards) if (card.map) await card.saveOverlay();
 });
-speak(find("language").value);
-for (const id of ["choose", "take"]) take(find(id)); // chosen before this script was there
+changeLanguage(find("language").value);
+for (const id of ["choose", "take"]) addFrom(find(id)); // files chosen before this script was loaded

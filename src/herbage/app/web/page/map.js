@@ -1,39 +1,39 @@
-// The patch map over a photo: drawn patch by patch, as coarse as it is, and read by pointer or arrow keys.
+// Patch map over a photo: drawn patch by patch without interpolation, and read with the pointer or the arrow keys.
 
 import { projective } from "./projective.js";
 import { number, text } from "./text.js";
 
-const WIDEST_PX = 1200;
+const WIDTH_PX = 1200;
 
 export class PatchMap {
-  /** `place` holds an img and a canvas; `spot` is where a reading is told. */
-  constructor(place, spot, colours) {
-    this.place = place;
+  /** `container` contains an img and a canvas; `spot` shows the value at the selected patch. */
+  constructor(container, spot, colours) {
+    this.container = container;
     this.spot = spot;
     this.colours = colours;
-    this.image = place.querySelector("img");
-    this.canvas = place.querySelector("canvas");
+    this.image = container.querySelector("img");
+    this.canvas = container.querySelector("canvas");
     this.at = null;
-    place.addEventListener("pointermove", (event) => this.point(event));
-    place.addEventListener("pointerdown", (event) => this.point(event));
-    place.addEventListener("keydown", (event) => this.key(event));
+    container.addEventListener("pointermove", (event) => this.point(event));
+    container.addEventListener("pointerdown", (event) => this.point(event));
+    container.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** Show grams a square metre of a target; `corners` where the photo shows more than the quadrat. */
+  /** Show a target in g per m², inside the quadrat's corners if they are given. */
   show(map, target, corners) {
     this.map = map;
     this.values = map.values[target];
     this.top = map.top[target];
     const bare = !this.image.naturalWidth;
-    this.place.classList.toggle("bare", bare);
+    this.container.classList.toggle("bare", bare);
     const [width, height] = bare ? [map.columns, map.rows] : [this.image.naturalWidth, this.image.naturalHeight];
-    const scale = WIDEST_PX / width;
-    this.canvas.width = WIDEST_PX;
+    const scale = WIDTH_PX / width;
+    this.canvas.width = WIDTH_PX;
     this.canvas.height = Math.round(height * scale);
     const whole = [[0, 0], [width, 0], [width, height], [0, height]];
     this.plane = projective((bare ? whole : corners ?? whole).map(([x, y]) => [x * scale, y * scale]));
     this.draw();
-    this.tell();
+    this.showValue();
   }
 
   draw() {
@@ -46,7 +46,7 @@ export class PatchMap {
         const colour = this.colours[Math.round(share * (this.colours.length - 1))];
         this.outline(context, row, column);
         context.fillStyle = context.strokeStyle = colour;
-        context.lineWidth = 1; // closes the seams between neighbours
+        context.lineWidth = 1; // hides the seams between patches
         context.fill();
         context.stroke();
       }
@@ -96,10 +96,10 @@ export class PatchMap {
     if (String(at) === String(this.at)) return;
     this.at = at;
     this.draw();
-    this.tell();
+    this.showValue();
   }
 
-  tell() {
+  showValue() {
     const value = this.at && this.values[this.at[0] * this.map.columns + this.at[1]];
     this.spot.textContent = this.at ? text("spot", { value: number(value) }) : text("read_here");
   }

@@ -1,15 +1,15 @@
-// The page's texts: one table of strings on the server, a language a column.
+// The page's texts, from strings.csv on the server: one column per language.
 
 const tables = await (await fetch("strings.json")).json();
 let language = "en";
 
-/** The languages there are, as [code, own name]. */
+/** Available languages, as [code, native name]. */
 export const languages = Object.entries(tables).map(([code, table]) => [code, table.language]);
 
-/** The first language that the browser asks for and the table has. */
+/** The first of the browser's languages that is available, else English. */
 export function preferredLanguage() {
-  const asked = navigator.languages.map((one) => one.split("-")[0]);
-  return asked.find((one) => one in tables) ?? "en";
+  const codes = navigator.languages.map((tag) => tag.split("-")[0]);
+  return codes.find((code) => code in tables) ?? "en";
 }
 
 export function setLanguage(code) {
@@ -18,15 +18,15 @@ export function setLanguage(code) {
   label(document);
 }
 
-/** A text in the chosen language, with {name} replaced by values. */
+/** A text in the current language, with each {name} replaced by its value. */
 export function text(key, values = {}) {
   return tables[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Put the texts into what has data-text (its content) or data-label (its accessible name). */
+/** Fill in all elements with data-text (their content) or data-label (their accessible name). */
 export function label(root) {
-  for (const one of root.querySelectorAll("[data-text]")) one.textContent = text(one.dataset.text);
-  for (const one of root.querySelectorAll("[data-label]")) one.setAttribute("aria-label", text(one.dataset.label));
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+  for (const element of root.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
 }
 
 export function number(value, digits = 0) {

@@ -1,0 +1,75 @@
+"""Where results may be written: outputs are replaced only on request, and only by results of the same kind."""
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from herbage.errors import OutputExists
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """A kind of output folder: its name in messages, and the sets of files by which an existing one is recognised."""
+
+    name: str
+    marks: tuple[tuple[str, ...], ...]
+
+    def matches(self, folder: Path) -> bool:
+        """Whether the folder has all files of one of the sets."""
+        return any(all((folder / name).is_file() for name in files) for files in self.marks)
+
+
+MODEL_FOLDER = FolderKind("a herbage model", (("config.json", "model.safetensors"),))
+EXPORT_FOLDER = FolderKind("an export", (("openvino.json",), ("onnx.json",)))
+DEMO_FOLDER = FolderKind("a demo", ((),))
+
+
+def check_output_folder(place: Path, kind: FolderKind, *, overwrite: bool, parameter: str = "out") -> None:
+    """Check that a folder may be written at `place`, before long work is done for it.
+
+    Only a folder of the same kind is ever replaced, and only with `overwrite`. Raises OutputExists, or OSError where
+    the place is not writable.
+    """
+    whole, where = place.resolve(), f"`{parameter}={place}`"
+    if whole.exists() and not (whole.is_dir() and not any(whole.iterdir())):
+        if not (whole.is_dir() and kind.matches(whole)):
+            raise OutputExists(f"{where} exists and is not {kind.name}, so it is not replaced; choose another path.")
+        if not overwrite:
+            raise OutputExists(f"{where} already exists; pass `overwrite=True` to replace it, or choose another path.")
+    check_writable(whole)
+
+
+def check_model_place(
+    place: Path, *, overwrite: bool, inputs: Sequence[str | Path] = (), parameter: str = "model"
+) -> None:
+    """Check that a model may be written at `place`; raises OutputExists, or OSError where it is not writable.
+
+    `inputs` are the files and folders that the model is made from; they must not be inside its folder.
+    """
+    whole, where = place.resolve(), f"`{parameter}={place}`"
+    if whole in (Path.cwd(), *Path.cwd().parents):
+        raise OutputExists(f"{where} is the working directory, or contains it; choose a folder of its own.")
+    for one in inputs:
+        if Path(one).resolve().is_relative_to(whole):
+            raise OutputExists(f"{where} contains {one}, which the model is made from; choose a folder of its own.")
+    check_output_folder(place, MODEL_FOLDER, overwrite=overwrite, parameter=parameter)
+
+
+def check_output_file(path: Path, *, overwrite: bool) -> None:
+    """Check that a file may be written at `path`; raises OutputExists, or OSError where the place is not writable."""
+    if path.is_dir():
+        raise OutputExists(f"{path} is a folder; expected the name of a file to write.")
+    if path.exists() and not overwrite:
+        raise OutputExists(f"{path} already exists; pass `overwrite=True` to replace it, or choose another path.")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError where nothing can be written at `path`; creates nothing."""
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
