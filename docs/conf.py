@@ -1,4 +1,4 @@
-"""The documentation as a site: scripts/docs."""
+"""Sphinx configuration of the documentation; scripts/docs builds it."""
 
 import io
 import re
@@ -33,7 +33,7 @@ html_show_sourcelink = False
 
 
 def command_as_rst(name: str) -> str:
-    """A command's help as the terminal shows it, in a form that a browser may wrap."""
+    """The help of a command as reStructuredText, so that a browser can wrap its lines."""
     out = io.StringIO()
     app.help_formatter = "plain"
     app.help_print([name], console=Console(file=out, width=10_000, color_system=None))
@@ -48,17 +48,17 @@ def command_as_rst(name: str) -> str:
             called = option[1].partition(", --")[0]
             lines += [f"``{called}``", f"   {option[2]}", ""]
         elif line.startswith("  ") and lines[-1] == "":
-            lines.insert(-1, f"   {line.strip()}")  # the rest of an option, or one more example
+            lines.insert(-1, f"   {line.strip()}")  # continuation of an option, or another example
         else:
             lines.append(f"**{line}**\n" if line.endswith(":") else line)
     return "\n".join(lines)
 
 
 class Commands(Directive):
-    """Every command of the command line, in the order that they are used."""
+    """Directive that lists the help of every command, in the order in which they are used."""
 
     def run(self) -> list:
-        """The sections."""
+        """Return one section per command."""
         names = [name for name in app if not name.startswith("-")]
         text = "\n\n".join(command_as_rst(name) for name in names)
         section = nodes.section()
@@ -68,5 +68,5 @@ class Commands(Directive):
 
 
 def setup(sphinx: object) -> None:
-    """Make the directive known."""
-    sphinx.add_directive("herbage-commands", Commands)  # type: ignore[attr-defined]  # Sphinx's own class is not imported
+    """Register the directive."""
+    sphinx.add_directive("herbage-commands", Commands)  # type: ignore[attr-defined]  # avoids importing Sphinx's class
