@@ -1,4 +1,4 @@
-"""How much pasture stands in a top-view photo: five dry weights, with intervals and a map.
+"""Estimate the pasture in top-view photos: five dry weights, with intervals and a map.
 
 import herbage
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub reads it when it is imported
 
-_HOMES = {
+_MODULES = {
     "Backbone": "herbage.backbones.backbone",
     "Estimate": "herbage.model.estimate",
     "HeadsRegressor": "herbage.model.regressor",
@@ -38,7 +38,7 @@ _HOMES = {
     "weighted_r2": "herbage.evaluation.scoring",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = sorted([*_MODULES, "__version__"])
 
 if TYPE_CHECKING:
     from herbage.backbones.backbone import Backbone
@@ -65,10 +65,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, fetched when it is first used, so that `import herbage` stays quick."""
-    if name not in _HOMES:
+    """Import a public name when it is first used, so that `import herbage` stays fast."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'herbage' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -167,7 +167,7 @@ class CalibrationRecord(_Record):
         )
         if self.cuts < MIN_CUTS_FOR_INTERVALS:
             widened = f", widened by a factor of {self.widened:.2f}" if self.widened > 1 else ""
-            lines.append(f"With fewer than {MIN_CUTS_FOR_INTERVALS} cuts the model keeps its own intervals{widened}.")
+            lines.append(f"With fewer than {MIN_CUTS_FOR_INTERVALS} cuts the model retains its own intervals{widened}.")
         else:
             lines.append("The intervals of the weighed targets are computed from the cuts.")
         return lines

@@ -1,4 +1,4 @@
-"""What a trained model knows beside its heads. Imported models have no evidence."""
+"""What a trained model knows in addition to its heads. Imported models have no evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
