@@ -1,1 +1,1 @@
-"""What herbage scores and what it costs, measured. `python -m benchmarks` lists the benchmarks."""
+"""Accuracy, speed and reliability of herbage, measured. `python -m benchmarks` lists the benchmarks."""

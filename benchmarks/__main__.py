@@ -1,17 +1,14 @@
-"""python -m benchmarks NAME [OPTIONS]: run one of the benchmarks, from the root of the repository."""
+"""python -m benchmarks NAME [OPTIONS]: run one of the benchmarks, from the root of the repository.
+
+Each prints its result and writes it as JSON to docs/data, with date, machine and command. `pages` writes these figures
+into the pages of docs/; `pages NAME` (or NAME-page) into one page.
+"""
 
 import importlib
 import sys
 
 MODULES = {
-    "accuracy": "accuracy.ladder",
-    "learning-curve": "accuracy.learning_curve",
-    "cost": "accuracy.cost",
-    "accuracy-page": "accuracy.accuracy_page",
-    "crosspvt": "accuracy.crosspvt",
-    "crosspvt-cost": "accuracy.crosspvt_cost",
-    "crosspvt-page": "accuracy.crosspvt_page",
-    "views": "accuracy.views",
+    "accuracy": "accuracy",
     "extract": "speed.extract",
     "parts": "speed.parts",
     "heads": "speed.heads",
@@ -21,31 +18,26 @@ MODULES = {
     "memory": "speed.memory",
     "serving": "speed.serving",
     "fuzz": "reliability.fuzz",
-    "golden": "reliability.golden",
     "kills": "reliability.kills",
     "many": "reliability.many",
     "scale": "reliability.scale",
-    "reliability-page": "reliability.reliability_page",
-    "intervals": "trust.intervals",
-    "domain": "trust.domain",
-    "cuts": "trust.cuts",
-    "paddocks": "trust.paddocks",
-    "trust-page": "trust.trust_page",
-    "performance-page": "speed.performance_page",
+    "golden": "reliability.golden",
+    "pages": "pages",
 }
 
 
 def main() -> int:
-    """Run the benchmark that is named, or list them all."""
-    if len(sys.argv) > 1 and sys.argv[1] in MODULES:
+    """Run the benchmark that is named, or list all of them."""
+    if sys.argv[1:2] and sys.argv[1].endswith("-page"):
+        sys.argv[1:2] = ["pages", sys.argv[1].removesuffix("-page")]
+    if sys.argv[1:2] and sys.argv[1] in MODULES:
         name = sys.argv.pop(1)
         sys.argv[0] = f"python -m benchmarks {name}"
-        importlib.import_module(f"benchmarks.{MODULES[name]}").main()
-        return 0
-    print(__doc__, "", sep="\n")
+        return importlib.import_module(f"benchmarks.{MODULES[name]}").main() or 0
+    print(__doc__)
     for name, module in MODULES.items():
         about = importlib.import_module(f"benchmarks.{module}").__doc__ or ""
-        print(f"  {name:15} {about.splitlines()[0]}")
+        print(f"  {name:10} {about.splitlines()[0]}")
     return 0 if sys.argv[1:] in ([], ["--help"], ["-h"]) else 2
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.trust.strangers import write_strangers
 from PIL import Image
 
 from herbage.app.cli import run
@@ -17,6 +16,7 @@ from herbage.model.model import HerbageModel
 from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
 from tests.conftest import HERBAGE
+from tests.photos.not_pasture import write_pictures
 from tests.test_docs import run_page
 
 
@@ -100,8 +100,8 @@ def test_the_map_is_brighter_where_more_was_drawn(told, tmp_path):
 
 def test_pictures_that_are_no_pasture_are_told_apart(told, tmp_path):
     """Noise, flat colours, text, a sky, cats and rockets; and no drawn sward that the model has not seen."""
-    strangers = sorted(write_strangers(tmp_path / "strangers").iterdir())[::3]
-    (tmp_path / "some.txt").write_text("\n".join(map(str, strangers)))
+    pictures = sorted(write_pictures(tmp_path / "pictures").iterdir())[::3]
+    (tmp_path / "some.txt").write_text("\n".join(map(str, pictures)))
     flagged = HerbageModel.from_pretrained(told / "model").predict(tmp_path / "some.txt")
     assert len(flagged) > 8
     assert flagged["in_domain"].eq(False).mean() > 0.8, flagged.loc[flagged["in_domain"], "photo"].tolist()

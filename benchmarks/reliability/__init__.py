@@ -1,1 +1,1 @@
-"""What breaks what: damaged input, many entries, killed runs."""
+"""Damaged input, killed runs, and very many photos."""

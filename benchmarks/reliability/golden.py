@@ -1,8 +1,8 @@
-"""tests/golden/: figures of the demo, by which tests/test_story.py knows it on every machine.
+"""Write tests/golden/: figures of the demo that tests/test_story.py expects on every machine.
 
 python -m benchmarks golden [--demo DIR]
 
-To be made anew only when a change is meant to change them.
+Run it only after a change that is meant to change these figures.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.command import command
+from benchmarks.harness import run_herbage
 from herbage.targets import TARGETS
 
 GOLDEN = Path(__file__).parents[2] / "tests/golden"
@@ -20,14 +20,14 @@ EVERY = 5
 
 
 def main() -> None:
-    """Run the demo, or take one that was run, and write its figures."""
+    """Run the demo, or read the results of an earlier run, and write its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--demo", type=Path)
+    parser.add_argument("--demo", type=Path, help="the folder of an earlier `herbage demo` (default: run it now)")
     demo = parser.parse_args().demo
     with tempfile.TemporaryDirectory() as scratch:
         if demo is None:
             demo = Path(scratch) / "demo"
-            command("demo", "--out", demo, "--quiet")
+            run_herbage("demo", "--out", demo, "--quiet")
         GOLDEN.mkdir(exist_ok=True)
         rows = pd.read_csv(demo / "results/predictions.csv")[::EVERY]
         columns = ["photo", *TARGETS, *(f"{target}_{end}" for target in TARGETS for end in ("low", "high"))]
@@ -37,7 +37,3 @@ def main() -> None:
             for name in ("model", "model-seed")
         }
         (GOLDEN / "scores.json").write_text(json.dumps({k: round(v, 4) for k, v in scores.items()}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

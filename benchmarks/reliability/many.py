@@ -1,11 +1,10 @@
-"""Ten thousand photos with texture, plain and by Ray's workers on this machine: photos a second, and memory on the way.
+"""Thousands of photos with texture, in one process and by Ray on this machine: photos per second, and memory over time.
 
-python -m benchmarks many [--photos 10000] [--work WORK]
+python -m benchmarks many [--photos 3000] [--quick]
 
-Memory is what all processes of a command hold (proportional set size, so that shared pages count once).
+Memory is that of all processes of a command (proportional set size, so that shared pages count once).
 """
 
-import json
 import shutil
 import subprocess
 import time
@@ -14,22 +13,24 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.command import HERBAGE, asked
-from benchmarks.speed.memory import small_model
+from benchmarks.harness import HERBAGE, option_parser, parse, write_result
+from benchmarks.speed.memory import copies, drawn_model, small_recipe
 
 EVERY_S = 1.0
 
 
 def main() -> None:
     """Measure, print, write many.json."""
-    parser = asked(__doc__)
-    parser.add_argument("--photos", type=int, default=10_000)
-    options = parser.parse_args()
+    parser = option_parser(__doc__)
+    parser.add_argument("--photos", type=int, default=3_000)
+    options = parse(parser)
+    count = 100 if options.quick else options.photos
     place = options.work / "many"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    recipe, model = small_model(place)
-    copies(place / "drawn", options.photos, place / "photos")
+    recipe = small_recipe(place)
+    model = drawn_model(place, recipe)
+    copies(sorted((place / "drawn").glob("*.jpg")), count, place / "photos")
     by_ray = ["--cluster", "auto", "--worker-cpus", "1"]
     lines, digests = [], {}
     for name, more in (("plain", []), ("Ray", by_ray)):
@@ -37,28 +38,18 @@ def main() -> None:
         extract = ["extract", place / "photos", "--store", store, "--recipe", recipe, "--backbone", "texture", *more]
         predict = ["predict", model, place / "photos", "--out", results, *more]
         for command, made in ((extract, store), (predict, results)):
-            line = {"work": f"{command[0]}, {name}", "photos": options.photos, **watched(command)}
+            line = {"work": f"{command[0]}, {name}", "photos": count, **watched(command)}
             lines.append(line)
             print(line, flush=True)
             digests[line["work"]] = digest(made)
     for command in ("extract", "predict"):
         assert digests[f"{command}, plain"] == digests[f"{command}, Ray"], "the same bytes"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "many.json").write_text(json.dumps(lines, indent=1) + "\n")
+    write_result("many", options.out, lines=lines)
     shutil.rmtree(place)
 
 
-def copies(drawn: Path, count: int, place: Path) -> None:
-    """So many photos that differ by the bytes behind their end, all in one folder."""
-    files = sorted(drawn.glob("*.jpg"))
-    place.mkdir()
-    for number in range(count):
-        content = files[number % len(files)].read_bytes()
-        (place / f"{number:05}.jpg").write_bytes(content + number.to_bytes(4, "big"))
-
-
 def watched(arguments: list[object]) -> dict[str, float]:
-    """Photos a second, and gigabytes held a fifth of the way, at the end, and at most."""
+    """Seconds, and gigabytes in use after a fifth of the time, at the end, and at most."""
     started = time.monotonic()
     process = subprocess.Popen([*HERBAGE, *map(str, arguments), "--quiet"], stdout=subprocess.DEVNULL)
     held = []
@@ -68,18 +59,18 @@ def watched(arguments: list[object]) -> dict[str, float]:
     if process.returncode:
         raise RuntimeError(f"{arguments} failed")
     seconds = time.monotonic() - started
-    whole = [gb for gb in held if gb]
-    late = whole[-4:-1] or whole
+    complete = [gb for gb in held if gb]
+    late = complete[-4:-1] or complete
     return {
         "seconds": seconds,
-        "early_gb": whole[len(whole) // 5],
+        "early_gb": complete[len(complete) // 5],
         "late_gb": sum(late) / len(late),
-        "most_gb": max(whole),
+        "most_gb": max(complete),
     }
 
 
 def memory_gb(pid: int) -> float:
-    """What a process and all below it hold."""
+    """Memory of a process and its descendants."""
     total = 0
     try:
         root = psutil.Process(pid)
@@ -94,13 +85,9 @@ def memory_gb(pid: int) -> float:
 
 
 def digest(folder: Path) -> str:
-    """Of all results below, but for the records of runs and caches."""
-    whole = sha256()
+    """sha256 of all results below, without records of runs and caches."""
+    complete = sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in ("run.json", "index.sqlite"):
-            whole.update(f"{path.relative_to(folder)} ".encode() + sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
-
-
-if __name__ == "__main__":
-    main()
+            complete.update(f"{path.relative_to(folder)} ".encode() + sha256(path.read_bytes()).digest())
+    return complete.hexdigest()

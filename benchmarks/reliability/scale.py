@@ -1,9 +1,9 @@
-"""A million entries with a backbone that costs nothing: listing, what is missing, the store, resuming, merging, rows.
+"""Many photos with a backbone that costs nothing: listing, storing, merging, resuming, and writing rows.
 
-python -m benchmarks scale [--sizes 10000 100000 1000000] [--work WORK]
+python -m benchmarks scale [--sizes 10000 100000] [--quick]
 
-Each size is a process of its own, so that its peak memory is its own. The photos are 32 x 16 pixels, a thousand in a
-folder, and all differ; so what is timed is everything but decoding and the backbone.
+Each size runs in its own process, so that peak memory is measured per size. The photos are 32 x 16 pixels, a thousand
+per folder, and all differ, so everything but decoding and the backbone is timed. A million take about 40 minutes.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.command import asked
+from benchmarks.harness import option_parser, parse, write_result
 from herbage.backbones.engine import resolve_engine
 from herbage.model.estimate import Estimate
 from herbage.photos.discovery import PhotoList, find_photos
@@ -34,33 +34,32 @@ from herbage.tokens.extraction import look_up, stream_tokens, take_shard
 from herbage.tokens.store import TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2, "views": 1, "blur_sigma": 0.0})
-A_FOLDER = 1000
+PER_FOLDER = 1000
 
 
 class Stub:
-    """A backbone of width 4 that says 0 of everything."""
+    """A backbone of width 4 that returns zeros."""
 
     name, digest, source_digest = "stub", "0" * 64, "0" * 64
     patch_px, width, batch_patches = 1, 4, 0
     engine = resolve_engine("cpu", "fp32", library="stub")
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The class vectors and the patches'."""
+        """Class vectors and patch vectors."""
         return torch.zeros(len(images), 4), torch.zeros(len(images), 4, 4)
 
 
 def main() -> None:
     """Measure each size, print, write scale.json."""
-    parser = asked(__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser = option_parser(__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser)
     if options.one:
         print(json.dumps(measure(options.one, options.work / f"scale-{options.one}")))
         return
-    options.out.mkdir(parents=True, exist_ok=True)
     lines = []
-    for size in options.sizes:
+    for size in [1_000, 2_000] if options.quick else options.sizes:
         place = options.work / f"scale-{size}"
         shutil.rmtree(place, ignore_errors=True)
         draw(place / "photos", size)
@@ -68,17 +67,17 @@ def main() -> None:
         done = subprocess.run([*command, "--work", options.work], stdout=subprocess.PIPE, text=True, check=True)
         lines.append(json.loads(done.stdout.splitlines()[-1]))
         print(lines[-1], flush=True)
-        (options.out / "scale.json").write_text(json.dumps(lines, indent=1) + "\n")
+        write_result("scale", options.out, lines=lines)
         shutil.rmtree(place)
 
 
 def draw(folder: Path, count: int) -> None:
-    """So many photos that differ by the bytes behind their end."""
+    """`count` photos; a few bytes appended to each make them all differ."""
     picture = BytesIO()
     Image.fromarray(np.full((16, 32, 3), 90, np.uint8)).save(picture, "png")
     for number in range(count):
-        place = folder / f"{number // A_FOLDER:04}"
-        if number % A_FOLDER == 0:
+        place = folder / f"{number // PER_FOLDER:04}"
+        if number % PER_FOLDER == 0:
             place.mkdir(parents=True)
         (place / f"{number:07}.png").write_bytes(picture.getvalue() + number.to_bytes(4, "big"))
 
@@ -119,7 +118,7 @@ def measure(count: int, place: Path) -> dict[str, float]:
 
 
 def write_rows(files: PhotoList, known: int, until: int, folder: Path) -> None:
-    """Rows and points as `predict` writes them, behind those that are known, cut off before the last unless it is."""
+    """Write rows and points as `predict` does, from row `known` on; interrupted where `until` is not the end."""
     folder.mkdir(exist_ok=True)
     table = PredictionsTable(folder / "predictions.csv", overwrite=False)
     assert table.begin(files, {"model": "stub"}) == known
@@ -137,7 +136,3 @@ def write_rows(files: PhotoList, known: int, until: int, folder: Path) -> None:
     except KeyboardInterrupt:
         return
     assert not (folder / ".predictions.unfinished.json").exists()
-
-
-if __name__ == "__main__":
-    main()

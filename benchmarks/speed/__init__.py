@@ -1,1 +1,1 @@
-"""Speed beside the public notebook's own loops, and beside what the machine can do."""
+"""Speed compared with the public notebook's own loops, and with the limit of the machine."""

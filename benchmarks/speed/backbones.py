@@ -1,4 +1,4 @@
-"""Backbones of a real one's size with random weights, and photos of a real one's size: enough to time them."""
+"""Backbones with random weights and drawn photos, both of real size, which is all that timing needs."""
 
 import os
 from functools import partial
@@ -24,7 +24,7 @@ PHOTO_PX = (2000, 1000)
 
 
 def random_backbone(shape: str, place: Path) -> Path:
-    """A folder below `place` with a DINOv2 of this shape, made once, its random weights kept in bf16."""
+    """A folder below `place` with a DINOv2 of this shape and random weights in bf16, made once."""
     folder = place / f"random-{shape}"
     if not (folder / "config.json").is_file():
         from transformers import Dinov2Config, Dinov2Model
@@ -44,13 +44,13 @@ def random_backbone(shape: str, place: Path) -> Path:
 
 
 def backbone_of(shape: str, place: Path) -> Path:
-    """The real ViT-S below HERBAGE_REAL where there is one, else a random one of this shape."""
+    """HERBAGE_REAL/vits14 for `vits` where it exists, or else a backbone with random weights."""
     real = Path(os.environ.get("HERBAGE_REAL", "")) / "vits14"
     return real if shape == "vits" and (real / "config.json").is_file() else random_backbone(shape, place)
 
 
 def int8_of(source: Path, place: Path, listed: Path, count: int) -> Path:
-    """The backbone exported to OpenVINO in int8 below `place`, made once, calibrated on so many views of the photos."""
+    """The backbone exported to OpenVINO in int8 below `place`, made once, calibrated on `count` views of the photos."""
     folder = place / f"{source.name}-int8"
     if not (folder / EXPORT_RECORD).is_file():
         exact = Dinov2Backbone(str(source), device="cpu", precision="fp32")
@@ -61,7 +61,7 @@ def int8_of(source: Path, place: Path, listed: Path, count: int) -> Path:
 
 
 def flop_per_image(folder: Path, side_px: int) -> int:
-    """Multiplications and additions of all products for one image."""
+    """Multiplications and additions of all matrix products for one image."""
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import AutoConfig, AutoModel
 
@@ -74,7 +74,7 @@ def flop_per_image(folder: Path, side_px: int) -> int:
 
 
 def photos(count: int, place: Path) -> Path:
-    """A text file of paths: real photos below HERBAGE_REAL, or else drawn ones of the same size."""
+    """A text file of paths of `count` photos: of HERBAGE_REAL, or else drawn ones of the same size."""
     if "HERBAGE_REAL" in os.environ:
         files = [file.path.resolve() for file in find_photos(Path(os.environ["HERBAGE_REAL"]) / "train")[:count]]
     else:
@@ -84,7 +84,7 @@ def photos(count: int, place: Path) -> Path:
                 rng = np.random.default_rng(number)
                 place.mkdir(parents=True, exist_ok=True)
                 sward = draw_sward(rng, Light.draw(rng), green=25, dead=10, clover=5)
-                # A camera's noise, so that the file is as slow to decode as a real one.
+                # Camera noise makes the file as slow to decode as a real photo.
                 pixels = np.asarray(sward.image.resize(PHOTO_PX, Image.Resampling.BICUBIC), float)
                 noisy = (pixels + rng.normal(0, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
                 Image.fromarray(noisy).save(file, quality=95)

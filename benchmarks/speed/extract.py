@@ -1,10 +1,11 @@
-"""Six views of a photo from its JPEG to its tokens, beside the notebook's loop: the giant's shape, and ViT-S.
+"""Six views of a photo from JPEG to tokens, compared with the notebook's loop: ViT-S, and the shape of the giant.
 
     python -m benchmarks extract [--quick] [--shape vits giant] [--precision auto int8]
 
-The giant has random weights; so has ViT-S where HERBAGE_REAL names no vits14. ViT-S is timed as the whole command
-without imports, opening the backbone and writing the store with it; of the giant two photos, opened before. int8 is
-an export of the same backbone to OpenVINO, made before and calibrated on a few views: only its speed matters.
+The giant has random weights; ViT-S is the real one in HERBAGE_REAL/vits14, or else has random weights too. ViT-S is
+timed as the complete command without imports: opening the backbone, 24 photos, and writing the store. The giant is
+timed on two photos with the backbone already open. int8 is an export of the same backbone to OpenVINO, calibrated on a
+few views, since only its speed matters here.
 """
 
 import gc
@@ -17,9 +18,10 @@ from typing import get_args
 import torch
 from torch import nn
 
+from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
 from benchmarks.speed.backbones import backbone_of, flop_per_image, int8_of, photos
-from benchmarks.speed.turns import asked, compared, in_turn, report
+from benchmarks.speed.timing import compared, in_turn, report
 from herbage import steps
 from herbage.backbones.engine import Precision
 from herbage.backbones.opening import open_backbone
@@ -29,21 +31,21 @@ from herbage.tokens.extraction import stream_tokens
 
 PHOTOS = {"vits": 24, "giant": 2}
 CALIBRATION_VIEWS = {"vits": 48, "giant": 4}
-TURNS = 3
+TURNS = {"vits": 3, "giant": 2}
 
 Ways = dict[str, Callable[[], object]]
-"""The notebook's and ours."""
+"""The notebook's way and herbage's."""
 
 
 def notebook_backbone(folder: Path) -> nn.Module:
-    """As the notebook has it: float32."""
+    """As in the notebook: float32."""
     from transformers import AutoModel
 
     return AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, store: Path) -> Ways:
-    """Opening the backbone and filling a store, both ways."""
+    """Open the backbone and fill a store, both ways."""
 
     def theirs() -> None:
         backbone = notebook_backbone(source)
@@ -59,7 +61,7 @@ def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, 
 
 
 def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path) -> Ways:
-    """Photos to tokens in memory, by backbones opened before, both ways."""
+    """Photos to tokens in memory, with backbones already open, both ways."""
     recipe = load_recipe("seed")
     backbone, own_backbone = notebook_backbone(source), open_backbone(ours, precision=precision)
     files = find_photos(listed)
@@ -71,10 +73,10 @@ def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path
 
 def main() -> None:
     """Time both, print the ratios, write extract-SHAPE-PRECISION.json."""
-    parser = asked(__doc__)
+    parser = option_parser(__doc__)
     parser.add_argument("--shape", nargs="*", default=list(PHOTOS), choices=list(PHOTOS))
     parser.add_argument("--precision", nargs="*", default=["auto", "int8"], choices=[*get_args(Precision), "int8"])
-    options = parser.parse_args()
+    options = parse(parser)
     for shape, precision in product(options.shape, options.precision):
         count = 2 if options.quick and shape == "vits" else PHOTOS[shape]
         listed = photos(count, options.work)
@@ -83,16 +85,12 @@ def main() -> None:
             ours, precision = int8_of(source, options.work, listed, CALIBRATION_VIEWS[shape]), "auto"
         timing = whole_command if shape == "vits" else opened
         ways = timing(listed, source, ours, precision, options.work / "store")
-        seconds = in_turn(1 if options.quick else TURNS, **ways)
+        seconds = in_turn(1 if options.quick else TURNS[shape], **ways)
         theirs, own = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
         engine = open_backbone(ours, precision=precision).engine
         flop = flop_per_image(source, notebook.SIDE_PX) * len(notebook.TURNS)
         dtype = torch.float32 if engine.precision == "fp32" else torch.bfloat16
-        line = compared(f"{shape}, a photo of six views from JPEG", theirs, own, dtype, flop)
+        line = compared(f"{shape}, one photo, six views, from JPEG", theirs, own, dtype, flop)
         report(f"extract-{shape}-{engine.precision}", [line | {"precision": engine.precision}], options.out)
         del ways
         gc.collect()
-
-
-if __name__ == "__main__":
-    main()

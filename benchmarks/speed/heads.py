@@ -1,12 +1,13 @@
-"""25 heads on one photo's tokens (6, 256, 1536) in memory, beside the notebook's loop of one head and view at a time.
+"""25 heads on one photo's tokens (6, 256, 1536) in memory, compared with the notebook's loop over heads and views.
 
 python -m benchmarks heads [--quick]
 """
 
 import torch
 
+from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
-from benchmarks.speed.turns import asked, compared, in_turn, report
+from benchmarks.speed.timing import compared, in_turn, report
 from herbage.heads.patch import PatchHeads, computing_type
 
 VIEWS, PATCHES, WIDTH = 6, 256, 1536
@@ -14,7 +15,7 @@ TARGETS, FOLDS = 5, 5
 
 
 def bank_of(heads: list[torch.nn.Module]) -> PatchHeads:
-    """The notebook's heads, target by target and within a target fold by fold, as herbage holds them."""
+    """The notebook's heads as herbage stores them; they come in order of target, then fold."""
     w1, b1, w2, b2 = (
         torch.stack([dict(one.named_parameters())[name].detach() for one in heads])
         for name in ("0.weight", "0.bias", "2.weight", "2.bias")
@@ -30,7 +31,7 @@ def bank_of(heads: list[torch.nn.Module]) -> PatchHeads:
 
 def main() -> None:
     """Time both, print the ratio, write heads.json."""
-    options = asked(__doc__).parse_args()
+    options = parse(option_parser(__doc__))
     torch.manual_seed(0)
     tokens = torch.randn(VIEWS, PATCHES, WIDTH).half()
     heads = [notebook.head(WIDTH) for _ in range(TARGETS * FOLDS)]
@@ -38,18 +39,14 @@ def main() -> None:
     full = tokens.float()
     flop = 2 * VIEWS * PATCHES * WIDTH * notebook.HIDDEN * len(heads)
     lines = []
-    for name, kept in (("half", tokens), ("float32", full)):
+    for name, given in (("half", tokens), ("float32", full)):
         seconds = in_turn(
             3 if options.quick else 15,
             theirs=lambda: notebook.grams(heads, full),
-            ours=lambda kept=kept: bank.grams(kept),
+            ours=lambda given=given: bank.grams(given),
         )
         expected = notebook.grams(heads, full)
-        apart = (bank.grams(kept).flatten(0, 1) - expected).abs().max() / expected.mean()
-        line = compared(f"25 heads, tokens in {name}", seconds["theirs"], seconds["ours"], computing_type(kept), flop)
-        lines.append({**line, "largest_difference": float(apart)})
+        difference = (bank.grams(given).flatten(0, 1) - expected).abs().max() / expected.mean()
+        line = compared(f"25 heads, tokens in {name}", seconds["theirs"], seconds["ours"], computing_type(given), flop)
+        lines.append({**line, "largest_difference": float(difference)})
     report("heads", lines, options.out)
-
-
-if __name__ == "__main__":
-    main()

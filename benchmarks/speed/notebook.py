@@ -1,6 +1,6 @@
-"""The public notebook, read plainly: a photo decoded for every view, one view and one head at a time, in float32.
+"""A literal implementation of the public notebook: every view decodes the photo again, one head at a time, in float32.
 
-What the benchmarks run beside herbage, and what its parity is tested against (tests/test_parity.py).
+Benchmarks compare herbage with it, and tests/test_parity.py tests parity with it.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 SIDE_PX = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BLUR_SIGMA = 1.1
-"""Its GaussianBlur draws one at random."""
+"""The notebook draws one at random (GaussianBlur)."""
 
 HIDDEN = 128
 BATCH_PHOTOS = 16
@@ -49,35 +49,35 @@ def see(path: Path, turns: Sequence[Image.Transpose], dtype: torch.dtype = torch
 
 @torch.no_grad()
 def tokens(backbone: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The patches (6, 256, width) of a photo as every view has them; `dtype` is what views are made in."""
+    """Patch vectors (6, 256, width) of a photo, not turned back; `dtype` is the precision of resizing and blur."""
     return torch.stack([backbone(see(path, turns, dtype)[None]).last_hidden_state[0, 1:] for turns in TURNS])
 
 
 def head(width: int) -> nn.Module:
-    """Patches (..., width) to a number each."""
+    """A head from patch vectors (..., width) to one number per patch."""
     return nn.Sequential(nn.Linear(width, HIDDEN), nn.LeakyReLU(), nn.Linear(HIDDEN, 1), nn.ReLU())
 
 
 @torch.no_grad()
 def grams(heads: Sequence[nn.Module], of_photo: Tensor) -> Tensor:
-    """What each head says of each view (head, view): the mean over its patches."""
+    """Estimates (head, view): each head's mean over the patches of a view."""
     return torch.stack([torch.stack([one(view).mean() for view in of_photo]) for one in heads])
 
 
 def train_head(of_photos: Tensor, weights: Tensor, epochs: int) -> nn.Module:
-    """A head trained with SAM over AdamW on tokens (photo, 6, 256, width) in memory, each photo in a view at random."""
+    """A head trained with SAM and AdamW on tokens (photo, 6, 256, width), one random view per photo and epoch."""
     one = head(of_photos.shape[-1])
     optimiser = torch.optim.AdamW(one.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     for _ in range(epochs):
-        for shown, goal in _batches(of_photos, weights):
-            _backward(one, shown, goal)
+        for given, goal in _batches(of_photos, weights):
+            _backward(one, given, goal)
             with torch.no_grad():
                 norm = torch.stack([p.grad.norm() for p in one.parameters() if p.grad is not None]).norm()
                 climbs = [RHO * p.grad / (norm + 1e-12) for p in one.parameters() if p.grad is not None]
                 for parameter, climb in zip(one.parameters(), climbs, strict=True):
                     parameter.add_(climb)
-            _backward(one, shown, goal)
+            _backward(one, given, goal)
             with torch.no_grad():
                 for parameter, climb in zip(one.parameters(), climbs, strict=True):
                     parameter.sub_(climb)
@@ -92,6 +92,6 @@ def _batches(of_photos: Tensor, weights: Tensor) -> Iterator[tuple[Tensor, Tenso
         yield of_photos[rows, torch.randint(views, (len(rows),))].float(), weights[rows]
 
 
-def _backward(one: nn.Module, shown: Tensor, goal: Tensor) -> None:
+def _backward(one: nn.Module, given: Tensor, goal: Tensor) -> None:
     one.zero_grad()
-    F.mse_loss(one(shown)[..., 0].mean(1), goal).backward()
+    F.mse_loss(one(given)[..., 0].mean(1), goal).backward()

@@ -1,17 +1,16 @@
-"""Where a photo's time goes on a CPU, and single parts done in another way: attention, and query, key and value.
+"""Where the time of one photo goes on a CPU, and attention compared with torch's own.
 
 python -m benchmarks parts [--quick]
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
 from benchmarks.speed.backbones import backbone_of, photos
-from benchmarks.speed.turns import asked, in_turn, report, timed
+from benchmarks.speed.timing import in_turn, report, timed
 from herbage.backbones.dinov2 import image_by_image
 from herbage.backbones.opening import open_backbone
 from herbage.backbones.views import look
@@ -25,14 +24,12 @@ ATTENTION = {
     "ViT-S, 8 images of 518": (8, 6, 1370),
 }
 HEAD_WIDTH = 64
-ROWS, WIDTH = 1542, 1536
-"""Six views of the giant."""
 
 
 @torch.inference_mode()
 def main() -> None:
     """Time the parts, write parts.json."""
-    options = asked(__doc__).parse_args()
+    options = parse(option_parser(__doc__))
     turns = 3 if options.quick else 15
     recipe = load_recipe("seed")
     file = find_photos(photos(4, options.work))[0]
@@ -45,34 +42,16 @@ def main() -> None:
             "reading and decoding": lambda: open_photo(file).pixels(),
             "resizing, six views": lambda: look(pixels, recipe, backbone.patch_px),
             "ViT-S on six views": lambda: backbone(images),
-            "the notebook's six readings": lambda: [notebook.see(file.path, one) for one in notebook.TURNS],
+            "the notebook, same six views": lambda: [notebook.see(file.path, one) for one in notebook.TURNS],
         }.items()
     ]
     for name, shape in ATTENTION.items():
         query, key, value = torch.randn(3, *shape, HEAD_WIDTH).bfloat16()
-        lines.append(
-            either(
-                f"attention, {name}", turns,
-                lambda q=query, k=key, v=value: image_by_image(torch.nn.Identity(), q, k, v, None),
-                lambda q=query, k=key, v=value: F.scaled_dot_product_attention(q, k, v),
-            )
-        )  # fmt: skip
-    vectors, weight = torch.randn(ROWS, WIDTH).bfloat16(), torch.randn(3 * WIDTH, WIDTH).bfloat16()
-    lines.append(
-        either(
-            "query, key and value of the giant", turns,
-            lambda: [F.linear(vectors, own) for own in weight.chunk(3)],
-            lambda: F.linear(vectors, weight),
+        seconds = in_turn(
+            turns,
+            ours=lambda q=query, k=key, v=value: image_by_image(torch.nn.Identity(), q, k, v, None),
+            torch=lambda q=query, k=key, v=value: F.scaled_dot_product_attention(q, k, v),
         )
-    )  # fmt: skip
+        ours, other = (float(np.median(seconds[way])) for way in ("ours", "torch"))
+        lines.append({"work": f"attention, {name}", "ours_s": ours, "torch_s": other})
     report("parts", lines, options.out)
-
-
-def either(work: str, turns: int, ours: Callable[[], object], other: Callable[[], object]) -> dict[str, object]:
-    """Medians of what herbage does and of what it does not."""
-    seconds = in_turn(turns, ours=ours, other=other)
-    return {"work": work, "ours_s": float(np.median(seconds["ours"])), "other_s": float(np.median(seconds["other"]))}
-
-
-if __name__ == "__main__":
-    main()

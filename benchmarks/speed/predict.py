@@ -1,8 +1,8 @@
-"""Estimates of photos whose tokens are in the store, beside the notebook's heads on tokens that it saved.
+"""Estimates of photos whose tokens are cached, compared with the notebook's heads on tokens that it saved.
 
 python -m benchmarks predict [--quick]
 
-Recipe seed, tokens (6, 256, 1536) by a stand-in for a backbone, since none is asked.
+Recipe seed, tokens (6, 256, 1536). The backbone is a stand-in, since it is never called.
 """
 
 import tempfile
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 import herbage
+from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
 from benchmarks.speed.backbones import photos
 from benchmarks.speed.heads import PATCHES, VIEWS, WIDTH, bank_of
-from benchmarks.speed.turns import asked, compared, in_turn, report
+from benchmarks.speed.timing import compared, in_turn, report
 from herbage.backbones.engine import resolve_engine
 from herbage.heads.patch import computing_type
 from herbage.model.config import BackboneRecord, ModelConfig
@@ -37,13 +38,13 @@ class StandIn:
     engine = resolve_engine("cpu", library="none")
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Not here: all tokens are in the store."""
+        """Never called: all tokens are in the store."""
         raise AssertionError(images.shape)
 
 
 def main() -> None:
     """Time both, print the ratio, write predict.json."""
-    options = asked(__doc__).parse_args()
+    options = parse(option_parser(__doc__))
     torch.manual_seed(0)
     heads = [notebook.head(WIDTH) for _ in range(25)]
     backbone, recipe = StandIn(), load_recipe("seed")
@@ -69,9 +70,5 @@ def main() -> None:
         seconds = in_turn(1 if options.quick else 5, theirs=theirs, ours=ours)
     slow, fast = ([one / len(files) for one in seconds[name]] for name in ("theirs", "ours"))
     flop = 2 * VIEWS * PATCHES * WIDTH * notebook.HIDDEN * len(heads)
-    report("predict", [compared("a photo from the store", slow, fast, computing_type(torch.empty(0).half()), flop)],
+    report("predict", [compared("one photo from the store", slow, fast, computing_type(torch.empty(0).half()), flop)],
            options.out)  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

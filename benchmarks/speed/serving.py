@@ -1,9 +1,10 @@
-"""The page's server under four times more load than it can hold, beside `herbage predict` with the same photos.
+"""The server of the web page under four times the load it can queue, compared with `herbage predict`.
 
 python -m benchmarks serving MODEL [--name NAME] [--clients 40] [--seconds 60] [--quick]
 
-Each client sends PHOTOS_A_REQUEST photos, waits for the answer, and sends again; where it is refused it waits as long
-as the server says. The clients share the machine with the server.
+Each client sends ten photos, waits for the answer, and sends again; when it is refused, it waits as long as the server
+asks. The clients run on the same machine as the server. MODEL is a model folder, or `texture`: the recipe field
+with texture, trained on drawn swards.
 """
 
 import asyncio
@@ -18,19 +19,20 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from benchmarks.command import HERBAGE, command
+from benchmarks.harness import HERBAGE, option_parser, parse, run_herbage
 from benchmarks.speed.backbones import photos
-from benchmarks.speed.turns import asked, report
+from benchmarks.speed.memory import drawn_model
+from benchmarks.speed.timing import report
 from herbage.photos.discovery import find_photos
 
 PHOTOS = 24
-PHOTOS_A_REQUEST = 10
+PHOTOS_PER_REQUEST = 10
 WATCHED_S = 1.0
 PATIENCE_S = 600
 
 
 class Crowd:
-    """Clients that ask until the time is over, and what they were answered."""
+    """Clients that send photos until the time is over, and the answers they got."""
 
     def __init__(self, address: str, files: list[Path], seconds: float) -> None:
         self.address = address
@@ -42,9 +44,9 @@ class Crowd:
         self.done = False
 
     async def client(self, connection: httpx.AsyncClient) -> None:
-        """One client's life."""
+        """One client, from its first request to the end of the time."""
         while time.monotonic() < self.end:
-            sent = [("photos", next(self.contents)) for _ in range(PHOTOS_A_REQUEST)]
+            sent = [("photos", next(self.contents)) for _ in range(PHOTOS_PER_REQUEST)]
             started = time.monotonic()
             answer = await connection.post(self.address + "api/predictions", files=sent)
             self.codes[answer.status_code] += 1
@@ -52,24 +54,24 @@ class Crowd:
                 self.waited_s.append(time.monotonic() - started)
                 rows = answer.json()["predictions"]
                 self.answered += sum(row["status"] == "ok" for row in rows)
-                if len(rows) != PHOTOS_A_REQUEST:
-                    raise RuntimeError(f"{len(rows)} rows for {PHOTOS_A_REQUEST} photos")
+                if len(rows) != PHOTOS_PER_REQUEST:
+                    raise RuntimeError(f"{len(rows)} rows for {PHOTOS_PER_REQUEST} photos")
             else:
                 left = self.end - time.monotonic()
                 await asyncio.sleep(max(0.0, min(float(answer.headers.get("retry-after", 1)), left)))
 
     async def watch(self, process: int, connection: httpx.AsyncClient) -> list[tuple[float, float]]:
         """Resident memory (GB) and how long /healthz took (s), every second."""
-        seen = []
+        measured = []
         while not self.done:
             started = time.monotonic()
             (await connection.get(self.address + "healthz")).raise_for_status()
-            seen.append((resident_gb(process), time.monotonic() - started))
+            measured.append((resident_gb(process), time.monotonic() - started))
             await asyncio.sleep(WATCHED_S)
-        return seen
+        return measured
 
     async def run(self, clients: int, process: int) -> list[tuple[float, float]]:
-        """All clients together; returns what was watched."""
+        """Run all clients together and return what `watch` measured."""
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(timeout=PATIENCE_S, limits=limits) as connection:
             watched = asyncio.create_task(self.watch(process, connection))
@@ -80,24 +82,27 @@ class Crowd:
 
 def resident_gb(process: int) -> float:
     """Resident memory of a process, Linux only."""
-    said = Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", said)
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 1e6
 
 
 def main() -> None:
-    """Serve, let the crowd in, then predict; print, write serving-NAME.json."""
-    parser = asked(__doc__)
-    parser.add_argument("model", help="a model folder")
-    parser.add_argument("--name", default="serving", help="what the line is called")
+    """Serve the clients, then predict the same photos; print, write serving-NAME.json."""
+    parser = option_parser(__doc__)
+    parser.add_argument("model", help="a model folder, or `texture`")
+    parser.add_argument("--name", help="name of the line and the file (default: the name of the folder)")
     parser.add_argument("--clients", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=60)
-    options = parser.parse_args()
+    options = parse(parser)
     seconds = 5 if options.quick else options.seconds
+    model, name = Path(options.model), options.name or Path(options.model).name
+    if options.model == "texture":
+        model = drawn_model(options.work / "serving", "field")
     listed = photos(PHOTOS, options.work)
     files = [file.path for file in find_photos(listed)]
-    serve = subprocess.Popen([*HERBAGE, "serve", options.model, "--port", "0"], stdout=subprocess.PIPE, text=True)
+    serve = subprocess.Popen([*HERBAGE, "serve", model, "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         assert serve.stdout is not None
         address = re.match(r"\S+", serve.stdout.readline())
@@ -111,15 +116,15 @@ def main() -> None:
         serve.terminate()
         serve.wait()
     memory = [one for one, _ in watched]
-    predicted = predict_rate(options.model, files, min(400, max(2 * PHOTOS, crowd.answered)))
+    predicted = predict_rate(model, files, min(400, max(2 * PHOTOS, crowd.answered)))
     half = len(memory) // 2
     line = {
-        "work": options.name,
+        "work": name,
         "clients": options.clients,
         "seconds": served_s,
         "photos": crowd.answered,
-        "photos_a_s": crowd.answered / served_s,
-        "predict_photos_a_s": predicted,
+        "photos_per_s": crowd.answered / served_s,
+        "predict_photos_per_s": predicted,
         "p50_s": float(np.quantile(crowd.waited_s, 0.5)),
         "p99_s": float(np.quantile(crowd.waited_s, 0.99)),
         "healthz_p99_s": float(np.quantile([one for _, one in watched], 0.99)),
@@ -128,19 +133,15 @@ def main() -> None:
         "others": sum(crowd.codes.values()) - crowd.codes[200] - crowd.codes[429],
         "memory_gb": {"before": before, "first_half": max(memory[: half or 1]), "second_half": max(memory[half:])},
     }
-    report(f"serving-{options.name}", [line], options.out)
+    report(f"serving-{name}", [line], options.out)
 
 
-def predict_rate(model: str, files: list[Path], count: int) -> float:
-    """Photos a second of `herbage predict`, by the time that more photos take more: its start does not count."""
+def predict_rate(model: Path, files: list[Path], count: int) -> float:
+    """Photos per second of `herbage predict`, from the difference of two runs, so that its start does not count."""
     with tempfile.TemporaryDirectory() as scratch:
         taken = []
         for part in (count // 4, count):
             paths = Path(scratch) / f"{part}.txt"
             paths.write_text("\n".join(str(file.resolve()) for file in itertools.islice(itertools.cycle(files), part)))
-            taken.append(command("predict", model, paths, "--out", Path(scratch) / str(part), "--quiet")[0])
+            taken.append(run_herbage("predict", model, paths, "--out", Path(scratch) / str(part), "--quiet")[0])
     return (count - count // 4) / (taken[1] - taken[0])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,17 @@
-"""Training 25 heads with SAM on tokens (75, 6, 256, 1536), beside the notebook's loop of one head at a time.
+"""Training 25 heads with SAM on tokens (75, 6, 256, 1536), compared with the notebook's loop of one head at a time.
 
 python -m benchmarks training [--quick]
 
-Few epochs in turn: an epoch costs the same throughout. The notebook's loop is timed for the heads of one fold, and
-counted for all five; the setting up of all heads is in ours.
+Only a few epochs are timed, since every epoch costs the same. The notebook's loop is timed for the heads of one fold
+and multiplied by five. Herbage's time includes setting up all heads.
 """
 
 import numpy as np
 import torch
 
+from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
-from benchmarks.speed.turns import asked, compared, in_turn, report
+from benchmarks.speed.timing import compared, in_turn, report
 from herbage.heads.patch import PatchHeads, computing_type
 from herbage.recipe import load_recipe
 
@@ -20,7 +21,7 @@ TARGETS, FOLDS = 5, 5
 
 def main() -> None:
     """Time both, print the ratio, write training.json."""
-    options = asked(__doc__).parse_args()
+    options = parse(option_parser(__doc__))
     epochs = 1 if options.quick else 4
     torch.manual_seed(0)
     tokens = torch.randn(PHOTOS, VIEWS, PATCHES, WIDTH).half()
@@ -28,22 +29,18 @@ def main() -> None:
     grams = np.random.default_rng(0).uniform(1, 60, (PHOTOS, TARGETS))
     goal = torch.from_numpy(grams).float()
     settings = load_recipe("seed").patch.model_copy(update={"epochs": epochs})
-    seen = torch.from_numpy(folds != 0)
+    train = torch.from_numpy(folds != 0)
 
     def theirs() -> None:
         for target in range(TARGETS):
-            notebook.train_head(tokens[seen], goal[seen][:, target], epochs)
+            notebook.train_head(tokens[train], goal[train][:, target], epochs)
 
     seconds = in_turn(
         1 if options.quick else 3, theirs=theirs, ours=lambda: PatchHeads.fit(list(tokens), grams, folds, settings, 0)
     )
     slow = [one * FOLDS for one in seconds["theirs"]]
-    # Two gradients a step, each of two products: forward, and back to the weights.
+    # Two gradients per step, each of two products: forward, and backward to the weights.
     rows = PHOTOS * (FOLDS - 1) * PATCHES * epochs
     flop = 2 * 2 * 2 * rows * WIDTH * notebook.HIDDEN * TARGETS
     line = compared(f"25 heads, {epochs} epochs", slow, seconds["ours"], computing_type(tokens), flop)
     report("training", [line], options.out)
-
-
-if __name__ == "__main__":
-    main()

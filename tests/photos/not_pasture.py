@@ -7,12 +7,10 @@ from PIL import Image, ImageDraw
 
 SIZE_PX = (1000, 500)
 FLAT = {"green": (60, 120, 40), "brown": (120, 90, 60), "white": (250, 250, 250), "black": (5, 5, 5)}
-GROUND = ("brick", "grass", "gravel")
-"""Textures of the ground among the packaged pictures, grey ones."""
 
 
-def write_strangers(place: Path) -> Path:
-    """A folder with one PNG each, of the real photos' shape."""
+def write_pictures(place: Path) -> Path:
+    """Write each picture as a PNG of the shape of the real photos; returns the folder."""
     place.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     width, height = SIZE_PX
@@ -34,7 +32,7 @@ def write_strangers(place: Path) -> Path:
 
 
 def packaged() -> list[Path]:
-    """Pictures in the wheels of scikit-image and scikit-learn, but those of a few pixels."""
+    """Pictures in the wheels of scikit-image and scikit-learn, without very small ones."""
     import skimage
     import sklearn
 

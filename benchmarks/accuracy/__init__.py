@@ -1,1 +1,0 @@
-"""Accuracy on real photos, and what reaching it costs."""

@@ -1,0 +1,285 @@
+"""Write the measured figures of docs/data into the pages of docs/.
+
+python -m benchmarks pages [accuracy performance reliability scale] [--data DIR] [--docs DIR]
+
+A page is written by hand, except what is between `<!-- begin NAME -->` and `<!-- end NAME -->`: that is made here from
+JSON. Without arguments, every block whose JSON exists is made, and the others stay as they are. A page that is named
+fails where its JSON is missing.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import DATA
+from herbage.backbones.views import CROPS, patches_per_photo
+from herbage.recipe import Recipe, load_recipe
+from herbage.targets import TARGETS
+from herbage.tokens.layout import tokens_shape
+
+PEAK_TFLOPS = 989
+"""An H100 SXM in bf16 without sparsity, as NVIDIA states it."""
+
+SHARE = 0.4
+"""Share of the peak that a ViT-giant may reach: assumed, not measured."""
+
+Results = list[dict[str, Any]]
+"""The JSON files of a block, in order of their names."""
+
+
+def table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; `head` names the columns, separated by |."""
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([f"| {head} |", "|---" * (head.count(" | ") + 1) + "|", *lines])
+
+
+def percent(share: float) -> str:
+    """A share, rounded to a percent."""
+    return f"{100 * share:.0f} %"
+
+
+def lines_of(results: Results) -> Results:
+    """The lines of all results."""
+    return [line for result in results for line in result["lines"]]
+
+
+# docs/accuracy.md
+
+
+def accuracy(results: Results) -> str:
+    """Scores of recipes and baselines, differences to the first recipe, and intervals."""
+    (result,) = results
+    short = [name.removeprefix("Dry_").removesuffix("_g") for name in TARGETS]
+
+    def row(line: dict[str, Any], name: str) -> list[str]:
+        low_high = line.get("less_field")
+        gain = "{:+.3f} ({:+.3f} to {:+.3f})".format(*low_high) if low_high else ""
+        score = [f"{line['weighted_r2']:.3f}", f"{line['sd']:.3f}", gain]
+        return [name, *score, *(f"{line['r2'][target]:.2f}" for target in TARGETS)]
+
+    scores = [row(line, f"`{line['name']}`") for line in result["recipes"]]
+    scores += [row(line, f"baseline: {line['name']}") for line in result["baselines"]]
+    intervals = [
+        [f"`{line['name']}`", percent(one["level"])]
+        + [f"{percent(one['coverage'][target])}, {one['width_g'][target]:.1f} g" for target in TARGETS]
+        for line in result["recipes"]
+        for one in line["intervals"]
+    ]
+    return "\n\n".join([
+        f"{result['photos']} photos in {result['groups']} groups, {result['assignments']} assignments to folds:",
+        table(f"recipe | weighted R² | sd | difference to `field` (95 %) | R² {' | R² '.join(short)}", scores),
+        "Coverage of the intervals on groups left out, and their mean width in grams per quadrat:",
+        table(f"recipe | level | {' | '.join(short)}", intervals),
+    ])  # fmt: skip
+
+
+# docs/performance.md
+
+
+def notebook(results: Results) -> str:
+    """Every benchmark that compares with the notebook."""
+    rows = [
+        [line["work"], line["precision"], f"{line['ours_s']:.3g} s", f"{line['notebook_s']:.3g} s",
+         f"{line['ratio']:.2f} ({line['low']:.2f} to {line['high']:.2f})", percent(line['ceiling_share'])]
+        for line in lines_of(results)
+    ]  # fmt: skip
+    return table("work | precision | herbage | notebook | times faster | share of the limit", rows)
+
+
+def parts(results: Results) -> str:
+    """Where the time goes, and attention compared with torch's own."""
+    rows = [
+        [line["work"], f"{1000 * line['ours_s']:.1f}", f"{1000 * line['torch_s']:.1f}" if "torch_s" in line else ""]
+        for line in lines_of(results)
+    ]
+    return table("part | ms | torch's own attention, ms", rows)
+
+
+def startup(results: Results) -> str:
+    """Seconds of short commands."""
+    rows = [[f"`{line['work']}`", f"{line['ours_s']:.2f}", line["bar_s"]] for line in lines_of(results)]
+    return table("command | seconds | limit", rows)
+
+
+def memory(results: Results) -> str:
+    """Peak memory of processes."""
+    rows = [
+        [line["work"], *(f"{line[key]:.2f} GB" for key in ("peak_gb", "beyond_weights_gb")), f"{line['bar_gb']} GB"]
+        for line in lines_of(results)
+    ]
+    return table("work | peak | beyond the weights | limit", rows)
+
+
+def serving(results: Results) -> str:
+    """The server under load."""
+    rows = [
+        [line["work"], f"{line['photos_per_s']:.2f}", f"{line['predict_photos_per_s']:.2f}", f"{line['p50_s']:.0f} s",
+         f"{line['p99_s']:.0f} s", f"{line['healthz_p99_s']:.2f} s", line["accepted"], line["refused"], line["others"],
+         ", ".join(f"{line['memory_gb'][when]:.2f}" for when in ("before", "first_half", "second_half"))]
+        for line in lines_of(results)
+    ]  # fmt: skip
+    head = "model | photos per second | by `predict` | p50 | p99 | `/healthz` p99 | answered | refused | other"
+    return table(f"{head} | memory, GB: before, 1st half, 2nd half", rows)
+
+
+# docs/reliability.md
+
+
+def kills(results: Results) -> str:
+    """What became of killed commands."""
+    (result,) = results
+    counted = ("kills", "token_files_reused", "networks_reused", "rows_reused", "temporary_files_left")
+    rows = [
+        [name, f"{one['unbroken_s']:.1f} s", *(one.get(key, 0) for key in counted)]
+        for name, one in result["commands"].items()
+    ]
+    head = "command | duration | kills | token files reused | networks reused | rows reused | temporary files left"
+    return f"{result['kills']} kills, faults found: {len(result['faults'])}.\n\n" + table(head, rows)
+
+
+def fuzz(results: Results) -> str:
+    """What became of damaged photos."""
+    (result,) = results
+    return (
+        f"Of {result['cases']:,} damaged photos, {result['pixels']:,} gave pixels, {result['unreadable']:,} gave one "
+        f"message, {result['skipped']:,} were skipped because of their size, and {result['faults']:,} gave anything "
+        f"else.\nThe slowest took {result['slowest_s']:.2f} s."
+    )
+
+
+# docs/scale.md
+
+
+def scale(results: Results) -> str:
+    """Seconds of each step by number of photos."""
+    steps = ("listing", "missing", "storing", "merging", "resuming_merged", "resuming", "rows", "rows_resumed")
+    rows = [
+        [f"{line['photos']:,}", *(f"{line[step]:.3g}" for step in steps), f"{line['peak_gb']:.2f} GB"]
+        for line in lines_of(results)
+    ]
+    head = "photos | listing | missing | storing | merging | resuming, merged | resuming | rows | rows, resumed"
+    return table(f"{head} | peak memory", rows)
+
+
+def many(results: Results) -> str:
+    """Photos per second and memory."""
+    rows = [
+        [line["work"], f"{line['photos']:,}", f"{line['seconds']:.0f}", f"{line['photos'] / line['seconds']:.1f}"]
+        + [f"{line[when]:.2f} GB" for when in ("early_gb", "late_gb", "most_gb")]
+        for line in lines_of(results)
+    ]
+    return table("work | photos | seconds | photos/s | memory early | at the end | at most", rows)
+
+
+def cost(results: Results) -> str:
+    """Hours and prices of a million photos on some machines, from one measured time and from assumptions."""
+    giant, parts_of_photo = results
+    seed_s, decoding_s = giant["lines"][0]["ours_s"], parts_of_photo["lines"][0]["ours_s"]
+    names = ("seed", "field")
+    work = {name: petaflops(load_recipe(name)) for name in names}
+    cpu = {name: 32 / (seed_s * work[name] / work["seed"]) for name in names}
+    gpu = {name: min(SHARE * PEAK_TFLOPS / 1000 / work[name], 16 / decoding_s) for name in names}
+    rows = []
+    for machines, usd_per_hour, count, rates in (
+        ("one H100, 16 cores", 3, 1, gpu),
+        ("eight H100, 128 cores", 24, 8, gpu),
+        ("64 cores of CPU, spot, int8", 1, 1, cpu),
+        ("100 times 64 cores, spot, int8", 100, 100, cpu),
+    ):
+        row: list[object] = [machines, usd_per_hour]
+        for name in names:
+            rate = count * rates[name]
+            hours = 1e6 / rate / 3600
+            row += [f"{rate:.3g}", f"{hours:.3g}", f"{hours * usd_per_hour:.0f}"]
+        rows.append(row)
+    disk = {name: token_mb(load_recipe(name)) for name in names}
+    return "\n".join([
+        f"With the giant, one photo takes {1000 * work['seed']:.1f} teraflop in the recipe `seed` and "
+        f"{1000 * work['field']:.1f} in `field` (two per weight and token, plus attention).",
+        f"Two cores of this machine take {seed_s:.2f} s per photo for `seed` in int8: this is measured.",
+        "Everything else in the table is **assumed**: that time is inverse to the number of cores,",
+        f"that an H100 reaches {percent(SHARE)} of {PEAK_TFLOPS} Tflop/s and has 16 cores to decode, and the prices.",
+        "",
+        table("machines | USD per hour | `seed`: photos/s | hours | USD | `field`: photos/s | hours | USD", rows),
+        "",
+        f"Tokens of a million photos take {disk['seed']:.1f} TB (`seed`) or {disk['field']:.1f} TB (`field`).",
+    ])  # fmt: skip
+
+
+def petaflops(recipe: Recipe) -> float:
+    """Work of the giant for one photo: two per weight and token, and attention (40 layers, width 1536)."""
+    images = recipe.views * CROPS[recipe.crops]
+    tokens = patches_per_photo(recipe) / images + 1
+    return images * tokens * (2 * 1.136e9 + 40 * 4 * tokens * 1536) / 1e15
+
+
+def token_mb(recipe: Recipe) -> float:
+    """Megabytes of one photo's tokens from the giant, in float16."""
+    views, patches, width = tokens_shape(recipe, 1536)
+    return views * patches * width * 2 / 1e6
+
+
+PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
+    "accuracy": {accuracy: ("accuracy",)},
+    "performance": {
+        notebook: ("extract-*", "heads", "training", "predict"),
+        parts: ("parts",),
+        startup: ("startup",),
+        memory: ("memory",),
+        serving: ("serving-*",),
+    },
+    "reliability": {kills: ("kills",), fuzz: ("fuzz",)},
+    "scale": {scale: ("scale",), many: ("many",), cost: ("extract-giant-int8", "parts")},
+}
+"""The blocks of each page, and the JSON files that each is made from (`*` for any ending)."""
+
+
+def source(results: Results) -> str:
+    """When, where and by which command the figures were measured."""
+    machine = results[0]["machine"]
+    commands = ", ".join(dict.fromkeys(f"`{result['command']}`" for result in results))
+    on = f"{machine['model']}, {machine['processor']}, {machine['memory']}, torch {machine['torch']}"
+    return f"*Measured on {results[0]['date']} by {commands} on {on}.*"
+
+
+def fill(page: Path, blocks: dict[Callable[[Results], str], tuple[str, ...]], data: Path) -> list[str]:
+    """Write the blocks of a page; returns the names of the JSON files that are missing."""
+    text, missing = page.read_text(), []
+    for make, names in blocks.items():
+        files = {name: sorted(data.glob(f"{name}.json")) for name in names}
+        if lacking := [f"{name}.json" for name, found in files.items() if not found]:
+            missing += lacking
+            continue
+        results = [json.loads(file.read_text()) for found in files.values() for file in found]
+        block = rf"(<!-- begin {make.__name__} -->\n).*(\n<!-- end {make.__name__} -->)"
+        made = f"\n{make(results)}\n\n{source(results)}\n"
+        text, count = re.subn(block, lambda found, made=made: found[1] + made + found[2], text, flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f"{page} has {count} blocks named {make.__name__}, not one")
+    page.write_text(text)
+    return missing
+
+
+def main() -> int:
+    """Write the pages; 1 where JSON of a page that is named is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", nargs="*", metavar="PAGE", help=f"{', '.join(PAGES)} (default: all)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the JSON results (default: docs/data)")
+    parser.add_argument("--docs", type=Path, default=DATA.parent, help="folder of the pages (default: docs)")
+    options = parser.parse_args()
+    if unknown := set(options.page) - set(PAGES):
+        parser.error(f"no page named {', '.join(sorted(unknown))}; there are {', '.join(PAGES)}")
+    code = 0
+    for name in options.page or PAGES:
+        page = options.docs / f"{name}.md"
+        if missing := fill(page, PAGES[name], options.data):
+            made_by = "run the benchmarks of these names first" if options.page else "their blocks stay as they are"
+            print(f"{page.name}: {options.data} lacks {', '.join(missing)}; {made_by}", file=sys.stderr)
+            code = 1 if options.page else code
+        else:
+            print(page)
+    return code
