@@ -20,10 +20,11 @@ from torch import Tensor
 
 from benchmarks.harness import option_parser, parse, write_result
 from herbage.backbones.opening import open_backbone
-from herbage.evaluation.baselines import TEXTURE_RECIPE, score_floors
-from herbage.evaluation.folds import Folds, make_folds
+from herbage.evaluation.baselines import TEXTURE_RECIPE, score_baselines, sensor_readings
+from herbage.evaluation.folds import make_folds
 from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates, weighted_r2
+from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.model.intervals import LEVELS, coverage
 from herbage.photos.tables import WeighedTable, read_weighed_table
 from herbage.recipe import Recipe, load_recipe
@@ -60,16 +61,9 @@ class Data:
         items = list(stream_tokens(self.table.files, backbone, recipe, store))
         return [item.tokens for item in items], [item.sha256 for item in items], backbone.digest
 
-
-def out_of_fold(recipe: Recipe, data: Data, folds: Folds, tokens: list[Tensor], digests: list[str]) -> np.ndarray:
-    """Delivered estimates (photo, target) in g, each photo by the head trained without its fold."""
-    _, delivered = fit_out_of_fold(recipe, tokens, data.table.grams, folds, digests, seed=0)
-    return delivered
-
-
-def baseline_scores(data: Data, folds: Folds, texture: list[Tensor], digests: list[str]) -> dict[str, Score]:
-    """Scores of herbage's baselines by name, on these folds."""
-    return score_floors(data.table.frame, data.table.grams, folds, digests, texture)
+    def training_data(self, tokens: list[Tensor], digests: list[str], folds: Folds) -> TrainingData:
+        """The photos with these tokens and folds."""
+        return TrainingData(tokens, self.table.grams, folds, digests, sensor_readings(self.table.frame))
 
 
 def estimates(name: str, data: Data) -> np.ndarray:
@@ -82,7 +76,7 @@ def estimates(name: str, data: Data) -> np.ndarray:
         place = data.work / "accuracy" / f"{name}-{identity}-{assignment}.npy"
         if not place.is_file():
             started = time.monotonic()
-            made = out_of_fold(recipe, data, folds, tokens, digests)
+            _, made = fit_out_of_fold(recipe, data.training_data(tokens, digests, folds), FitOptions())
             place.parent.mkdir(parents=True, exist_ok=True)
             np.save(place, made)
             print(f"{name}, assignment {assignment}: trained in {time.monotonic() - started:.0f} s", flush=True)
@@ -148,7 +142,7 @@ def main() -> None:
     grams, group = data.table.grams, data.folds[0].group
 
     texture, digests, _ = data.tokens(TEXTURE_RECIPE)
-    scores = [baseline_scores(data, folds, texture, digests) for folds in data.folds]
+    scores = [score_baselines(data.training_data(texture, digests, folds), texture) for folds in data.folds]
     baselines = [{"name": name, **mean_score([one[name] for one in scores])} for name in scores[0]]
     for line in baselines:
         print(f"{line['weighted_r2']:.3f} (sd {line['sd']:.3f})  baseline: {line['name']}", flush=True)

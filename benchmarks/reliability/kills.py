@@ -115,7 +115,7 @@ def killed(job: list[str], moment: float, out: Path, unbroken: dict[str, bytes],
     found["networks_reused"] += len(list((out / ".model.unfinished").glob("[!.]*.safetensors")))
     found["rows_reused"] += complete_rows
     again = subprocess.run(command(job, out), capture_output=True, text=True)
-    if again.returncode == 2 and "exists already" in again.stderr:
+    if again.returncode == 2 and "already exists" in again.stderr:
         found["already_complete"] += 1
     elif again.returncode != 0:
         faults.append(f"exit {again.returncode}: {again.stderr.strip()}")

@@ -30,7 +30,7 @@ from herbage.photos.discovery import PhotoList, find_photos
 from herbage.recipe import load_recipe
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.predictions import PredictionsTable
-from herbage.tokens.extraction import look_up, stream_tokens, take_shard
+from herbage.tokens.extraction import stored_photos, stream_tokens, take_shard
 from herbage.tokens.store import TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2, "views": 1, "blur_sigma": 0.0})
@@ -98,16 +98,16 @@ def measure(count: int, place: Path) -> dict[str, float]:
         files = find_photos(place / "photos")
     assert len(files) == count
     with timed("missing"):
-        assert not any(present for _, present, _ in look_up(files, stores[0]))
+        assert not any(present for _, present, _ in stored_photos(files, stores[0]))
     with timed("storing"):
         for shard, store in enumerate(stores):
-            for item in stream_tokens(take_shard(files, f"{shard}/2"), Stub(), RECIPE, store, read_kept=False):
+            for item in stream_tokens(take_shard(files, f"{shard}/2"), Stub(), RECIPE, store, read_stored=False):
                 assert not item.from_store
     with timed("merging"):
         subprocess.run(["cp", "-Rn", f"{stores[1].root}/.", stores[0].root], check=True)
     for name in ("resuming_merged", "resuming"):
         with timed(name):
-            for item in stream_tokens(files, Stub(), RECIPE, stores[0], read_kept=False):
+            for item in stream_tokens(files, Stub(), RECIPE, stores[0], read_stored=False):
                 assert item.from_store
     with timed("rows"):
         write_rows(files, 0, count // 2, place / "results")
@@ -124,8 +124,8 @@ def write_rows(files: PhotoList, known: int, until: int, folder: Path) -> None:
     assert table.begin(files, {"model": "stub"}) == known
     estimate = Estimate("", grams=np.arange(5.0), low=np.zeros(5), high=np.full(5, 9.0), quadrat_area_m2=0.21)
     try:
-        with table.grow() as rows, open_photos_geojson(folder / "photos.geojson") as points:
-            for cells in table.kept_rows(known):
+        with table.writer() as rows, open_photos_geojson(folder / "photos.geojson") as points:
+            for cells in table.rows(known):
                 points.add(Estimate.of_row(cells, level=0.9, quadrat_area_m2=0.21))
             for file in files[known:until]:
                 object.__setattr__(estimate, "photo", file.name)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from herbage.backbones.dinov2 import Dinov2Backbone
 from herbage.backbones.openvino import EXPORT_RECORD, export_backbone
-from herbage.backbones.views import look
+from herbage.backbones.views import view_images
 from herbage.photos.discovery import find_photos
 from herbage.photos.drawing import Light, draw_sward
 from herbage.photos.photo import open_photo
@@ -54,7 +54,9 @@ def int8_of(source: Path, place: Path, listed: Path, count: int) -> Path:
     folder = place / f"{source.name}-int8"
     if not (folder / EXPORT_RECORD).is_file():
         exact = Dinov2Backbone(str(source), device="cpu", precision="fp32")
-        images = [look(open_photo(file).pixels(), load_recipe("seed"), exact.patch_px) for file in find_photos(listed)]
+        images = [
+            view_images(open_photo(file).pixels(), load_recipe("seed"), exact.patch_px) for file in find_photos(listed)
+        ]
         views = [images[n % len(images)][n // len(images) % len(images[0])][None] for n in range(count)]
         export_backbone(exact, folder, "int8", [partial(torch.clone, view) for view in views])
     return folder

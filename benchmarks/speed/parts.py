@@ -11,9 +11,9 @@ from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
 from benchmarks.speed.backbones import backbone_of, photos
 from benchmarks.speed.timing import in_turn, report, timed
-from herbage.backbones.dinov2 import image_by_image
+from herbage.backbones.dinov2 import attention_per_image
 from herbage.backbones.opening import open_backbone
-from herbage.backbones.views import look
+from herbage.backbones.views import view_images
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import open_photo
 from herbage.recipe import load_recipe
@@ -35,12 +35,12 @@ def main() -> None:
     file = find_photos(photos(4, options.work))[0]
     backbone = open_backbone(backbone_of("vits", options.work))
     pixels = open_photo(file).pixels()
-    images = look(pixels, recipe, backbone.patch_px)
+    images = view_images(pixels, recipe, backbone.patch_px)
     lines = [
         {"work": name, "ours_s": float(np.median([timed(part) for _ in range(turns)]))}
         for name, part in {
             "reading and decoding": lambda: open_photo(file).pixels(),
-            "resizing, six views": lambda: look(pixels, recipe, backbone.patch_px),
+            "resizing, six views": lambda: view_images(pixels, recipe, backbone.patch_px),
             "ViT-S on six views": lambda: backbone(images),
             "the notebook, same six views": lambda: [notebook.see(file.path, one) for one in notebook.TURNS],
         }.items()
@@ -49,7 +49,7 @@ def main() -> None:
         query, key, value = torch.randn(3, *shape, HEAD_WIDTH).bfloat16()
         seconds = in_turn(
             turns,
-            ours=lambda q=query, k=key, v=value: image_by_image(torch.nn.Identity(), q, k, v, None),
+            ours=lambda q=query, k=key, v=value: attention_per_image(torch.nn.Identity(), q, k, v, None),
             torch=lambda q=query, k=key, v=value: F.scaled_dot_product_attention(q, k, v),
         )
         ours, other = (float(np.median(seconds[way])) for way in ("ours", "torch"))
