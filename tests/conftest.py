@@ -9,8 +9,11 @@ install_import_hook("herbage", "tests.typecheck.check")
 
 import os  # noqa: E402
 import shutil  # noqa: E402
+import signal  # noqa: E402
+import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import matplotlib  # noqa: E402
@@ -18,7 +21,8 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from PIL import Image  # noqa: E402
+from filelock import FileLock  # noqa: E402
+from PIL import ExifTags, Image  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -27,12 +31,59 @@ os.environ["XDG_CACHE_HOME"] = CACHE.name
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
 
-HERBAGE = [sys.executable, "-c", "from herbage.app.cli import main; main()"]
-"""The command line as a process of its own."""
+START = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from herbage.app.cli import main
+main()
+"""
+HERBAGE = [sys.executable, "-c", START]
+"""The command line as a process of its own. It obeys Ctrl-C even where the tests run as a background job, whose
+processes inherit that SIGINT is ignored."""
+PATIENCE_S = 600
+"""How long a test waits for another process, on however busy a machine, before it takes it for dead."""
+
+TEXTURE = ["--backbone", "texture", "--quiet"]
+
+SMALL_RECIPE = 'backbone="texture"\ncrops="{crops}"\ngrid=6\nviews=2\nheads="{heads}"\nbalance={balance}\n[patch]\nepochs=8\nhidden=16\n'
+"""A recipe of few patches and little training, to be filled in."""
 
 # A test never fails for the time it took.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+SLOW_FIRST = (
+    "end_to_end/test_demo.py", "tokens/test_cluster.py", "steps/", "test_interruption.py", "test_permissions_and_disks.py",
+    "results/test_onnx.py", "end_to_end/", "test_docs.py", "backbones/test_openvino.py",
+)  # fmt: skip
+"""Where a file is the unit of work, one that is slow and comes last leaves the other processes idle."""
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        name = str(item.path.relative_to(Path(__file__).parent))
+        return next((n for n, start in enumerate(SLOW_FIRST) if name.startswith(start)), len(SLOW_FIRST))
+
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Builds a folder by a function, once for all the processes that share the tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name, build):
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.done").exists():
+                shutil.rmtree(shared / name, ignore_errors=True)
+                (shared / name).mkdir()
+                build(shared / name)
+                (shared / f"{name}.done").touch()
+        return shared / name
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +144,12 @@ def draw_photo(rng: np.random.Generator, green: float, size=(120, 60)) -> Image.
 
 
 @pytest.fixture(scope="session")
-def weighed_photos(tmp_path_factory):
+def weighed_photos(made_once):
     """A folder of 24 small photos in 6 groups whose green weight follows their green pixels, with both tables."""
-    folder = tmp_path_factory.mktemp("weighed")
+    return made_once("weighed", weigh_photos)
+
+
+def weigh_photos(folder):
     (folder / "train").mkdir()
     rng = np.random.default_rng(3)
     rows = []
@@ -115,7 +169,6 @@ def weighed_photos(tmp_path_factory):
     long = long.sample(frac=1, random_state=0)
     long.to_csv(folder / "train.csv", index=False)
     long[["sample_id", "image_path", "target_name"]].to_csv(folder / "test.csv", index=False)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +182,30 @@ def quick_model(weighed_photos, tmp_path_factory):
     return steps.train(
         weighed_photos / "train.csv", photos=weighed_photos, model=place, recipe=recipe, backbone="texture"
     )
+
+
+def stop_midway(command, count, *, least, most, before=lambda: None, again=lambda: None, **options):
+    """Start a command and stop it (SIGSTOP) when `count()` of its results are there: `least` or more, fewer than `most`.
+
+    `before()` is called as soon as `least` are there. A run that ended before it was stopped is started anew, after
+    `again()`, so that a slow test beside a fast command never fails by chance.
+    """
+    for _ in range(10):
+        process = subprocess.Popen([*map(str, command)], **options)
+        deadline = time.monotonic() + PATIENCE_S
+        while count() < least:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                pytest.fail(f"only {count()} results: {process.communicate()}")
+            time.sleep(0.005)
+        before()
+        process.send_signal(signal.SIGSTOP)
+        if process.poll() is None and count() < most:
+            return process
+        process.kill()
+        process.communicate()
+        again()
+    pytest.fail("the command always ended before it could be stopped")
 
 
 def photos_that_differ(weighed_photos: Path, place: Path, copies: int) -> Path:
@@ -147,3 +224,100 @@ def real_folder() -> Path:
     if not os.environ.get("HERBAGE_REAL"):
         pytest.skip("HERBAGE_REAL is not set: it names a folder with train.csv, train/*.jpg and vits14/")
     return Path(os.environ["HERBAGE_REAL"])
+
+
+@pytest.fixture(scope="session")
+def recipes(tmp_path_factory):
+    """A folder with three small recipes: ridge.toml, patch.toml and balanced.toml."""
+    folder = tmp_path_factory.mktemp("recipes")
+    kinds = {
+        "ridge": ("halves", "ridge", "true"),
+        "patch": ("whole", "patch", "false"),
+        "balanced": ("whole", "patch", "true"),
+    }
+    for name, (crops, heads, balance) in kinds.items():
+        (folder / f"{name}.toml").write_text(SMALL_RECIPE.format(crops=crops, heads=heads, balance=balance))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(weighed_photos, recipes, made_once):
+    """A folder with a trained model of each of the small recipes."""
+    from herbage import steps
+
+    def build(place):
+        for name in ("ridge", "patch", "balanced"):
+            recipe = recipes / f"{name}.toml"
+            steps.train(weighed_photos / "train.csv", photos=weighed_photos, model=place / name, recipe=recipe)
+
+    return made_once("models", build)
+
+
+@pytest.fixture(scope="session")
+def trained(weighed_photos, made_once):
+    """A folder where `herbage train` wrote a small model and its tokens."""
+    from herbage.app.cli import run
+
+    def build(place):
+        recipe = place.with_suffix(".toml")
+        recipe.write_text('backbone="texture"\ncrops="halves"\ngrid=8\nviews=1\nheads="ridge"\nbalance=true\n')
+        command = ["train", weighed_photos / "train.csv", "--photos", weighed_photos, "--model", place / "model"]
+        assert run([*map(str, [*command, "--recipe", recipe]), *TEXTURE]) == 0
+
+    return made_once("trained", build)
+
+
+@pytest.fixture
+def survey(weighed_photos, tmp_path):
+    """Two photos, one with GPS, and a broken one."""
+    photos = tmp_path / "survey"
+    photos.mkdir()
+    exif = Image.Exif()
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (42.0, 30.0, 36.0)
+    gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "E", (147.0, 15.0, 0.0)
+    Image.open(weighed_photos / "train/ID0.png").save(photos / "a.jpg", exif=exif)
+    shutil.copy(weighed_photos / "train/ID1.png", photos / "b <script>.png")
+    (photos / "c.jpg").write_bytes(b"broken")
+    return photos
+
+
+@pytest.fixture
+def other_shapes(tmp_path):
+    """Photos of other sizes, upright and lying."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for width, height in ((200, 100), (333, 171), (90, 400)):
+        pixels = rng.integers(0, 256, (height // 5 + 1, width // 5 + 1, 3)).astype(np.uint8)
+        Image.fromarray(pixels).resize((width, height)).save(folder / f"{width}.png")
+    return folder
+
+
+@pytest.fixture
+def model(quick_model):
+    """`quick_model`, by a shorter name."""
+    return quick_model
+
+
+@pytest.fixture
+def model_folder(model, tmp_path):
+    """The folder of `quick_model`, a copy that a test may change."""
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def tokens_of(root: Path) -> dict[Path, bytes]:
+    """The token files below a folder and what is in them."""
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
+
+
+def files_of(folder):
+    """The files of a folder and what is in them."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def many(weighed_photos, tmp_path_factory):
+    """Forty-eight photos that all differ."""
+    return photos_that_differ(weighed_photos, tmp_path_factory.mktemp("many") / "photos", copies=2)

@@ -15,13 +15,13 @@ ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BY_HAND = ("serve",)
-"""Commands that do not end by themselves; tests/app/test_serving.py runs them."""
+"""Commands that do not end by themselves; tests/app/web/test_serving.py runs them."""
 
 HUB_IDS = "facebook/dinov2-giant", "facebook/dinov2-small"
 ELSEWHERE = {
     "accuracy.md", "crosspvt.md", "performance.md", "trust.md", "scale.md",  # made by benchmarks
     "engines.md",  # tests/backbones/test_openvino.py and tests/results/test_onnx.py export
-    "first-paddock.md",  # tests/test_story.py, which has the demo
+    "first-paddock.md",  # tests/end_to_end/test_demo.py, which has the demo
 }  # fmt: skip
 
 

@@ -58,22 +58,6 @@ def test_public_functions_say_shapes_units_errors_and_sources(name):
         assert re.search(r"\bg\b|[Gg]rams|kg", doc), "weights have a unit"
 
 
-def test_formulas_of_the_exact_parts_name_their_source():
-    """Where a formula is somebody's, its module or function says whose."""
-    for module, whose in {
-        "evaluation.scoring": "competition",
-        "heads.sam": "Foret",
-        "model.intervals": "conformal",
-        "model.calibration": "Gelman",
-        "model.paddock_error": "Searle",
-        "model.domain": "Mahalanobis",
-        "photos.photo": "Hartley",
-        "targets": "least squares",
-    }.items():
-        text = inspect.getsource(importlib.import_module(f"herbage.{module}"))
-        assert whose in text, f"{module} does not name {whose}"
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'sward'"):
         _ = herbage.sward

@@ -1,14 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herbage.errors import FoldLeak, TableInvalid
+from herbage.errors import TableInvalid
 from herbage.evaluation.folds import Folds, make_folds, refuse_leak
-from herbage.evaluation.out_of_fold import fit_out_of_fold
-from herbage.recipe import load_recipe
 
 
 def frame_of(groups, states=None):
@@ -89,46 +86,8 @@ def test_a_photo_without_its_group_is_named():
         make_folds(frame, np.zeros((9, 5)))
 
 
-def leaky(split_group):
-    """Eight photos in four groups on two folds; a leak is planted where asked."""
-    group = np.arange(8) // 2
-    fold = group % 2
-    if split_group:
-        fold[3] = 1 - fold[3]
-    return Folds(fold, group, list("abcd"), ("Farm",))
-
-
-def test_a_planted_leak_is_refused_before_anything_is_trained(monkeypatch):
-    tokens = [torch.randn(1, 4, 3) for _ in range(8)]
-    grams = np.random.default_rng(0).uniform(0, 9, (8, 5))
-    trained = []
-    monkeypatch.setattr("herbage.evaluation.out_of_fold.fit_heads", lambda *a, **k: trained.append(1))
-    recipe = load_recipe("field")
-    with pytest.raises(FoldLeak, match="group b is in fold 1 and in fold 0"):
-        fit_out_of_fold(recipe, tokens, grams, leaky(True), list("abcdefgh"), 0)
-    with pytest.raises(FoldLeak, match="photo with sha256 a is in fold 0 and in fold 1"):
-        fit_out_of_fold(recipe, tokens, grams, leaky(False), list("abacdefg")[:2] + list("acdefg"), 0)
-    assert not trained
-
-
 def test_a_copy_within_its_own_fold_is_no_leak():
     refuse_leak(leaky(False), list("aabbccdd"))
-
-
-def test_out_of_fold_estimates_come_from_heads_that_never_saw_the_photo():
-    """Grams that only memory could know: in fold they are learnt by heart, out of fold they cannot be."""
-    rng = np.random.default_rng(0)
-    tokens = [torch.from_numpy(t).float() for t in rng.normal(size=(40, 1, 2, 60))]
-    grams = rng.uniform(10, 90, (40, 5))
-    recipe = load_recipe("field").model_copy(update={"balance": False})
-    recipe = recipe.model_copy(update={"ridge": recipe.ridge.model_copy(update={"alphas": (1e-6,)})})
-    folds = make_folds(frame_of(range(40)), grams)
-    heads, oof = fit_out_of_fold(recipe, tokens, grams, folds, [str(n) for n in range(40)], 0)
-    in_fold = np.stack(
-        [heads.grams(t)[:, (f + 1) % 5].mean(-1).numpy() for t, f in zip(tokens, folds.fold, strict=True)]
-    )
-    assert np.corrcoef(in_fold[:, 3], grams[:, 3])[0, 1] > 0.99
-    assert abs(np.corrcoef(oof[:, 3], grams[:, 3])[0, 1]) < 0.5
 
 
 def test_one_day_in_two_spellings_is_one_group():
@@ -181,3 +140,12 @@ def test_a_group_name_that_is_no_date_stays_and_dates_are_year_first():
 
 def test_as_many_groups_as_folds_are_enough():
     assert make_folds(frame_of(range(2)), np.zeros((2, 5)), count=2).count == 2
+
+
+def leaky(split_group):
+    """Eight photos in four groups on two folds; a leak is planted where asked."""
+    group = np.arange(8) // 2
+    fold = group % 2
+    if split_group:
+        fold[3] = 1 - fold[3]
+    return Folds(fold, group, list("abcd"), ("Farm",))

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -7,47 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import herbage
 from herbage import steps
-from herbage.errors import BackboneInvalid, InputInvalid, ModelInvalid, OutputExists, PhotoUnreadable, TrainingFailed
+from herbage.errors import BackboneInvalid, ModelInvalid, PhotoUnreadable
 from herbage.model.config import CoverageRecord
 from herbage.model.estimate import COLUMNS
 from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.targets import SUMS, TARGETS
-from tests.conftest import draw_photo
-
-SMALL = 'backbone="texture"\ncrops="{crops}"\ngrid=6\nviews=2\nheads="{heads}"\nbalance={balance}\n[patch]\nepochs=8\nhidden=16\n'
-
-
-@pytest.fixture(scope="session")
-def recipes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recipes")
-    kinds = {
-        "ridge": ("halves", "ridge", "true"),
-        "patch": ("whole", "patch", "false"),
-        "balanced": ("whole", "patch", "true"),
-    }
-    for name, (crops, heads, balance) in kinds.items():
-        (folder / f"{name}.toml").write_text(SMALL.format(crops=crops, heads=heads, balance=balance))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def models(weighed_photos, recipes, tmp_path_factory):
-    out = tmp_path_factory.mktemp("models")
-    for name in ("ridge", "patch", "balanced"):
-        steps.train(
-            weighed_photos / "train.csv", photos=weighed_photos, model=out / name, recipe=recipes / f"{name}.toml"
-        )
-    return out
-
-
-def files_of(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+from tests.conftest import SMALL_RECIPE, files_of
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch"])
@@ -180,34 +149,6 @@ def test_what_is_no_folder_and_not_on_the_hub_says_so():
         HerbageModel.from_pretrained("./not/a/folder/at/all")
 
 
-def test_an_existing_model_is_replaced_only_when_told_to_and_kept_when_training_fails(
-    models, weighed_photos, recipes, tmp_path, monkeypatch
-):
-    shutil.copytree(models / "ridge", tmp_path / "m")
-    options = {"photos": weighed_photos, "model": tmp_path / "m", "recipe": recipes / "ridge.toml"}
-    with pytest.raises(OutputExists, match="--overwrite"):
-        steps.train(weighed_photos / "train.csv", **options)
-    before = files_of(tmp_path / "m")
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            "herbage.steps.training.fit_out_of_fold", lambda *a: (_ for _ in ()).throw(TrainingFailed("NaN"))
-        )
-        with pytest.raises(TrainingFailed):
-            steps.train(weighed_photos / "train.csv", overwrite=True, **options)
-    assert files_of(tmp_path / "m") == before
-    steps.train(weighed_photos / "train.csv", overwrite=True, seed=1, **options)
-    assert json.loads((tmp_path / "m/config.json").read_text())["training"]["seed"] == 1
-    assert not list(tmp_path.glob(".m.*"))
-
-
-def test_a_photo_that_cannot_be_read_is_dropped_and_named(weighed_photos, recipes, tmp_path):
-    shutil.copytree(weighed_photos, tmp_path / "photos")
-    (tmp_path / "photos/train/ID5.png").write_bytes(b"broken")
-    model = steps.train(tmp_path / "photos/train.csv", photos=tmp_path / "photos", recipe=recipes / "ridge.toml")
-    assert list(model.dropped) == ["train/ID5.png"]
-    assert (model.about.training.photos, len(model.oof)) == (23, 23)
-
-
 def test_the_contracts_python_lines_work(weighed_photos, recipes):
     model = herbage.train(
         weighed_photos / "train.csv", photos=weighed_photos, recipe=recipes / "ridge.toml", backbone="texture"
@@ -235,73 +176,15 @@ def test_what_goes_to_the_hub_is_the_folder_itself(models, monkeypatch):
     assert sent == {name: content for name, content in files_of(models / "patch").items() if name != "run.json"}
 
 
-@pytest.mark.parametrize("inside", ["photos", "table", "store"])
-def test_a_folder_that_is_no_model_is_never_replaced(weighed_photos, recipes, tmp_path, inside):
-    shutil.copytree(weighed_photos, tmp_path / "d/photos")
-    shutil.copy(weighed_photos / "wide.csv", tmp_path / "d/wide.csv")
-    place = {"photos": tmp_path / "d/photos", "table": tmp_path / "d", "store": tmp_path / "d/tokens"}[inside]
-    before = sorted(p for p in tmp_path.rglob("*"))
-    with pytest.raises(OutputExists, match="holds|no herbage model"):
-        steps.train(
-            tmp_path / "d/wide.csv",
-            photos=tmp_path / "d/photos",
-            model=place,
-            recipe=recipes / "ridge.toml",
-            overwrite=True,
-        )
-    assert sorted(p for p in tmp_path.rglob("*")) == before
-
-
-def test_a_model_is_not_put_where_one_stands(tmp_path, monkeypatch, weighed_photos, recipes):
-    monkeypatch.chdir(tmp_path)
-    for place in (".", ".."):
-        with pytest.raises(OutputExists, match="the folder you stand in"):
-            steps.train(weighed_photos / "wide.csv", photos=weighed_photos, model=place, recipe=recipes / "ridge.toml")
-
-
 @pytest.mark.parametrize("heads", ["ridge", "patch"])
 def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
-    recipe = SMALL.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
+    recipe = SMALL_RECIPE.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
     (tmp_path / "class.toml").write_text(recipe)
     model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
     assert model.about.score.weighted_r2 > 0.5
     assert model.estimate(weighed_photos / "train/ID0.png").map is None
     steps.predict(model, weighed_photos / "train", out=tmp_path / "r", maps=True)
     assert not (tmp_path / "r/maps").exists()
-
-
-def test_scoring_on_the_training_photos_is_said_loudly(models, weighed_photos, caplog):
-    steps.score([models / "ridge"], table=weighed_photos / "wide.csv", photos=weighed_photos)
-    assert "24 of these 24 photos are the model's own training photos" in caplog.text
-
-
-def test_a_score_is_a_frame_too_of_one_model_or_several(models, weighed_photos):
-    opened = HerbageModel.from_pretrained(models / "ridge")
-    frame = steps.score(opened).frame()
-    assert frame["name"].tolist() == [opened.recipe.name, *(f"floor: {name}" for name in opened.about.floors)]
-    # oof.csv has six decimal places.
-    assert frame["weighted_r2"][0] == pytest.approx(opened.about.score.weighted_r2, abs=1e-6)
-    assert frame["Dry_Dead_g_bias_g"][0] == pytest.approx(opened.about.score.targets["Dry_Dead_g"].bias_g, abs=1e-6)
-    table = pd.read_csv(weighed_photos / "wide.csv").iloc[:9]
-    new = steps.score([models / "ridge", opened], table=table, photos=weighed_photos)
-    assert new.difference.value == 0
-    assert new.frame()["photos"].tolist() == [9, 9]
-    assert len(steps.score([opened, opened]).frame()) == 2 * len(frame)
-
-
-def test_a_table_of_what_the_model_does_not_know_is_no_score(recipes, weighed_photos):
-    wide = pd.read_csv(weighed_photos / "wide.csv")
-    facts = [name for name in wide if name not in TARGETS]
-    clover = steps.train(wide[[*facts, "Dry_Clover_g"]], photos=weighed_photos, recipe=recipes / "ridge.toml")
-    with pytest.raises(InputInvalid, match="weighs none of the targets that the model estimates"):
-        steps.score(clover, table=wide[[*facts, "Dry_Dead_g"]], photos=weighed_photos)
-
-
-def test_a_model_in_memory_begins_nothing_on_a_cluster(models, weighed_photos, tmp_path):
-    opened = HerbageModel.from_pretrained(models / "ridge")
-    with pytest.raises(InputInvalid, match="open the model themselves"):
-        steps.predict(opened, weighed_photos / "train", out=tmp_path / "r", cluster="auto")
-    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("groups", range(2, 14))
@@ -319,29 +202,6 @@ def test_intervals_that_are_given_but_were_not_measured_are_said(models, groups)
     missing = [f"{level:.0%}" for level in given if level not in measured]
     assert said.startswith(f"How often {' and '.join(missing)} intervals hold cannot") == bool(missing)
     assert ("too few" in said) == (not measured and not missing)
-
-
-def test_photos_that_the_model_was_trained_on_say_so(models, weighed_photos, tmp_path, caplog):
-    rng = np.random.default_rng(4)
-    (tmp_path / "photos").mkdir()
-    draw_photo(rng, 0.5).save(tmp_path / "photos/new.png")
-    shutil.copy(weighed_photos / "train/ID3.png", tmp_path / "photos/old.png")
-    done = steps.predict(models / "ridge", tmp_path / "photos", out=tmp_path / "r")
-    assert done.trained_on == 1
-    assert "1 photo of the model's own training" in caplog.text
-    messages = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")["message"]
-    assert "one of the model's training photos" in messages["old.png"]
-    assert pd.isna(messages["new.png"])
-    report = (tmp_path / "r/report.html").read_text()
-    assert "The model was trained on 1 of them" in report
-
-
-@pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])
-def test_what_is_no_area_is_refused(models, weighed_photos, tmp_path, area):
-    with pytest.raises(InputInvalid, match="--quadrat-area"):
-        steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", quadrat_area_m2=area)
-    with pytest.raises(InputInvalid, match="--quadrat-area"):
-        steps.train(weighed_photos / "wide.csv", photos=weighed_photos, quadrat_area_m2=area)
 
 
 @pytest.mark.parametrize(("name", "change"), [
@@ -362,23 +222,3 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
     (tmp_path / "m/oof.csv").write_text(content)
     with pytest.raises(ModelInvalid, match=r"oof\.csv is damaged"):
         HerbageModel.from_pretrained(tmp_path / "m")
-
-
-def test_odd_photos_never_stop_predict(models, weighed_photos, tmp_path):
-    photos = tmp_path / "p"
-    photos.mkdir()
-    Image.new("RGB", (180, 9000)).save(photos / "a thin.png")
-    Image.new("RGB", (9000, 180)).save(photos / "b flat.png")
-    Image.new("RGB", (2, 9000)).save(photos / "h thinner.png")
-    for name in (b"c\xff.png", b"d\nline.png", b"e\rreturn.png", b"f" * 240 + b".png", "g 🌱 é.png".encode()):
-        shutil.copy(weighed_photos / "train/ID0.png", os.path.join(os.fsencode(photos), name))
-    done = steps.predict(models / "ridge", photos, out=photos / "results", maps=True, store=tmp_path / "s")
-    assert done.estimated == 7
-    assert list(done.failed) == ["h thinner.png"]
-    frame = pd.read_csv(photos / "results/predictions.csv")
-    assert frame["status"].tolist() == ["ok"] * 7 + ["skipped"]
-    for kind in ("png", "npy"):
-        assert len(list((photos / "results/maps").glob(f"*.{kind}"))) == 7
-    again = steps.predict(models / "ridge", photos, out=photos / "results", maps=False, overwrite=True)
-    assert again.estimated == 7
-    assert not list((photos / "results/maps").iterdir())

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from herbage import steps
 from herbage.errors import InputInvalid
 from herbage.photos.photo import PhotoFile
 from herbage.tokens.cluster import TRIES, _Trying
-from tests.conftest import HERBAGE, photos_that_differ
+from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway
 
 pytest.importorskip("ray")
 
@@ -70,17 +72,16 @@ def workers(of):
 def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(photos, tmp_path):
     store = tmp_path / "cluster"
     command = [*HERBAGE, "extract", str(photos), "--store", str(store), "--backbone", "texture", "--recipe", "seed"]
-    process = subprocess.Popen(
+    process = stop_midway(
         [*command, "--cluster", "auto", "--worker-cpus", "1", "--quiet"],
+        lambda: len(list(store.rglob("*.safetensors"))), least=5, most=47, again=lambda: shutil.rmtree(store),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)},
     )  # fmt: skip
-    deadline = time.monotonic() + 90
-    while len(list(store.rglob("*.safetensors"))) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
     there = workers(tmp_path)
     assert there, "a worker works"
     os.kill(there[0], signal.SIGKILL)
-    out, said = process.communicate(timeout=180)
+    process.send_signal(signal.SIGCONT)
+    out, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1, said
     made, present, failed = map(int, re.findall(r"\d+", out.splitlines()[0]))
     assert (made + present, failed) == (48, 1)
@@ -102,7 +103,7 @@ def test_a_photo_that_kills_its_worker_twice_is_set_aside_and_named(weighed_phot
     (tmp_path / "seen").mkdir()
     done = subprocess.run(
         [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "seen")],
-        capture_output=True, text=True, timeout=180, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=True,
     )  # fmt: skip
     rows = [line.split("|") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == [path.name for path in sorted((weighed_photos / "train").iterdir())]
@@ -134,20 +135,24 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
     quick_model.save_pretrained(model)
     command = [*HERBAGE, "predict", str(model), str(photos), "--out", str(out), "--paddocks", "folder", "--maps"]
     command += ["--cluster", "auto", "--worker-cpus", "1"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)}
-    )
-    rows = out / "predictions.csv"
-    deadline = time.monotonic() + 90
-    while (not rows.exists() or rows.read_bytes().count(b"\n") < 10) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    there = workers(tmp_path)
-    assert there, "a worker works"
-    os.kill(there[0], signal.SIGKILL)
-    time.sleep(1)
+    rows, killed = out / "predictions.csv", []
+
+    def kill_a_worker():
+        killed[:] = workers(tmp_path)[:1]
+        for one in killed:
+            with suppress(ProcessLookupError):  # the run ended by itself
+                os.kill(one, signal.SIGKILL)
+        time.sleep(1)
+
+    process = stop_midway(
+        command, lambda: rows.read_bytes().count(b"\n") if rows.exists() else 0, least=10, most=49,
+        before=kill_a_worker, again=lambda: shutil.rmtree(out),
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)},
+    )  # fmt: skip
+    assert killed, "a worker works"
     process.kill()
-    process.communicate(timeout=60)
-    again = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    process.communicate(timeout=PATIENCE_S)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert again.returncode == 1, again.stderr
     assert re.search(r"\d+ of 49 photos have their rows already", again.stderr)
     steps.predict(model, photos, out=tmp_path / "plain", paddocks="folder", maps=True)

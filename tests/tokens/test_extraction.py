@@ -1,14 +1,9 @@
-import os
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from herbage import steps
 from herbage.backbones.opening import open_backbone
 from herbage.errors import InputInvalid
 from herbage.photos.discovery import find_photos
@@ -16,7 +11,6 @@ from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import look_up, stream_tokens, take_shard, token_bytes
 from herbage.tokens.store import TokenStore
-from tests.conftest import HERBAGE, photos_that_differ
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 4})
 TILES = load_recipe("crosspvt").model_copy(update={"grid": 2})
@@ -109,21 +103,6 @@ def test_kept_tokens_that_are_not_asked_for_are_not_read_and_only_their_length_i
     assert flipped.read_bytes() == whole[flipped]
 
 
-def test_status_tells_what_is_done_missing_and_failed_until_it_is_mended(weighed_photos, tmp_path):
-    photos = tmp_path / "photos"
-    shutil.copytree(weighed_photos / "train", photos)
-    (photos / "ID3.png").write_bytes(b"not a photo")
-    options = {"store": tmp_path / "store", "recipe": "seed", "backbone": "texture"}
-    assert steps.extraction_status(photos, **options) == steps.ExtractionStatus(0, 24, {})
-    steps.extract(photos, **options, shard="1/2")
-    shards = [steps.extraction_status(photos, **options, shard=shard) for shard in ("1/2", "2/2")]
-    assert [(shard.present, shard.missing, len(shard.failed)) for shard in shards] == [(11, 0, 1), (0, 12, 0)]
-    assert "ID3.png is not a readable image" in shards[0].failed["ID3.png"]
-    shutil.copy(weighed_photos / "train/ID3.png", photos / "ID3.png")
-    assert steps.extract(photos, **options).made == 13
-    assert steps.extraction_status(photos, **options) == steps.ExtractionStatus(24, 0, {})
-
-
 def test_a_broken_photo_is_an_item_with_its_reason(weighed_photos, tmp_path):
     files = find_photos(weighed_photos / "train")[:2]
     broken = PhotoFile("broken.jpg", tmp_path / "broken.jpg")
@@ -164,35 +143,6 @@ def test_shards_share_the_work_whole_and_once(shards):
 def test_what_is_no_shard_is_one_message(shard):
     with pytest.raises(InputInvalid, match="expected i/n"):
         take_shard([], shard)
-
-
-@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
-    """The command is killed half way; run again, it does the rest, and the files equal those of an unbroken run."""
-    photos = photos_that_differ(weighed_photos, tmp_path / "photos", copies=3)
-    broken, whole = tmp_path / "broken", tmp_path / "whole"
-    command = [*HERBAGE, "extract", str(photos), "--store", str(broken)]
-    command += ["--backbone", "texture", "--recipe", "seed", "--quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while len(list(broken.rglob("*.safetensors"))) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, death)
-    said = process.communicate()[1].decode()
-    assert process.returncode == (130 if death == signal.SIGINT else -death), said
-    if death == signal.SIGINT:
-        assert "Interrupted; finished work is kept." in said
-    done = len(list(broken.rglob("*.safetensors")))
-    assert done >= 5
-    after = steps.extract(photos, store=broken, recipe="seed", backbone="texture")
-    assert after.made == 72 - after.present
-    assert after.present >= min(done, 72)
-    steps.extract(photos, store=whole, recipe="seed", backbone="texture")
-
-    def content(root):
-        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
-
-    assert content(broken) == content(whole)
 
 
 def test_as_many_threads_as_there_are_change_nothing_and_leave_torch_as_it_was(weighed_photos):

@@ -1,4 +1,4 @@
-"""The whole story, as `herbage demo` tells it."""
+"""`herbage demo` from the first photo to the feed wedge."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
 from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
-from tests.conftest import HERBAGE
+from tests.conftest import HERBAGE, PATIENCE_S
 from tests.photos.not_pasture import write_pictures
 from tests.test_docs import run_page
 
@@ -23,7 +23,9 @@ from tests.test_docs import run_page
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     out = tmp_path_factory.mktemp("story") / "demo"
-    subprocess.run([*HERBAGE, "demo", "--out", out, "--quiet"], check=True, timeout=300, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*HERBAGE, "demo", "--out", out, "--quiet"], check=True, timeout=PATIENCE_S, stdout=subprocess.DEVNULL
+    )
     return out
 
 
@@ -51,7 +53,7 @@ GRAMS_APART, SCORE_APART = 0.05, 0.005
 
 
 def test_its_figures_are_those_of_every_machine(told):
-    golden = Path(__file__).parent / "golden"
+    golden = Path(__file__).parent.parent / "golden"
     expected = pd.read_csv(golden / "predictions.csv").set_index("photo")
     came = pd.read_csv(told / "results/predictions.csv").set_index("photo").loc[expected.index, expected.columns]
     assert (came - expected).abs().to_numpy().max() < GRAMS_APART

@@ -18,11 +18,7 @@ from herbage.app.web.worker import Worker
 from herbage.model.estimate import COLUMNS
 from herbage.photos.photo import PhotoFile
 from herbage.targets import TARGETS
-
-
-@pytest.fixture
-def model(quick_model):
-    return quick_model
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
@@ -96,7 +92,7 @@ def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photo
 
 def test_a_client_that_sends_slowly_or_not_at_all_is_let_go(model):
     async def drip():
-        for _ in range(50):
+        for _ in range(6000):
             yield b" "
             await asyncio.sleep(0.1)
 
@@ -108,7 +104,7 @@ def test_a_client_that_sends_slowly_or_not_at_all_is_let_go(model):
     for limits in (Limits(idle_s=0.05), Limits(whole_s=0.5)):
         started = time.monotonic()
         problem(asyncio.run(ask(limits)), 408, "Nothing came")
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 120
 
 
 def test_an_overlay_is_of_the_photo_of_its_map_alone(client, weighed_photos):
@@ -176,7 +172,7 @@ class Slow:
             setattr(self, name, getattr(inner, name))
 
     def __call__(self, images):
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE_S)
         return self.inner(images)
 
 
@@ -188,8 +184,10 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
         crowd = [threading.Thread(target=lambda: answers.append(upload(client, photo, photo))) for _ in range(12)]
         for one in crowd:
             one.start()
-        patience = time.monotonic() + 30
-        while client.get("/healthz").json()["waiting"] < 6:
+        patience = time.monotonic() + PATIENCE_S
+        while (
+            client.get("/healthz").json()["waiting"] < 6 or not answers
+        ):  # three are taken, the others refused at once
             assert time.monotonic() < patience
             time.sleep(0.01)
         refused = upload(client, photo)
@@ -197,7 +195,7 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
         assert int(refused.headers["retry-after"]) > 0
         backbone.go.set()
         for one in crowd:
-            one.join(60)
+            one.join(PATIENCE_S)
         codes = [answer.status_code for answer in answers]
         assert set(codes) == {200, 429}
         assert codes.count(200) >= 3
@@ -238,7 +236,7 @@ def test_one_photo_that_breaks_the_model_costs_the_others_nothing(model, weighed
         for one in crowd:
             one.start()
         for one in crowd:
-            one.join(30)
+            one.join(PATIENCE_S)
     assert answers == {0: 200, 1: 500, 2: 200, 3: 200}
 
 

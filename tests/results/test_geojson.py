@@ -1,0 +1,17 @@
+import json
+
+from herbage.results.geojson import open_photos_geojson
+from tests.results.test_predictions import PLACE, an_estimate
+
+
+def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place(tmp_path):
+    with open_photos_geojson(tmp_path / "photos.geojson") as written:
+        for estimate in (an_estimate(facts=PLACE), an_estimate("b.jpg"), an_estimate("c.jpg", facts=PLACE)):
+            written.add(estimate)
+    points = json.loads((tmp_path / "photos.geojson").read_text())
+    assert points["type"] == "FeatureCollection"
+    feature, other = points["features"]
+    assert other["properties"]["photo"] == "c.jpg"
+    assert feature["geometry"] == {"type": "Point", "coordinates": [147.25, -42.51]}
+    assert feature["properties"]["photo"] == "a.jpg"
+    assert feature["properties"]["taken_at"] == "2015-09-04T10:30:00"

@@ -1,0 +1,101 @@
+"""`herbage calibrate`, `herbage plan-cuts` and their functions, on a farm's own cuts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from herbage import steps
+from herbage.app.cli import run
+from herbage.errors import InputInvalid, ModelInvalid, OutputExists, TableInvalid
+from herbage.model.model import HerbageModel
+from herbage.targets import TOTAL
+from tests.steps.conftest import NAMES, rows
+
+
+def test_ten_cuts_correct_it_for_the_new_place(farm, capsys):
+    command = ["calibrate", farm / "model", farm / "cuts.xlsx", "--photos", farm, "--model-out", farm / "mine", *NAMES]
+    assert run([*map(str, command), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "10 cuts: corrected by" in said
+    assert "Dry_Total_g: RMSE" in said
+    assert "made from the cuts" in said
+    for name in ("model", "mine"):
+        assert (
+            run(["predict", str(farm / name), str(farm / "rest.txt"), "--out", str(farm / f"r-{name}"), "--quiet"]) == 0
+        )
+    assert run(["score", str(farm / "model"), str(farm / "mine")]) == 0
+    out, err = capsys.readouterr()
+    assert "minus" not in out
+    assert "A --table of cuts that were kept back says what they did" in err
+    before, after = rows(farm / "r-model")["Dry_Total_g"], rows(farm / "r-mine")["Dry_Total_g"]
+    assert 1.2 < (after / before).median() < 1.7
+    mine = HerbageModel.from_pretrained(farm / "mine")
+    record = mine.about.calibration
+    assert record.rmse_g[1] < 0.8 * record.rmse_g[0]
+    assert "Corrected by own cuts" in (farm / "mine/report.html").read_text()
+    assert "10 cuts: corrected by" in (farm / "mine/README.md").read_text()
+    estimate = mine.estimate(farm / "photos/sward_47.jpg")
+    assert estimate.grams[TOTAL] == pytest.approx(after["photos/sward_47.jpg"], rel=1e-5)
+    np.testing.assert_allclose(estimate.map[TOTAL].mean(), estimate.grams[TOTAL], rtol=1e-6)
+
+
+def test_a_second_calibration_starts_from_the_model_as_it_was(farm):
+    names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
+    first = steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
+    second = steps.calibrate(first, farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
+    assert first.about == second.about
+    np.testing.assert_array_equal(first.knowledge.intervals.ratio, second.knowledge.intervals.ratio)
+
+
+def test_what_is_no_calibration_is_one_message(farm, tmp_path):
+    cuts = pd.read_csv(farm / "all_weights.csv")
+    with pytest.raises(TableInvalid, match="2 cuts are too few to correct a model: give at least 3"):
+        steps.calibrate(farm / "model", cuts.iloc[:2], photos=farm)
+    only_clover = cuts[["image_path", "Dry_Clover_g"]]
+    with pytest.raises(InputInvalid, match="weigh none of the targets that the model estimates"):
+        steps.calibrate(farm / "model", only_clover, photos=farm)
+    imported = HerbageModel.from_pretrained(farm / "model")
+    imported.about = imported.about.model_copy(update={"training": None})
+    with pytest.raises(ModelInvalid, match="Imported heads"):
+        steps.calibrate(imported, cuts, photos=farm)
+    assert run(["train", "t.csv", "--photos", ".", "--model", str(tmp_path / "m"), "--columns", "Dry_Total_g"]) == 2
+
+
+def test_cuts_in_another_unit_are_asked_after(farm, caplog):
+    names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
+    steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
+    assert "times what the model says of their photos: are --unit" in caplog.text
+    caplog.clear()
+    steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
+    assert "are --unit" not in caplog.text
+
+
+def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
+    command = ["plan-cuts", farm / "model", farm / "photos", "--count", 5, "--out", farm / "plan.csv", "--quiet"]
+    assert run([*map(str, command)]) == 0
+    assert "herbage calibrate" in capsys.readouterr().out
+    plan = pd.read_csv(farm / "plan.csv")
+    assert len(plan) == plan["image_path"].nunique() == 5
+    assert plan["Dry_Total_g"].isna().all()
+    plan["Dry_Total_g"] = plan["Dry_Total_g_estimated"] * 1.2
+    mine = steps.calibrate(farm / "model", plan, photos=farm / "photos")
+    assert mine.about.calibration.cuts == 5
+    plan.loc[0, "Dry_Total_g"] = None
+    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").about.calibration.cuts == 4
+    with pytest.raises(OutputExists, match=r"--model-out .* holds .*tokens, which the model is made from"):
+        steps.calibrate(farm / "model", plan, photos=farm / "photos", store=farm / "new/tokens", model_out=farm / "new")
+    some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
+    (farm / "some.txt").write_text("\n".join(some))
+    of_a_list = steps.plan_cuts(farm / "model", farm / "some.txt", count=3)
+    assert {f"photos/{name}" for name in of_a_list["image_path"]} <= set(some)
+    assert of_a_list.attrs["photos"] == str(farm / "photos")
+    (farm / "broken").mkdir()
+    (farm / "broken/a.jpg").write_bytes(b"no photo")
+    (farm / "mixed.txt").write_text(f"{farm}/photos/sward_01.jpg\nbroken/../photos/sward_02.jpg\nbroken/a.jpg\n")
+    mixed = ["plan-cuts", farm / "model", farm / "mixed.txt", "--count", 2, "--out", farm / "mixed.csv", "--quiet"]
+    assert run([*map(str, mixed)]) == 1
+    assert "failed: broken/a.jpg is not a readable image" in capsys.readouterr().out
+    assert sorted(pd.read_csv(farm / "mixed.csv")["image_path"]) == ["sward_01.jpg", "sward_02.jpg"]
+    assert run([*map(str, command)]) == 2
+    assert run([*map(str, [*command[:4], 999, *command[5:], "--overwrite"])]) == 2
+    assert "expected 1 to 48" in capsys.readouterr().err
