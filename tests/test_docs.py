@@ -19,7 +19,7 @@ BY_HAND = ("serve",)
 
 HUB_IDS = "facebook/dinov2-giant", "facebook/dinov2-small"
 ELSEWHERE = {
-    "accuracy.md", "crosspvt.md", "performance.md", "trust.md", "scale.md",  # made by benchmarks
+    "accuracy.md", "crosspvt.md", "performance.md", "trust.md", "scale.md",  # commands that need real photos or a cluster
     "engines.md",  # tests/backbones/test_openvino.py and tests/results/test_onnx.py export
     "first-paddock.md",  # tests/end_to_end/test_demo.py, which has the demo
 }  # fmt: skip
@@ -36,7 +36,7 @@ def blocks(page):
             yield from (("command", line) for line in commands)
 
 
-def told():
+def pages_with_code():
     for page in PAGES:
         if Path(page).name not in ELSEWHERE and any(True for _ in blocks(page)):
             yield page
@@ -106,8 +106,8 @@ def coarse(tmp_path, monkeypatch):
     monkeypatch.setattr("herbage.recipe._shipped", lambda: place)
 
 
-@pytest.mark.parametrize("page", list(told()))
-def test_what_a_page_says_works(page, ground, coarse, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", list(pages_with_code()))
+def test_the_code_of_a_page_runs(page, ground, coarse, tmp_path, monkeypatch):
     here = tmp_path / "here"
     shutil.copytree(ground, here)
     monkeypatch.chdir(here)

@@ -1,16 +1,12 @@
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from herbage.errors import OutputExists
-from herbage.files import new_folder, refuse_existing
-from herbage.model.folder import refuse_place
-from herbage.results.export import refuse_export
+from herbage.files import new_folder
 
 
-def test_a_new_folder_takes_its_place_only_when_it_is_whole(tmp_path):
+def test_a_new_folder_replaces_the_old_one_only_when_it_is_complete(tmp_path):
     place = tmp_path / "model"
     with new_folder(place) as new:
         (new / "a").write_text("first")
@@ -25,7 +21,7 @@ def test_a_new_folder_takes_its_place_only_when_it_is_whole(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "b"]
 
 
-def test_what_stood_there_comes_back_where_the_new_folder_cannot_be_put(tmp_path, monkeypatch):
+def test_the_old_folder_is_restored_where_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):
     place = tmp_path / "model"
     place.mkdir()
     (place / "a").write_text("first")
@@ -41,17 +37,3 @@ def test_what_stood_there_comes_back_where_the_new_folder_cannot_be_put(tmp_path
         (new / "a").write_text("second")
     assert [path.read_text() for path in tmp_path.rglob("a")] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch):
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    for place in (tmp_path / "new/deep", tmp_path / "empty"):
-        for refuse in (refuse_place, refuse_export):
-            with pytest.raises(PermissionError):
-                refuse(place, overwrite=False)
-    with pytest.raises(PermissionError):
-        refuse_existing(tmp_path / "new/table.csv", overwrite=False)
-    with pytest.raises(OutputExists, match="is a folder; expected a file"):
-        refuse_existing(tmp_path / "empty", overwrite=True)
-    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]

@@ -3,8 +3,8 @@ import socket
 import pytest
 
 from herbage.backbones.opening import open_backbone
-from herbage.errors import WeightsMissing
-from herbage.hub import PINNED, hub_is_out_of_reach, pinned
+from herbage.errors import BackboneInvalid, ModelInvalid, WeightsMissing
+from herbage.hub import PINNED, check_backbone_name, check_model_name, hub_is_unreachable, pinned
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -17,17 +17,17 @@ def unresolved(monkeypatch):
 
 
 def test_without_a_network_the_hub_is_not_asked(unresolved):
-    assert hub_is_out_of_reach()
+    assert hub_is_unreachable()
 
 
 def test_behind_a_proxy_it_is_asked(unresolved, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    assert not hub_is_out_of_reach()
+    assert not hub_is_unreachable()
 
 
 def test_with_a_network_it_is_asked(unresolved, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: ["an address"])
-    assert not hub_is_out_of_reach()
+    assert not hub_is_unreachable()
 
 
 def test_a_hub_id_means_one_revision_unless_another_is_named():
@@ -37,19 +37,50 @@ def test_a_hub_id_means_one_revision_unless_another_is_named():
 
 
 def test_the_hub_is_asked_for_that_revision(monkeypatch):
-    asked = []
+    requests = []
 
     def refuse(name, **options):
-        asked.append((name, options["revision"]))
+        requests.append((name, options["revision"]))
         raise OSError("no network in tests")
 
     monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
     for name in ("facebook/dinov2-small", "somebody/else@abc"):
         with pytest.raises(WeightsMissing):
             open_backbone(name)
-    assert asked == [("facebook/dinov2-small", PINNED["facebook/dinov2-small"]), ("somebody/else", "abc")]
+    assert requests == [("facebook/dinov2-small", PINNED["facebook/dinov2-small"]), ("somebody/else", "abc")]
 
 
 def test_a_folder_is_no_hub_id_whatever_it_is_called(tmp_path):
     (tmp_path / "weights@home").mkdir()
     assert pinned(str(tmp_path / "weights@home")) == (str(tmp_path / "weights@home"), None)
+
+
+def test_a_local_backbone_is_checked_without_loading_it(tmp_path):
+    for name in ("texture", "facebook/dinov2-giant", "somebody/else@abc"):
+        check_backbone_name(name)
+    for name in ("./nowhere", "a/b/c", str(tmp_path / "no"), "word"):
+        with pytest.raises(WeightsMissing, match="does not exist"):
+            check_backbone_name(name)
+    with pytest.raises(BackboneInvalid, match=r"has no config\.json"):
+        check_backbone_name(str(tmp_path))
+    (tmp_path / "openvino.json").touch()
+    check_backbone_name(str(tmp_path))
+
+
+def test_a_model_that_cannot_be_one_is_refused_without_loading_it(tmp_path, unresolved, monkeypatch):
+    for name in ("nomodel", "a/b/c", str(tmp_path / "no"), "somebody/model"):
+        with pytest.raises(ModelInvalid, match="neither a model folder on this machine nor"):
+            check_model_name(name)
+    with pytest.raises(ModelInvalid, match=r"has no config\.json"):
+        check_model_name(str(tmp_path))
+    (tmp_path / "config.json").touch()
+    check_model_name(str(tmp_path))
+
+
+def test_a_model_of_the_hub_may_be_in_the_cache_or_be_asked_for(tmp_path, unresolved, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "models--somebody--model").mkdir()
+    check_model_name("somebody/model")
+    check_model_name("somebody/model@abc")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: ["an address"])
+    check_model_name("somebody/other")

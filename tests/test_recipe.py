@@ -33,15 +33,15 @@ TILES = GOOD.replace('"whole"', '"tiles"') + 'keep="class"\n'
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    (GOOD + 'keep="class"\nheterogeneity=true\n', r'heterogeneity.*goes with keep = "patch"'),
-    (GOOD.replace('"whole"', '"tiles"'), r'crops = "tiles" goes with keep = "class"'),
-    (TILES.replace("grid=16", "grid=1"), "tiles need a grid of at least 2"),
-    (TILES + "average_views=true\n", "average_views goes with other crops"),
-    (GOOD.replace('"ridge"', '"crosspvt"'), r'goes with crops = "tiles"'),
+    (GOOD + 'keep="class"\nheterogeneity=true\n', r'heterogeneity.*requires keep = "patch"'),
+    (GOOD.replace('"whole"', '"tiles"'), r'crops = "tiles" requires keep = "class"'),
+    (TILES.replace("grid=16", "grid=1"), "requires a grid of at least 2"),
+    (TILES + "average_views=true\n", 'average_views requires crops = "whole" or "halves"'),
+    (GOOD.replace('"ridge"', '"crosspvt"'), r'heads = "crosspvt" requires crops = "tiles"'),
     (TILES + "[crosspvt]\ninner_width=100\n", "crosspvt.inner_width.*multiple of 6"),
     (TILES + "[crosspvt]\nwidths=[8, 16, 30]\n", "crosspvt.widths.2.*multiple of 8"),
 ])  # fmt: skip
-def test_what_does_not_go_together_is_refused(tmp_path, text, said):
+def test_settings_that_do_not_fit_together_are_refused(tmp_path, text, said):
     file = tmp_path / "x.toml"
     file.write_text(text)
     with pytest.raises(RecipeInvalid, match=said):

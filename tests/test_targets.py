@@ -54,6 +54,20 @@ def test_balance_takes_many_photos_at_once():
     np.testing.assert_allclose(balance(raw), [balance(row) for row in raw])
 
 
+@given(RAW)
+def test_balance_is_the_same_in_torch(raw):
+    torch = pytest.importorskip("torch")
+    np.testing.assert_allclose(balance(torch.from_numpy(raw), xp=torch, known=(True,) * 5).numpy(), balance(raw), atol=1e-9)
+
+
+def test_targets_that_are_unknown_stay_so_in_torch_too():
+    torch = pytest.importorskip("torch")
+    raw = np.array([np.nan, np.nan, np.nan, 30.0, 20.0])
+    known = (False, False, False, True, True)
+    np.testing.assert_allclose(balance(torch.from_numpy(raw), known, xp=torch).numpy(), balance(raw))
+    np.testing.assert_allclose(balance(raw), raw)
+
+
 def test_the_order_and_the_weights_are_the_competitions():
     assert TARGETS == ("Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g")
     assert dict(zip(TARGETS, SCORE_WEIGHTS, strict=True)) == {

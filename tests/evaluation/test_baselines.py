@@ -1,25 +1,32 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from herbage.evaluation.baselines import score_floors
+from herbage.evaluation.baselines import score_baselines, sensor_readings
 from herbage.evaluation.folds import make_folds
 from herbage.evaluation.scoring import weighted_r2
+from herbage.heads.training_data import TrainingData
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.uniform(0, 90, (30, 5))
 
 
-def test_floors_stand_on_the_same_folds():
-    import torch
-
+def test_baselines_are_scored_on_the_same_folds():
     frame = pd.DataFrame({"image_path": [str(n) for n in range(30)], "State": "Tas"})
     frame["Sampling_Date"] = np.arange(30) // 3
     frame["Height_Ave_cm"] = TRUTH[:, 3] / 5
     folds = make_folds(frame, TRUTH)
     texture = [torch.from_numpy(t).half() for t in RNG.normal(size=(30, 1, 4, 6))]
-    floors = score_floors(frame, TRUTH, folds, [str(n) for n in range(30)], texture)
-    assert list(floors) == ["each target's mean", "ridge on texture", "ridge on Height_Ave_cm"]
+    data = TrainingData([], TRUTH, folds, [str(n) for n in range(30)], sensor_readings(frame))
+    baselines = score_baselines(data, texture)
+    assert list(baselines) == ["each target's mean", "ridge on texture", "ridge on Height_Ave_cm"]
     by_hand = np.stack([TRUTH[folds.fold != f].mean(0) for f in folds.fold])
-    assert floors["each target's mean"].weighted_r2 == pytest.approx(weighted_r2(TRUTH, by_hand))
-    assert floors["ridge on Height_Ave_cm"].targets["Dry_Total_g"].r2 > 0.95
+    assert baselines["each target's mean"].weighted_r2 == pytest.approx(weighted_r2(TRUTH, by_hand))
+    assert baselines["ridge on Height_Ave_cm"].targets["Dry_Total_g"].r2 > 0.95
+
+
+def test_a_column_with_a_hole_or_an_impossible_reading_is_no_baseline():
+    frame = pd.DataFrame({"Height_Ave_cm": [1.0, 2.0, None], "Pre_GSHH_NDVI": ["0.5", "0.6", "9e9"]})
+    assert sensor_readings(frame) == {}
+    assert list(sensor_readings(frame.iloc[:2])) == ["Height_Ave_cm", "Pre_GSHH_NDVI"]

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herbage.errors import TableInvalid
-from herbage.evaluation.folds import Folds, make_folds, refuse_leak
+from herbage.evaluation.folds import make_folds, refuse_leak
+from herbage.heads.training_data import Folds
 
 
 def frame_of(groups, states=None):
@@ -20,7 +21,7 @@ def frame_of(groups, states=None):
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(1, 12), min_size=10, max_size=60).filter(lambda g: len(set(g)) >= 5), st.integers(0, 99))
-def test_no_group_is_ever_split_and_every_photo_is_judged(groups, seed):
+def test_no_group_is_ever_split_and_every_photo_is_held_out_once(groups, seed):
     folds = make_folds(frame_of(groups), np.random.default_rng(0).uniform(0, 90, (len(groups), 5)), seed=seed)
     assert set(folds.fold) == set(range(5))
     for group in set(groups):
@@ -58,9 +59,9 @@ def test_without_columns_to_group_by_it_says_so_loudly(caplog):
     assert "too high" in caplog.text
 
 
-def test_grouping_by_nothing_is_said_as_loudly(caplog):
+def test_an_empty_group_by_warns_as_loudly(caplog):
     make_folds(frame_of(range(20)), np.random.default_rng(0).uniform(0, 90, (20, 5)), group_by=[])
-    assert "UNGROUPED FOLDS: --group-by names nothing" in caplog.text
+    assert "UNGROUPED FOLDS: `group_by` is empty" in caplog.text
 
 
 def test_own_columns_group_too():
@@ -70,9 +71,9 @@ def test_own_columns_group_too():
 
 
 @pytest.mark.parametrize(("groups", "options", "message"), [
-    ([1, 1, 2, 2, 3, 3], {}, "--folds 5 needs at least 5 groups of State, Sampling_Date; the table has 3"),
+    ([1, 1, 2, 2, 3, 3], {}, "`folds=5` needs at least 5 groups of State, Sampling_Date; the table has 3"),
     (range(9), {"count": 1}, "at least 2"),
-    (range(9), {"group_by": ["Farm"]}, "no such column"),
+    (range(9), {"group_by": ["Farm"]}, "`group_by`: the table has no column Farm; it has image_path"),
 ])  # fmt: skip
 def test_folds_that_cannot_be_made_are_one_message(groups, options, message):
     with pytest.raises(TableInvalid, match=message):

@@ -5,15 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TrainingFailed
-from herbage.heads.patch import Bank, PatchHeads, Shown, _batches, _start, slope
-from herbage.recipe import PatchSettings
+from herbage.heads.patch import Bank, Batch, PatchHeads, _batches, _start, loss_gradient
+from herbage.heads.training_data import FitOptions, Folds, TrainingData
+from herbage.recipe import PatchSettings, load_recipe
 from tests.heads.plain import PlainHead, bank_of, sam_step
 
 QUICK = PatchSettings(hidden=8, epochs=30, batch_photos=4, learning_rate=0.01)
 
 
+def fit(tokens, grams, folds, settings, seed):
+    """Heads fitted to these photos with settings of the recipe `seed`."""
+    recipe = load_recipe("seed").model_copy(update={"patch": settings})
+    return PatchHeads.fit(TrainingData(tokens, grams, Folds.of(folds)), recipe, FitOptions(seed))
+
+
 def drawn(photos=12, views=2, patches=9, width=6, seed=0):
-    """Tokens whose first number is each patch's density, the same in every view; grams follow it."""
+    """Tokens whose first dimension is each patch's density, the same in every view; grams follow it."""
     rng = np.random.default_rng(seed)
     tokens = rng.normal(size=(photos, views, patches, width)).astype(np.float32)
     level = rng.uniform(0, 1, (photos, 1, 1)) + 0.2 * rng.normal(size=(photos, 1, patches))
@@ -28,7 +35,7 @@ def test_losses_and_gradients_are_those_of_plain_modules(photos, patches, seed):
     torch.manual_seed(seed)
     heads = [PlainHead(6, 8) for _ in range(4)]
     tokens, goal = torch.randn(photos, patches, 6), torch.rand(photos, 4)
-    losses, gradient = slope(bank_of(heads), Shown(tokens.flatten(0, 1), goal))
+    losses, gradient = loss_gradient(bank_of(heads), Batch(tokens.flatten(0, 1), goal))
     for k, head in enumerate(heads):
         loss = ((head(tokens) - goal[:, k]) ** 2).mean()
         loss.backward()
@@ -67,13 +74,13 @@ def test_tokens_kept_in_half_give_the_same_to_a_hundredth():
 
 
 def test_no_part_of_a_gradient_is_left_on_another_device():
-    """The meta device computes shapes alone, and refuses, as a GPU does, what stands on two devices."""
+    """The meta device computes shapes alone, and refuses, as a GPU does, tensors on two devices."""
     shapes = (4, 6, 8), (4, 8), (4, 8), (4,)
-    shown = Shown(torch.empty(18, 6, device="meta"), torch.empty(2, 4, device="meta"))
-    losses, gradient = slope(Bank(*(torch.empty(shape, device="meta") for shape in shapes)), shown)
+    batch = Batch(torch.empty(18, 6, device="meta"), torch.empty(2, 4, device="meta"))
+    losses, gradient = loss_gradient(Bank(*(torch.empty(shape, device="meta") for shape in shapes)), batch)
     assert {p.device.type for p in (losses, *gradient)} == {"meta"}
     with pytest.raises(RuntimeError, match="device"):
-        slope(Bank(*(torch.randn(shape) for shape in shapes)), shown)
+        loss_gradient(Bank(*(torch.randn(shape) for shape in shapes)), batch)
 
 
 def test_training_in_one_pass_is_training_one_head_at_a_time():
@@ -82,7 +89,7 @@ def test_training_in_one_pass_is_training_one_head_at_a_time():
     tokens = [photo.float() for photo in tokens]
     folds = np.array([0, 0, 0, 1, 1, 2, 2])
     settings = PatchSettings(hidden=4, epochs=4, batch_photos=2, learning_rate=0.01, rho=0.1)
-    heads = PatchHeads.fit(tokens, grams, folds, settings, seed=3)
+    heads = fit(tokens, grams, folds, settings, seed=3)
     lacked = 0
     for f in range(3):
         seen = np.flatnonzero(folds != f)
@@ -115,8 +122,8 @@ def test_training_in_one_pass_is_training_one_head_at_a_time():
 def test_training_learns_and_two_runs_are_one():
     tokens, grams = drawn()
     folds = np.arange(12) % 3
-    one, two = (PatchHeads.fit(tokens, grams, folds, QUICK, seed=4) for _ in range(2))
-    other = PatchHeads.fit(tokens, grams, folds, QUICK, seed=5)
+    one, two = (fit(tokens, grams, folds, QUICK, seed=4) for _ in range(2))
+    other = fit(tokens, grams, folds, QUICK, seed=5)
     assert all(torch.equal(a, b) for a, b in zip(one.tensors().values(), two.tensors().values(), strict=True))
     assert not torch.equal(one.w1, other.w1)
     judged = np.stack([one.grams(t)[:, f].mean(-1).numpy() for t, f in zip(tokens, folds, strict=True)])
@@ -131,8 +138,8 @@ def test_a_fold_is_blind_to_its_own_photos():
     for photo in np.flatnonzero(folds == 0):
         changed[photo] *= 7
         changed_tokens[photo] = tokens[photo] * 1.5
-    one = PatchHeads.fit(tokens, grams, folds, QUICK, seed=0)
-    two = PatchHeads.fit(changed_tokens, changed, folds, QUICK, seed=0)
+    one = fit(tokens, grams, folds, QUICK, seed=0)
+    two = fit(changed_tokens, changed, folds, QUICK, seed=0)
     assert not torch.equal(one.w1[:, 1], two.w1[:, 1])
     for ours, theirs in zip(one.tensors().values(), two.tensors().values(), strict=True):
         assert torch.equal(ours[:, 0], theirs[:, 0])
@@ -142,7 +149,7 @@ def test_a_target_that_never_varies_gets_its_constant():
     tokens, grams = drawn()
     grams[:, 1] = 0
     grams[:, 0] = 3.25
-    heads = PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+    heads = fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
     assert (heads.grams(tokens[0])[1] == 0).all()
     torch.testing.assert_close(heads.grams(tokens[0])[0], torch.full((3, 2), 3.25))
 
@@ -151,12 +158,12 @@ def test_a_number_of_the_token_that_never_varies_does_no_harm():
     tokens, grams = drawn()
     for photo in tokens:
         photo[..., 3] = 7.0
-    assert PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0).w1.isfinite().all()
+    assert fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0).w1.isfinite().all()
 
 
 def test_no_head_starts_dead():
     tokens, grams = drawn()
-    heads = PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK.model_copy(update={"epochs": 1}), seed=0)
+    heads = fit(tokens, grams, np.arange(12) % 3, QUICK.model_copy(update={"epochs": 1}), seed=0)
     first = np.stack([heads.grams(t).mean((1, 2)).numpy() for t in tokens]).mean(0)
     np.testing.assert_allclose(first, grams.mean(0), rtol=0.6)
 
@@ -165,7 +172,7 @@ def test_nan_is_an_error_and_not_a_result():
     tokens, grams = drawn()
     tokens[3][0, 0, 0] = torch.inf
     with pytest.raises(TrainingFailed, match="not finite"):
-        PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+        fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
 
 
 def test_a_head_that_dies_although_its_target_varies_is_an_error(monkeypatch):
@@ -178,4 +185,12 @@ def test_a_head_that_dies_although_its_target_varies_is_an_error(monkeypatch):
 
     monkeypatch.setattr("herbage.heads.patch._train", kill)
     with pytest.raises(TrainingFailed, match="Dry_Green_g, fold 1 died"):
-        PatchHeads.fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+        fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0)
+
+
+def test_heads_of_unknown_targets_estimate_nan():
+    tokens, grams = drawn()
+    grams[:, 2] = np.nan
+    estimated = fit(tokens, grams, np.arange(12) % 3, QUICK, seed=0).grams(tokens[0])
+    assert estimated[2].isnan().all()
+    assert estimated[[0, 1, 3, 4]].isfinite().all()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from herbage.heads.patch import Bank, Shown, slope
+from herbage.heads.patch import Bank, Batch, loss_gradient
 from herbage.heads.sam import HeadwiseSam
 from tests.heads.plain import PlainHead, bank_of, sam_step
 
@@ -29,7 +29,7 @@ def test_a_bank_steps_as_each_head_alone_would(rho):
     for _ in range(20):
         for k, (head, optimiser) in enumerate(zip(heads, optimisers, strict=True)):
             sam_step(head, optimiser, lambda m, k=k: ((m(tokens) - goal[:, k]) ** 2).mean(), rho)
-        sam.step(lambda p: slope(Bank(*p), Shown(tokens.flatten(0, 1), goal)), learning_rate=0.01)
+        sam.step(lambda p: loss_gradient(Bank(*p), Batch(tokens.flatten(0, 1), goal)), learning_rate=0.01)
     for ours, theirs in zip(sam.parameters, bank_of(heads), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=2e-5, atol=2e-5)
 
@@ -37,15 +37,15 @@ def test_a_bank_steps_as_each_head_alone_would(rho):
 def test_one_norm_over_all_heads_would_be_another_result():
     """The fault made on purpose: heads coupled by one norm do not step as they would alone."""
     tokens, goal = problem()
-    shown = Shown(tokens.flatten(0, 1), goal)
+    shown = Batch(tokens.flatten(0, 1), goal)
     alone = HeadwiseSam(bank_of(plain_heads()), rho=0.5, weight_decay=0.0)
     coupled = HeadwiseSam([p[None] for p in bank_of(plain_heads())], rho=0.5, weight_decay=0.0)
 
     def joint(parameters):
-        losses, gradient = slope(Bank(*(p[0] for p in parameters)), shown)
+        losses, gradient = loss_gradient(Bank(*(p[0] for p in parameters)), shown)
         return losses.sum()[None], [g[None] for g in gradient]
 
     for _ in range(3):
-        alone.step(lambda p: slope(Bank(*p), shown), learning_rate=0.01)
+        alone.step(lambda p: loss_gradient(Bank(*p), shown), learning_rate=0.01)
         coupled.step(joint, learning_rate=0.01)
     assert not torch.allclose(alone.parameters[0], coupled.parameters[0][0], rtol=1e-3)

@@ -1,6 +1,6 @@
 """The Heads protocol: fitted on training data; tokens to grams, and to a map where the heads have one."""
 
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -26,7 +26,7 @@ class Heads(Protocol):
         ...
 
     @classmethod
-    def fit(cls, data: TrainingData, recipe: Recipe, options: FitOptions) -> Self:
+    def fit(cls, data: TrainingData, recipe: Recipe, options: FitOptions) -> "Heads":
         """Fit all heads; raises TrainingFailed. Heads of unknown targets estimate NaN."""
         ...
 
@@ -36,7 +36,7 @@ class Heads(Protocol):
         ...
 
     @classmethod
-    def open(cls, tensors: dict[str, Tensor], recipe: Recipe, folds: int, width: int) -> Self:
+    def open(cls, tensors: dict[str, Tensor], recipe: Recipe, folds: int, width: int) -> "Heads":
         """Rebuild the heads from tensors with the names and shapes of `shapes`."""
         ...
 
@@ -48,7 +48,7 @@ class Heads(Protocol):
         """Raw grams if the whole photo looked like this patch; the mean over patches is `grams`. None: no map."""
         ...
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str) -> "Heads":
         """The same heads, computing on this device."""
         ...
 

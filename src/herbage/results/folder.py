@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from herbage.files import write_atomic
 from herbage.model.estimate import Estimate
@@ -101,7 +101,7 @@ class ResultsFolder:
         """The cells of the reused rows, as `Estimate.of_row` takes them."""
         return self.table.rows(self.reused)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ResultsFolder":
         """Open the files that grow."""
         with ExitStack() as stack:
             self._rows = stack.enter_context(self.table.writer())

@@ -6,15 +6,27 @@ from herbage.errors import TrainingFailed
 from herbage.heads.crosspvt.heads import CrossPvtHeads
 from herbage.heads.crosspvt.network import CrossPvt
 from herbage.heads.crosspvt.training import loss, train_network
-from herbage.recipe import CrossPvtSettings
+from herbage.heads.training_data import FitOptions, Folds, TrainingData
+from herbage.recipe import CrossPvtSettings, load_recipe
 from herbage.targets import SCORE_WEIGHTS, SUMS
 
 SMALL = CrossPvtSettings(widths=(16, 24, 32), epochs=30, batch_photos=6, learning_rate=3e-3, dropout=0.0)
 PHOTOS = 12
 
 
+def recipe_of(settings):
+    """The recipe crosspvt with these settings."""
+    return load_recipe("crosspvt").model_copy(update={"crosspvt": settings})
+
+
+def fit(tokens, grams, folds, settings, checkpoint=None):
+    """Heads fitted to these photos."""
+    data = TrainingData(list(tokens), grams.double().numpy(), Folds.of(folds))
+    return CrossPvtHeads.fit(data, recipe_of(settings), FitOptions(checkpoint=checkpoint))
+
+
 def photos(seed=0):
-    """Tiles whose first numbers say how much stands there."""
+    """Tiles whose first dimensions hold the weights."""
     rng = np.random.default_rng(seed)
     components = rng.uniform(2, 30, (PHOTOS, 3))
     tokens = rng.normal(0, 0.1, (PHOTOS, 3, 40, 12))
@@ -28,7 +40,7 @@ def squared_error(network, tokens, grams):
 
 
 @pytest.mark.parametrize("change", [{}, {"rho": 0.05}, {"ema": 0.8}, {"inner_width": 24}], ids=str)
-def test_it_learns_what_tiles_say(change):
+def test_it_learns_from_tiles(change):
     tokens, grams = photos()
     network = train_network(tokens, grams, SMALL.model_copy(update=change), seed=0)
     assert not network.training
@@ -59,10 +71,10 @@ def test_a_folds_network_never_sees_its_photos():
     tokens, grams = photos()
     folds = np.arange(PHOTOS) % 2
     settings = SMALL.model_copy(update={"epochs": 2})
-    before = CrossPvtHeads.fit(list(tokens), grams.double().numpy(), folds, settings, 0).tensors()
+    before = fit(tokens, grams, folds, settings).tensors()
     tokens, changed = tokens.clone(), grams.clone()
     tokens[0], changed[0] = 9.0, 500.0
-    after = CrossPvtHeads.fit(list(tokens), changed.double().numpy(), folds, settings, 0).tensors()
+    after = fit(tokens, changed, folds, settings).tensors()
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if name.startswith("fold0.network0.")} <= same
     assert not {name for name in before if name.startswith("fold1.")} <= same
@@ -71,7 +83,7 @@ def test_a_folds_network_never_sees_its_photos():
 def test_grams_add_up_and_come_back_from_tensors():
     tokens, grams = photos()
     settings = SMALL.model_copy(update={"epochs": 1, "networks": 2})
-    heads = CrossPvtHeads.fit(list(tokens), grams.double().numpy(), np.arange(PHOTOS) % 3, settings, 0)
+    heads = fit(tokens, grams, np.arange(PHOTOS) % 3, settings)
     estimated = heads.grams(tokens[0])
     assert estimated.shape == (5, 3, 3)
     torch.testing.assert_close(estimated, torch.einsum("tc,cfv->tfv", torch.tensor(SUMS).float(), estimated[:3]))
@@ -80,15 +92,15 @@ def test_grams_add_up_and_come_back_from_tensors():
     assert not torch.equal(alone[0], alone[1])
     torch.testing.assert_close(estimated[:3, 1].T, alone.mean(0))
     tensors = heads.tensors()
-    assert {name: tuple(t.shape) for name, t in tensors.items()} == CrossPvtHeads.shapes(3, 12, settings)
-    assert torch.equal(CrossPvtHeads.opened(tensors, 3, 12, settings).grams(tokens[0]), estimated)
+    assert {name: tuple(t.shape) for name, t in tensors.items()} == CrossPvtHeads.shapes(recipe_of(settings), 3, 12)
+    assert torch.equal(CrossPvtHeads.open(tensors, recipe_of(settings), 3, 12).grams(tokens[0]), estimated)
 
 
-def test_a_killed_training_goes_on_with_the_next_fold(tmp_path, monkeypatch):
+def test_an_interrupted_training_resumes_with_the_next_fold(tmp_path, monkeypatch):
     tokens, grams = photos()
     settings, folds = SMALL.model_copy(update={"epochs": 1}), np.arange(PHOTOS) % 3
-    how = (list(tokens), grams.double().numpy(), folds, settings, 0)
-    expected = CrossPvtHeads.fit(*how).tensors()
+    how = (tokens, grams, folds, settings)
+    expected = fit(*how).tensors()
     trained = []
 
     def counted(*given):
@@ -99,24 +111,24 @@ def test_a_killed_training_goes_on_with_the_next_fold(tmp_path, monkeypatch):
 
     monkeypatch.setattr("herbage.heads.crosspvt.heads.train_network", counted)
     with pytest.raises(KeyboardInterrupt):
-        CrossPvtHeads.fit(*how, tmp_path / "unfinished")
+        fit(*how, tmp_path / "checkpoint")
     trained.clear()
-    resumed = CrossPvtHeads.fit(*how, tmp_path / "unfinished").tensors()
+    resumed = fit(*how, tmp_path / "checkpoint").tensors()
     assert len(trained) == 1
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
     trained.clear()
-    other = (list(tokens), grams.double().numpy() + 1, folds, settings, 0)
+    other = (tokens, grams + 1, folds, settings)
     with pytest.raises(KeyboardInterrupt):
-        CrossPvtHeads.fit(*other, tmp_path / "unfinished")
-    assert len(trained) == 2, "what was trained on other grams is not used"
+        fit(*other, tmp_path / "checkpoint")
+    assert len(trained) == 2, "checkpoints of other grams are not used"
 
-    for file in (tmp_path / "unfinished").iterdir():
+    for file in (tmp_path / "checkpoint").iterdir():
         file.write_bytes(file.read_bytes()[:100])
     trained.clear()
     with pytest.raises(KeyboardInterrupt):
-        CrossPvtHeads.fit(*how, tmp_path / "unfinished")
-    assert len(trained) == 2, "a file cut short is trained anew"
+        fit(*how, tmp_path / "checkpoint")
+    assert len(trained) == 2, "a truncated checkpoint is trained again"
 
 
 def test_the_loss_is_the_sum_of_its_parts():

@@ -1,0 +1,92 @@
+"""Arguments are checked before the heavy libraries are imported, and messages name options."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from herbage.app import cli, commands
+from herbage.app.options import FLAGS, PARAMETERS, BackboneArguments, as_options
+from tests.conftest import START
+
+SOURCE = Path(commands.__file__).parents[2]
+
+
+@pytest.mark.parametrize(("message", "shown"), [
+    ("pass `overwrite=True` to replace it", "pass --overwrite to replace it"),
+    ("`quadrat_area_m2=0`: expected square metres", "--quadrat-area 0: expected square metres"),
+    ('`backbone="texture"` needs no weights', "--backbone texture needs no weights"),
+    ("`as_format=onnx` is fp32", "--format onnx is fp32"),
+    ("are `unit` and `quadrat_area_m2` correct?", "are --unit and --quadrat-area correct?"),
+    ("run `hf download X --local-dir DIR`, or `herbage score`", "run `hf download X --local-dir DIR`, or `herbage score`"),
+    ("the column `image_path`", "the column `image_path`"),
+])  # fmt: skip
+def test_parameters_of_messages_are_shown_as_options(message, shown):
+    assert as_options(message) == shown
+
+
+def test_every_parameter_that_messages_may_name_is_an_option_of_a_command():
+    functions = [cli.app[name].default_command for name in cli.app if not name.startswith("--")]
+    options = {name for function in functions for name in inspect.signature(function).parameters}
+    options |= set(inspect.signature(BackboneArguments).parameters)
+    for name in PARAMETERS:
+        flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+        assert name in options or flag.removeprefix("--").replace("-", "_") in options, name
+
+
+def test_the_library_names_parameters_and_never_options():
+    """Only the command line knows its options: a caller from Python never typed one. (The card shows commands.)"""
+    options = {FLAGS.get(name, "--" + name.replace("_", "-")) for name in PARAMETERS}
+    for path in SOURCE.rglob("*.py"):
+        if path.is_relative_to(SOURCE / "app") or path.name == "card.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not options & set(re.findall(r"--[a-z][\w-]*", node.value)), f"{path.name}: {node.value}"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["predict", "nomodel", "nophotos", "--out", "x"],
+    ["predict", "owner/nomodel", "nophotos", "--out", "x"],
+    ["predict", "MODEL", "nophotos", "--out", "x"],
+    ["predict", "MODEL", ".", "--out", "x", "--level", "2"],
+    ["predict", "MODEL", ".", "--out", "x", "--quadrat-area", "-1"],
+    ["predict", "MODEL", ".", "--out", "x", "--table", "none.csv"],
+    ["predict", "MODEL", ".", "--out", "x", "--backbone", "./nowhere"],
+    ["predict", "MODEL", ".", "--out", "RESULTS"],
+    ["train", "none.csv", "--photos", ".", "--model", "m"],
+    ["train", "TABLE", "--photos", "none", "--model", "m"],
+    ["train", "TABLE", "--photos", ".", "--model", "m", "--recipe", "none"],
+    ["train", "TABLE", "--photos", ".", "--model", "m", "--columns", "Dry_Total_g"],
+    ["train", "TABLE", "--photos", "photos", "--model", "MODEL"],
+    ["extract", ".", "--store", "s", "--shard", "3"],
+    ["score", "MODEL", "nomodel"],
+    ["submit", "MODEL", "none.csv", "--photos", ".", "--out", "s.csv"],
+    ["calibrate", "MODEL", "TABLE", "--photos", "photos", "--model-out", "MODEL"],
+    ["plan-cuts", "MODEL", "nophotos", "--count", "3", "--out", "c.csv"],
+    ["export", "nomodel", "--out", "x"],
+    ["import-heads", ".", "--model", "MODEL"],
+    ["serve", "nomodel"],
+    ["demo", "--out", "TABLE"],
+], ids=" ".join)  # fmt: skip
+def test_a_wrong_argument_is_reported_without_importing_torch(arguments, tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("model/config.json", "model/model.safetensors", "table.csv", "predictions.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "photos").mkdir()
+    places = {"MODEL": "model", "TABLE": "table.csv", "RESULTS": "."}
+    check = START.replace("main()\n", "") + (
+        "from herbage.app.cli import run\nimport sys\n"
+        "code = run(sys.argv[1:])\n"
+        "heavy = [name for name in ('torch', 'transformers', 'sklearn', 'pandas') if name in sys.modules]\n"
+        "sys.exit(f'{code} {heavy}')"
+    )
+    given = [places.get(one, one) for one in arguments]
+    done = subprocess.run([sys.executable, "-c", check, *given], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == "2 []", done.stderr
+    assert done.stderr.startswith("herbage: ")
+    assert done.stdout == ""
