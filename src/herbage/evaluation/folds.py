@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from sklearn.model_selection import StratifiedGroupKFold
 
 from herbage.errors import FoldLeak, TableInvalid
 from herbage.heads.training_data import Folds
@@ -32,6 +31,8 @@ def make_folds(
     A group is the photos that share all of `group_by`, by default State and Sampling_Date where the table has both.
     Strata are State, or else five bins of the target that is heaviest on average.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # only training needs it
+
     if count < 2:
         raise TableInvalid(f"`folds={count}`: expected at least 2, so that each photo has heads trained without it.")
     names, grouped_by = _group_names(frame, group_by)

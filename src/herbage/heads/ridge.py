@@ -6,8 +6,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
 from herbage.heads.training_data import FitOptions, TrainingData
@@ -41,6 +39,8 @@ class RidgeHeads:
         inside the training folds. Dimensions that are not the backbone's, the last ones, are scaled to the weight that
         the recipe gives them. Tokens are read one photo at a time.
         """
+        from sklearn.linear_model import Ridge  # only training needs it, and importing it takes a second
+
         means = np.stack([tokens.double().mean((0, 1)).numpy() for tokens in data.tokens])
         width, extra, grams = means.shape[1], extra_width(recipe), data.filled_g
         scale = np.ones(width)
@@ -101,6 +101,9 @@ def choose_alpha(
 
     With a single group no inner folds are possible, and the middle penalty is taken.
     """
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GroupKFold
+
     inner = min(INNER_FOLDS, len(np.unique(groups)))
     if inner < 2:
         return sorted(alphas)[len(alphas) // 2]

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.cluster import KMeans
 
 AXES = 4
 """Principal components of the tokens that describe the appearance of a photo."""
@@ -20,6 +19,8 @@ def choose_cuts(
     space-filling designs select first (Kennard and Stone 1969), are often unusual and corrected models less well
     (docs/trust.md).
     """
+    from sklearn.cluster import KMeans  # imported here, because it takes a second
+
     standard = _standard(mean_tokens)
     _, _, axes = np.linalg.svd(standard, full_matrices=False)
     appearance = _standard(standard @ axes[:AXES].T)

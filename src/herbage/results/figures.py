@@ -1,22 +1,41 @@
 """Figures of reports: weighed against estimated grams, residuals, and positions of photos."""
 
 import io
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.results.overlay import COLOURS
 from herbage.targets import LABELS, TARGETS, known_targets
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 THUMBNAIL_PX = 480
 """Width of an image in a report."""
 
 MARKERS = "osv^DPX*"
+
+
+def new_figure(width: float, height: float, dpi: int = 100) -> "Figure":
+    """An empty figure of this size in inches, drawn without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported here, because it takes half a second
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: "Figure") -> bytes:
+    """The figure as a PNG whose bytes depend only on its content."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def draw_scatter(oof: OutOfFold, *, residuals: bool = False) -> bytes:
@@ -25,8 +44,7 @@ def draw_scatter(oof: OutOfFold, *, residuals: bool = False) -> bytes:
     known = [target for target in range(len(TARGETS)) if known_targets(truth)[target]]
     states = np.array([str(state) for state in oof.state or ["photos"] * len(oof)])
     rows, columns = -(-(len(known) + 1) // 3), min(3, len(known) + 1)
-    figure = Figure(figsize=(10 / 3 * columns, 3.2 * rows), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10 / 3 * columns, 3.2 * rows, dpi=90)
     axes = figure.subplots(rows, columns).ravel()
     for ax in axes[len(known) :]:
         ax.set_axis_off()
@@ -45,13 +63,12 @@ def draw_scatter(oof: OutOfFold, *, residuals: bool = False) -> bytes:
     if len(set(states)) > 1:
         handles, names = axes[0].get_legend_handles_labels()
         axes[-1].legend(handles, names, title="State", loc="center", frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[float]) -> bytes:
     """A PNG of the photos' positions, coloured by weight, drawn without a map service."""
-    figure = Figure(figsize=(7, 5), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7, 5)
     ax = figure.subplots()
     points = ax.scatter(longitude, latitude, c=kg_per_ha, cmap=matplotlib.colormaps[COLOURS], s=36, edgecolor="#333")
     ax.set(xlabel="longitude, degrees", ylabel="latitude, degrees")
@@ -62,7 +79,7 @@ def draw_points(longitude: list[float], latitude: list[float], kg_per_ha: list[f
     ax.grid(color="#ddd", linewidth=0.6)
     ax.set_axisbelow(True)
     figure.colorbar(points, label="kg DM/ha")
-    return _png(figure)
+    return png(figure)
 
 
 def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"], width_px: int = THUMBNAIL_PX) -> bytes:
@@ -81,9 +98,3 @@ def worst_photos(oof: OutOfFold, count: int) -> list[tuple[int, Float[np.ndarray
     heaviest = int(np.nanargmax(truth.mean(0)))
     rows = np.argsort(-np.abs(truth - guess)[:, heaviest], kind="stable")[:count]
     return [(int(row), np.array([truth[row, heaviest], guess[row, heaviest]])) for row in rows]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import stdtrit
 
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
@@ -159,7 +159,7 @@ class PaddockSummary:
         mean_g = visit.sums / visit.photos
         sampling = np.nan
         if visit.photos > 1:
-            quantile = stats.t.ppf((1 + self.level) / 2, visit.photos - 1)
+            quantile = stdtrit(visit.photos - 1, (1 + self.level) / 2)  # of Student's t distribution
             sampling = self._kg(quantile * self._deviation(visit) / np.sqrt(visit.photos))
         model = np.nan
         if self.errors is not None:

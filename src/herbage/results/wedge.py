@@ -1,11 +1,9 @@
 """The feed wedge: paddocks sorted by pasture cover, with the target line of grazing."""
 
-import io
-
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from herbage.results.figures import new_figure, png
 
 MAX_PADDOCKS = 60
 """Paddocks in one figure."""
@@ -19,8 +17,7 @@ def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residua
     given, the line is level.
     """
     shown = table.head(MAX_PADDOCKS)
-    figure = Figure(figsize=(max(6.0, 0.45 * len(shown) + 2), 4.4), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(6.0, 0.45 * len(shown) + 2), 4.4)
     ax = figure.subplots()
     place, weight = np.arange(len(shown)), shown["kg_per_ha"].to_numpy(float)
     known = shown["kg_per_ha_high"].notna().to_numpy()
@@ -48,9 +45,7 @@ def draw_wedge(table: pd.DataFrame, *, pre_grazing: float | None = None, residua
     ax.set_title(title, loc="left")
     figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _short(name: str) -> str:
