@@ -1,4 +1,4 @@
-"""Model folders, checkpoints and archives that were made or harmed to do something else than estimate."""
+"""Model folders, checkpoints and archives that are malicious or damaged."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from herbage.model.notebook import read_head
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("damage", "message"),
     [
         pytest.param(lambda tensors: dict(list(tensors.items())[1:]), ".", id="a tensor is missing"),
         pytest.param(
@@ -29,14 +29,14 @@ from herbage.model.notebook import read_head
         ),
     ],
 )  # fmt: skip
-def test_a_model_with_harmed_tensors_is_refused(model_folder, harm, said):
+def test_a_model_with_damaged_tensors_is_refused(model_folder, damage, message):
     file = model_folder / "model.safetensors"
-    save_file(harm(load_file(file)), file)
-    with pytest.raises(ModelInvalid, match=said):
+    save_file(damage(load_file(file)), file)
+    with pytest.raises(ModelInvalid, match=message):
         HerbageModel.from_pretrained(model_folder)
 
 
-def test_a_header_that_lies_about_its_size_is_refused(model_folder):
+def test_a_header_with_a_wrong_size_is_refused(model_folder):
     file = model_folder / "model.safetensors"
     for length in (2**63, 2**40, 0, 7):
         file.write_bytes(
@@ -47,7 +47,7 @@ def test_a_header_that_lies_about_its_size_is_refused(model_folder):
 
 
 class Canary:
-    """What a pickle may do when it is loaded."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, place):
         self.place = place
@@ -56,31 +56,31 @@ class Canary:
         return Path.touch, (self.place,)
 
 
-def test_a_model_that_names_a_backbone_elsewhere_runs_nothing_of_it(model_folder, tiny_dinov2, tmp_path):
-    stranger, elsewhere, sung = tmp_path / "stranger", tmp_path / "elsewhere", tmp_path / "sung"
-    shutil.copytree(model_folder, stranger)
+def test_a_pickled_backbone_of_a_model_is_not_loaded(model_folder, tiny_dinov2, tmp_path):
+    untrusted, elsewhere, created = tmp_path / "untrusted", tmp_path / "elsewhere", tmp_path / "created"
+    shutil.copytree(model_folder, untrusted)
     elsewhere.mkdir()
     shutil.copy(tiny_dinov2 / "config.json", elsewhere)
-    (elsewhere / "pytorch_model.bin").write_bytes(pickle.dumps(Canary(sung)))
-    config = json.loads((stranger / "config.json").read_text())
-    config["backbone"]["name"] = str(stranger / "../elsewhere")
-    (stranger / "config.json").write_text(json.dumps(config))
-    model = HerbageModel.from_pretrained(stranger)
-    with pytest.raises(WeightsMissing, match="cannot be had"):
+    (elsewhere / "pytorch_model.bin").write_bytes(pickle.dumps(Canary(created)))
+    config = json.loads((untrusted / "config.json").read_text())
+    config["backbone"]["name"] = str(untrusted / "../elsewhere")
+    (untrusted / "config.json").write_text(json.dumps(config))
+    model = HerbageModel.from_pretrained(untrusted)
+    with pytest.raises(WeightsMissing, match="Could not load the weights of"):
         model.open_backbone()
-    assert not sung.exists()
+    assert not created.exists()
     pickle.loads((elsewhere / "pytorch_model.bin").read_bytes())
-    assert sung.exists(), "it would have sung"
+    assert created.exists(), "loading the pickle would have created it"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "report.html", "oof.csv", "config.json"])
-def test_a_models_file_that_is_a_link_out_of_its_folder_is_not_opened(model_folder, tmp_path, name):
-    stranger, secret = tmp_path / "stranger", tmp_path / "secret"
-    shutil.copytree(model_folder, stranger)
-    (stranger / name).rename(secret)
-    (stranger / name).symlink_to(secret)
+def test_a_link_that_leads_out_of_a_models_folder_is_not_opened(model_folder, tmp_path, name):
+    untrusted, secret = tmp_path / "untrusted", tmp_path / "secret"
+    shutil.copytree(model_folder, untrusted)
+    (untrusted / name).rename(secret)
+    (untrusted / name).symlink_to(secret)
     with pytest.raises(ModelInvalid, match="leads out of the model's folder"):
-        HerbageModel.from_pretrained(stranger)
+        HerbageModel.from_pretrained(untrusted)
     snapshot = tmp_path / "models--x/snapshots/abc"
     shutil.copytree(model_folder, snapshot)
     (tmp_path / "models--x/blobs").mkdir()
@@ -89,7 +89,7 @@ def test_a_models_file_that_is_a_link_out_of_its_folder_is_not_opened(model_fold
     HerbageModel.from_pretrained(snapshot)
 
 
-def test_archives_with_names_that_climb_out_write_nothing(tmp_path):
+def test_archives_with_parent_paths_write_nothing(tmp_path):
     place = tmp_path / "a/b/c"
     place.mkdir(parents=True)
     for name in ("fold0.pt", "table.xlsx"):

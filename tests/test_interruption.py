@@ -1,4 +1,4 @@
-"""Commands that are killed or interrupted, and run again: docs/reliability.md has the promises."""
+"""Commands that are killed or interrupted and run again, as docs/reliability.md describes."""
 
 import csv
 import random
@@ -16,7 +16,7 @@ from herbage.errors import OutputExists
 from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway
 
 
-def test_predict_killed_at_any_moment_goes_on_behind_its_rows_and_ends_the_same(model_folder, many, tmp_path):
+def test_predict_killed_at_any_moment_resumes_after_its_rows_with_the_same_results(model_folder, many, tmp_path):
     out = tmp_path / "out"
     command = [*HERBAGE, "predict", model_folder, many, "--out", out, "--paddocks", "folder", "--maps"]
     rows = out / "predictions.csv"
@@ -29,21 +29,21 @@ def test_predict_killed_at_any_moment_goes_on_behind_its_rows_and_ends_the_same(
     process.wait()
     with rows.open(newline="") as file:
         found = list(csv.reader(file))
-    assert all(len(row) == len(found[0]) for row in found[:-1]), "but for the last, every row is whole"
+    assert all(len(row) == len(found[0]) for row in found[:-1]), "every row except the last is complete"
     again = subprocess.run(command, timeout=PATIENCE_S, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"\d+ of 48 photos have their rows already", again.stderr)
-    steps.predict(model_folder, many, out=tmp_path / "unbroken", paddocks="folder", maps=True)
-    ended, unbroken = (
+    assert re.search(r"\d+ of 48 photos are already in the table", again.stderr)
+    steps.predict(model_folder, many, out=tmp_path / "uninterrupted", paddocks="folder", maps=True)
+    resumed, uninterrupted = (
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        for root in (out, tmp_path / "unbroken")
+        for root in (out, tmp_path / "uninterrupted")
     )
-    assert set(ended) == set(unbroken)
-    assert [str(name) for name in ended if ended[name] != unbroken[name]] == ["run.json"]
+    assert set(resumed) == set(uninterrupted)
+    assert [str(name) for name in resumed if resumed[name] != uninterrupted[name]] == ["run.json"]
 
 
 def stops_after(count):
-    """A track that is interrupted after so many items."""
+    """A `track` that is interrupted after `count` items."""
 
     def track(items, *_):
         for number, item in enumerate(items):
@@ -54,7 +54,7 @@ def stops_after(count):
     return track
 
 
-def test_a_run_that_goes_on_counts_and_reports_as_one_that_was_never_cut_off(model, weighed_photos, tmp_path):
+def test_a_resumed_run_counts_and_reports_like_an_uninterrupted_one(model, weighed_photos, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     exif = Image.Exif()
@@ -66,34 +66,34 @@ def test_a_run_that_goes_on_counts_and_reports_as_one_that_was_never_cut_off(mod
 
     with pytest.raises(KeyboardInterrupt):
         steps.predict(model, photos, out=tmp_path / "cut", coordinates=False, track=stops_after(4))
-    went_on, plain = (steps.predict(model, photos, out=tmp_path / name, coordinates=False) for name in ("cut", "plain"))
-    assert went_on == plain
+    resumed, plain = (steps.predict(model, photos, out=tmp_path / name, coordinates=False) for name in ("cut", "plain"))
+    assert resumed == plain
     assert (plain.without_position, list(plain.failed)) == (3, ["=a.jpg"])
     for name in ("predictions.csv", "report.html"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
 
 
-def test_rows_of_another_model_are_never_gone_on_with(model, weighed_photos, tmp_path):
-    """A run that is cut off after two rows, by a listing that fails."""
+def test_rows_of_another_request_are_never_reused(model, weighed_photos, tmp_path):
+    """The run is interrupted after two rows."""
     photos, out = weighed_photos / "train", tmp_path / "out"
 
     with pytest.raises(KeyboardInterrupt):
         steps.predict(model, photos, out=out, track=stops_after(2))
-    cut_off = (out / "predictions.csv").read_text()
-    assert cut_off.count("\n") == 3
-    with pytest.raises(OutputExists, match="begun with another model or other settings"):
+    interrupted = (out / "predictions.csv").read_text()
+    assert interrupted.count("\n") == 3
+    with pytest.raises(OutputExists, match="belongs to an interrupted run with another model or other settings"):
         steps.predict(model, photos, out=out, level=0.5)
-    assert (out / "predictions.csv").read_text() == cut_off
+    assert (out / "predictions.csv").read_text() == interrupted
     steps.predict(model, photos, out=out, level=0.5, overwrite=True)
     steps.predict(model, photos, out=tmp_path / "other", level=0.5)
     assert (out / "predictions.csv").read_bytes() == (tmp_path / "other/predictions.csv").read_bytes()
-    with pytest.raises(OutputExists, match="exists already"):
+    with pytest.raises(OutputExists, match="already exists; pass `overwrite=True`"):
         steps.predict(model, photos, out=out, level=0.5)
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
-    """The command is killed half way; run again, it does the rest, and the files equal those of an unbroken run."""
+def test_an_interrupted_extraction_resumes(weighed_photos, tmp_path, death):
+    """After an interruption a second run extracts the rest; the files equal those of an uninterrupted run."""
     photos = photos_that_differ(weighed_photos, tmp_path / "photos", copies=3)
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     command = [*HERBAGE, "extract", str(photos), "--store", str(broken)]
@@ -104,10 +104,10 @@ def test_what_is_done_when_it_dies_stays_done(weighed_photos, tmp_path, death):
     )  # fmt: skip
     process.send_signal(death)
     process.send_signal(signal.SIGCONT)
-    said = process.communicate()[1].decode()
-    assert process.returncode == (130 if death == signal.SIGINT else -death), said
+    errors = process.communicate()[1].decode()
+    assert process.returncode == (130 if death == signal.SIGINT else -death), errors
     if death == signal.SIGINT:
-        assert "Interrupted; finished work is kept." in said
+        assert "Interrupted; finished work is saved." in errors
     done = len(list(broken.rglob("*.safetensors")))
     assert done >= 5
     after = steps.extract(photos, store=broken, recipe="seed", backbone="texture")

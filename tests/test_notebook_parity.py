@@ -1,4 +1,4 @@
-"""Parity with the public notebook: the plain reading of it in benchmarks, one view and one head at a time."""
+"""Parity with the public notebook, reimplemented plainly in benchmarks: one view and one head at a time."""
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,13 @@ from tests.model.test_notebook import write_checkpoints
 
 
 def notebook(folder, backbone_folder, photos):
-    """Grams by photo and target: for every view, fold and target one head's answer; the mean over folds and views."""
+    """Grams by photo and target: one head's output per view, fold and target, and its mean over folds and views."""
     from transformers import Dinov2Model
 
     backbone = Dinov2Model.from_pretrained(backbone_folder).eval()
     estimates = {}
     for path in photos:
-        answers = np.zeros((5, 5, 6))
+        outputs = np.zeros((5, 5, 6))
         for v, patches in enumerate(tokens(backbone, path, torch.float64)):
             for t in range(5):
                 for f in range(5):
@@ -27,13 +27,13 @@ def notebook(folder, backbone_folder, photos):
                     hidden = patches @ state["net.0.weight"].T + state["net.0.bias"]
                     hidden = torch.where(hidden > 0, hidden, 0.01 * hidden)
                     out = hidden @ state["net.2.weight"].T + state["net.2.bias"]
-                    answers[t, f, v] = torch.clamp(out, min=0).mean().item()
-        estimates[path.name] = answers.mean((1, 2))
+                    outputs[t, f, v] = torch.clamp(out, min=0).mean().item()
+        estimates[path.name] = outputs.mean((1, 2))
     return estimates
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, tiny_dinov2):
+def notebook_estimates(tmp_path_factory, tiny_dinov2):
     """Four photos, the notebook's estimates of them, and a folder to work in."""
     folder = tmp_path_factory.mktemp("parity")
     write_checkpoints(folder / "checkpoints")
@@ -52,8 +52,8 @@ def told(tmp_path_factory, tiny_dinov2):
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 5e-5), ("auto", 1e-2)])
-def test_import_heads_and_submit_equal_the_notebook(told, tiny_dinov2, tmp_path, precision, tolerance):
-    folder, rows, expected = told
+def test_import_heads_and_submit_equal_the_notebook(notebook_estimates, tiny_dinov2, tmp_path, precision, tolerance):
+    folder, rows, expected = notebook_estimates
     engine = ["--backbone", str(tiny_dinov2), "--precision", precision, "--quiet"]
     assert run(["import-heads", str(folder / "checkpoints"), "--model", str(tmp_path / "model"), *engine]) == 0
     out = tmp_path / "submission.csv"
@@ -66,8 +66,10 @@ def test_import_heads_and_submit_equal_the_notebook(told, tiny_dinov2, tmp_path,
     np.testing.assert_allclose(submission["target"], expected, rtol=tolerance, atol=tolerance * expected.mean())
 
 
-def test_imported_heads_leave_interval_and_domain_empty_and_ask_for_a_table(told, tiny_dinov2, tmp_path, capfd):
-    folder, _, _ = told
+def test_imported_heads_leave_interval_and_domain_empty_and_ask_for_a_table(
+    notebook_estimates, tiny_dinov2, tmp_path, capfd
+):
+    folder, _, _ = notebook_estimates
     engine = ["--backbone", str(tiny_dinov2), "--quiet"]
     run(["import-heads", str(folder / "checkpoints"), "--model", str(tmp_path / "model"), *engine])
     assert (
@@ -78,4 +80,4 @@ def test_imported_heads_leave_interval_and_domain_empty_and_ask_for_a_table(told
     assert frame[["Dry_Total_g_low", "GDM_g_high", "in_domain"]].isna().all(axis=None)
     assert len(list((tmp_path / "r/maps").glob("*.png"))) == 4
     assert run(["score", str(tmp_path / "model")]) == 2
-    assert "give --table and --photos" in capfd.readouterr().err
+    assert "Train a model, or score this one on a weighed --table with its --photos" in capfd.readouterr().err

@@ -12,13 +12,13 @@ from herbage import steps
 from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway, tokens_of
 
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-"""Root may do everything; so that a permission means something, it is started without that power."""
+"""Root ignores permissions, so as root commands are started without the capabilities that allow this."""
 
 TEXTURE = ["--recipe", "seed", "--backbone", "texture", "--quiet"]
 
 
 with_permissions = pytest.mark.skipif(
-    bool(BOUND) and not shutil.which("setpriv"), reason="root without setpriv: permissions cannot be tried"
+    bool(BOUND) and not shutil.which("setpriv"), reason="root without setpriv: permissions cannot be tested"
 )
 
 
@@ -29,7 +29,7 @@ def herbage(*arguments, **options):
 
 
 @with_permissions
-def test_a_folder_that_cannot_be_written_is_one_message(model_folder, weighed_photos, tmp_path):
+def test_a_folder_that_is_not_writable_is_one_message(model_folder, weighed_photos, tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     photos = weighed_photos / "train"
@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_written_is_one_message(model_folder, weighed_ph
 
 
 @with_permissions
-def test_a_store_that_may_only_be_read_is_read(weighed_photos, model_folder, tmp_path):
+def test_a_read_only_store_is_read(weighed_photos, model_folder, tmp_path):
     photos, store = weighed_photos / "train", tmp_path / "store"
     steps.predict(model_folder, photos, out=tmp_path / "first", store=store)
     folders = [store, *(path for path in store.rglob("*") if path.is_dir())]
@@ -61,7 +61,7 @@ def test_a_store_that_may_only_be_read_is_read(weighed_photos, model_folder, tmp
 
 
 @with_permissions
-def test_a_permission_lost_half_way_costs_what_is_left_and_nothing_else(weighed_photos, model_folder, tmp_path):
+def test_a_run_that_loses_a_permission_resumes_after_its_rows(weighed_photos, model_folder, tmp_path):
     photos = photos_that_differ(weighed_photos, tmp_path / "photos", copies=2)
     out = tmp_path / "out"
     command = ["predict", model_folder, photos, "--out", out, "--maps"]
@@ -71,23 +71,23 @@ def test_a_permission_lost_half_way_costs_what_is_left_and_nothing_else(weighed_
     )  # fmt: skip
     (out / "maps").chmod(0o555)
     process.send_signal(signal.SIGCONT)
-    _, said = process.communicate(timeout=PATIENCE_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
-    assert "Permission denied" in said
-    assert "maps" in said
-    assert "Traceback" not in said
-    kept = (out / "predictions.csv").read_bytes().count(b"\n") - 1
+    assert "Permission denied" in errors
+    assert "maps" in errors
+    assert "Traceback" not in errors
+    reused = (out / "predictions.csv").read_bytes().count(b"\n") - 1
     (out / "maps").chmod(0o755)
     again = herbage(*command)
     assert again.returncode == 0, again.stderr
-    assert f"{kept} of 48 photos have their rows already" in again.stderr
-    steps.predict(model_folder, photos, out=tmp_path / "unbroken", maps=True)
+    assert f"{reused} of 48 photos are already in the table" in again.stderr
+    steps.predict(model_folder, photos, out=tmp_path / "uninterrupted", maps=True)
     for name in ("predictions.csv", "report.html", "maps/1__ID9.png.png", "maps/1__ID9.png.npy"):
-        assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+        assert (out / name).read_bytes() == (tmp_path / "uninterrupted" / name).read_bytes()
 
 
 @with_permissions
-def test_photos_and_folders_that_may_not_be_read_are_named(weighed_photos, tmp_path):
+def test_photos_and_folders_without_read_permission_are_named(weighed_photos, tmp_path):
     photos = photos_that_differ(weighed_photos, tmp_path / "photos", copies=1)
     shutil.copytree(photos / "0", photos / "closed")
     (photos / "closed").chmod(0)
@@ -95,12 +95,12 @@ def test_photos_and_folders_that_may_not_be_read_are_named(weighed_photos, tmp_p
     done = herbage("extract", photos, "--store", tmp_path / "store", *TEXTURE)
     (photos / "closed").chmod(0o755)
     assert done.returncode == 1, done.stderr
-    assert "0/ID3.png cannot be read: Permission denied" in done.stdout
-    assert f"{photos / 'closed'} cannot be searched for photos: Permission denied" in done.stderr
+    assert "0/ID3.png could not be read: Permission denied" in done.stdout
+    assert f"Could not search {photos / 'closed'} for photos: Permission denied" in done.stderr
     assert done.stdout.startswith("23 photos extracted")
 
 
-def test_a_full_disk_is_one_message_and_what_was_done_stays(weighed_photos, tmp_path):
+def test_a_full_disk_is_one_message_and_the_next_run_completes(weighed_photos, tmp_path):
     command = [*HERBAGE, "extract", weighed_photos / "train", "--store", tmp_path / "store", "--recipe", "seed"]
     command += ["--backbone", "texture", "--quiet"]
     first = subprocess.run(

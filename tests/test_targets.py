@@ -57,7 +57,9 @@ def test_balance_takes_many_photos_at_once():
 @given(RAW)
 def test_balance_is_the_same_in_torch(raw):
     torch = pytest.importorskip("torch")
-    np.testing.assert_allclose(balance(torch.from_numpy(raw), xp=torch, known=(True,) * 5).numpy(), balance(raw), atol=1e-9)
+    np.testing.assert_allclose(
+        balance(torch.from_numpy(raw), xp=torch, known=(True,) * 5).numpy(), balance(raw), atol=1e-9
+    )
 
 
 def test_targets_that_are_unknown_stay_so_in_torch_too():

@@ -1,4 +1,4 @@
-"""Write tests/golden/: figures of the demo that tests/test_story.py expects on every machine.
+"""Write tests/golden/: figures of the demo that tests/end_to_end/test_demo.py expects on every machine.
 
 python -m benchmarks golden [--demo DIR]
 

@@ -1,6 +1,6 @@
 """A literal implementation of the public notebook: every view decodes the photo again, one head at a time, in float32.
 
-Benchmarks compare herbage with it, and tests/test_parity.py tests parity with it.
+Benchmarks compare herbage with it, and tests/test_notebook_parity.py tests parity with it.
 """
 
 import math

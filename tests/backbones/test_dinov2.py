@@ -11,20 +11,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from herbage.backbones.dinov2 import Dinov2Backbone, image_by_image
+from herbage.backbones.dinov2 import Dinov2Backbone, attention_per_image
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
 from herbage.backbones.opening import open_backbone
-from herbage.backbones.views import look
+from herbage.backbones.views import view_images
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe
-from herbage.tokens.layout import Seen, kept_tokens, tokens_shape
+from herbage.tokens.layout import BackboneOutput, tokens_shape, upright_tokens
 
 
 def images(count=2, side=56):
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def test_class_vector_and_patches_are_transformers_own(tiny_dinov2):
+def test_class_vector_and_patches_equal_those_of_transformers(tiny_dinov2):
     from transformers import Dinov2Model
 
     backbone = open_backbone(tiny_dinov2, precision="fp32")
@@ -55,23 +55,23 @@ def test_dinov3_has_patches_of_16_and_the_same_grid(tiny_dinov3):
 
     backbone = open_backbone(tiny_dinov3, precision="fp32")
     recipe = load_recipe("field").model_copy(update={"grid": 5})
-    shown = look(np.full((40, 90, 3), 128, np.uint8), recipe, backbone.patch_px)
-    assert (backbone.patch_px, shown.shape[-1]) == (16, 80)
-    shown = torch.randn(shown.shape, generator=torch.Generator().manual_seed(0))
-    class_vectors, patches = backbone(shown)
+    inputs = view_images(np.full((40, 90, 3), 128, np.uint8), recipe, backbone.patch_px)
+    assert (backbone.patch_px, inputs.shape[-1]) == (16, 80)
+    inputs = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0))
+    class_vectors, patches = backbone(inputs)
     with torch.no_grad():
-        expected = DINOv3ViTModel.from_pretrained(tiny_dinov3).eval()(shown).last_hidden_state
+        expected = DINOv3ViTModel.from_pretrained(tiny_dinov3).eval()(inputs).last_hidden_state
     torch.testing.assert_close(class_vectors, expected[:, 0])
     torch.testing.assert_close(patches, expected[:, 5:])
-    assert kept_tokens([Seen(shown, class_vectors, patches)], recipe).shape == tokens_shape(recipe, 24)
+    assert upright_tokens([BackboneOutput(inputs, class_vectors, patches)], recipe).shape == tokens_shape(recipe, 24)
 
 
-def test_the_encoder_is_taken_out_of_a_depth_anything_model(tiny_depth_anything, tmp_path):
+def test_the_encoder_of_a_depth_anything_model_is_used(tiny_depth_anything, tmp_path):
     from transformers import DepthAnythingForDepthEstimation, Dinov2Model
 
-    whole = DepthAnythingForDepthEstimation.from_pretrained(tiny_depth_anything)
-    plain = Dinov2Model(whole.config.backbone_config)
-    plain.load_state_dict(whole.backbone.state_dict())
+    depth_model = DepthAnythingForDepthEstimation.from_pretrained(tiny_depth_anything)
+    plain = Dinov2Model(depth_model.config.backbone_config)
+    plain.load_state_dict(depth_model.backbone.state_dict())
     plain.save_pretrained(tmp_path)
     taken, own = (open_backbone(folder, precision="fp32") for folder in (tiny_depth_anything, tmp_path))
     for ours, theirs in zip(taken(images()), own(images()), strict=True):
@@ -79,7 +79,7 @@ def test_the_encoder_is_taken_out_of_a_depth_anything_model(tiny_depth_anything,
     assert (taken.digest, taken.width) == (own.digest, 24)
 
 
-def test_gated_weights_say_what_to_accept_and_where():
+def test_the_message_about_gated_weights_names_the_licence_and_the_page():
     class Gate(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(403)
@@ -107,7 +107,7 @@ def test_gated_weights_say_what_to_accept_and_where():
     assert "accept their licence" in run.stdout
 
 
-def test_the_digest_is_the_weights_and_not_the_file(tiny_dinov2, tmp_path):
+def test_the_digest_depends_on_the_weights_and_not_on_the_file(tiny_dinov2, tmp_path):
     first = open_backbone(tiny_dinov2)
     shutil.copytree(tiny_dinov2, tmp_path / "copy")
     tensors = load_file(tmp_path / "copy/model.safetensors")
@@ -127,15 +127,18 @@ def test_auto_is_bf16_where_the_processor_has_it_and_close_to_fp32(tiny_dinov2):
     assert cosine.min() > 0.999
 
 
-def test_weights_that_cannot_be_had_say_how_to_get_them():
+def test_the_message_about_missing_weights_says_how_to_get_them():
     with pytest.raises(WeightsMissing) as caught:
         open_backbone("facebook/dinov2-that-is-not-here")
-    for part in ("facebook/dinov2-that-is-not-here", "hf download", "--backbone DIR", "HF_HOME", "texture"):
+    for part in (
+        "Could not load the weights of facebook/dinov2-that-is-not-here", "hf download facebook/dinov2-that-is-not-here",
+        '`backbone="DIR"`', "HF_HOME", '`backbone="texture"`',
+    ):  # fmt: skip
         assert part in str(caught.value)
 
 
-def test_a_folder_that_is_no_backbone_is_refused(tmp_path, tiny_dinov2):
-    with pytest.raises(WeightsMissing, match="no such folder"):
+def test_a_folder_without_a_backbone_is_refused(tmp_path, tiny_dinov2):
+    with pytest.raises(WeightsMissing, match="`backbone`: the folder .*gone does not exist"):
         open_backbone(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BackboneInvalid, match=r"no config\.json"):
@@ -159,11 +162,11 @@ def test_a_missing_weight_is_never_filled_with_random_numbers(tmp_path, tiny_din
         Dinov2Backbone(str(tmp_path / "part"))
 
 
-def test_a_device_that_is_not_there_is_named():
+def test_a_device_that_is_not_available_is_named():
     if not torch.cuda.is_available():
-        with pytest.raises(DeviceMissing, match="--device cuda is not on this machine; here: cpu"):
+        with pytest.raises(DeviceMissing, match='`device="cuda"` is not available on this machine; available: cpu'):
             resolve_engine("cuda", library="torch")
-    with pytest.raises(DeviceMissing, match="fp16 needs a GPU"):
+    with pytest.raises(DeviceMissing, match='`precision="fp16"` needs a GPU'):
         resolve_engine("cpu", "fp16", library="torch")
 
 
@@ -176,34 +179,34 @@ def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_attention_image_by_image_is_torchs_own(dtype, tolerance):
+def test_attention_per_image_equals_that_of_torch(dtype, tolerance):
     query, key, value = torch.randn(3, 2, 4, 17, 8, generator=torch.Generator().manual_seed(0)).unbind()
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
-    ours, weights = image_by_image(torch.nn.Identity(), query.to(dtype), key.to(dtype), value.to(dtype), None)
+    ours, weights = attention_per_image(torch.nn.Identity(), query.to(dtype), key.to(dtype), value.to(dtype), None)
     assert weights is None
     torch.testing.assert_close(ours.float(), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_bf16_on_a_cpu_is_near_fp32(tiny_dinov2):
+def test_bf16_on_a_cpu_is_close_to_fp32(tiny_dinov2):
     exact, fast = (open_backbone(tiny_dinov2, device="cpu", precision=p)(images())[1] for p in ("fp32", "bf16"))
     assert torch.nn.functional.cosine_similarity(exact, fast, dim=-1).min() > 0.999
 
 
-def test_images_that_do_not_fit_together_are_seen_in_halves_and_it_is_said_once(tiny_dinov2, monkeypatch, caplog):
+def test_a_batch_that_does_not_fit_in_memory_is_split_and_logged_once(tiny_dinov2, monkeypatch, caplog):
     backbone = open_backbone(tiny_dinov2, precision="fp32")
     expected = backbone(images(7))
-    whole = backbone.model.forward
+    forward = backbone.model.forward
 
     def small_memory(pixels, *args, **kwargs):
         if len(pixels) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(pixels, *args, **kwargs)
+        return forward(pixels, *args, **kwargs)
 
     monkeypatch.setattr(backbone.model, "forward", small_memory)
     for _ in range(2):
         for ours, theirs in zip(backbone(images(7)), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
-    assert caplog.text.count("seen in halves") == 1
+    assert caplog.text.count("it is split into halves") == 1
     monkeypatch.setattr(backbone.model, "forward", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
-    with pytest.raises(DeviceMissing, match="does not hold one image of 56 pixels"):
+    with pytest.raises(DeviceMissing, match="One image of 56 pixels and .* do not fit in the memory of cpu together"):
         backbone(images(1))

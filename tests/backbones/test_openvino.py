@@ -31,7 +31,7 @@ def exported(request, tmp_path_factory):
     return source, open_backbone(place), place
 
 
-def test_an_fp32_export_gives_the_sources_vectors_at_any_size(exported):
+def test_an_fp32_export_gives_the_vectors_of_its_source_at_any_size(exported):
     source, export, _ = exported
     for patches in (4, 7):
         images = torch.randn(3, 3, patches * source.patch_px, patches * source.patch_px)
@@ -39,7 +39,7 @@ def test_an_fp32_export_gives_the_sources_vectors_at_any_size(exported):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_an_export_is_a_backbone_of_its_own_that_knows_its_source(exported):
+def test_an_export_has_its_own_digest_and_that_of_its_source(exported):
     source, export, _ = exported
     recipe = load_recipe("seed")
     assert export.source_digest == source.digest != export.digest
@@ -57,23 +57,23 @@ def test_threads_share_an_export_and_change_nothing(exported, weighed_photos):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_what_does_not_fit_an_export_is_one_message(exported, tmp_path):
+def test_options_that_do_not_fit_an_export_and_damaged_exports_are_refused(exported, tmp_path):
     *_, place = exported
     with pytest.raises(BackboneInvalid, match="was exported in fp32"):
         open_backbone(place, precision="bf16")
     with pytest.raises(DeviceMissing, match="runs on the CPU"):
         open_backbone(place, device="cuda")
-    for name, content, said in (
+    for name, content, message in (
         ("openvino.json", "{", "is damaged"),
         ("openvino.json", json.dumps({"format": 99}), "is damaged"),
-        ("backbone.bin", None, "no whole export"),
+        ("backbone.bin", None, "is not a complete export"),
     ):
         broken = shutil.copytree(place, tmp_path / "broken", dirs_exist_ok=True)
         if content is None:
             (broken / name).unlink()
         else:
             (broken / name).write_text(content)
-        with pytest.raises(BackboneInvalid, match=said):
+        with pytest.raises(BackboneInvalid, match=message):
             open_backbone(broken)
         shutil.rmtree(broken)
 
@@ -96,12 +96,12 @@ def export(story, photos, *more):
     return run([*map(str, command), "--quiet"])
 
 
-def test_int8_is_exported_once_and_serves_the_model(story, weighed_photos, monkeypatch, capfd):
-    monkeypatch.setattr("herbage.results.export.VIEWS", 8)
+def test_an_int8_export_works_with_the_model_and_is_replaced_only_on_request(story, weighed_photos, monkeypatch, capfd):
+    monkeypatch.setattr("herbage.results.export.CALIBRATION_IMAGES", 8)
     assert export(story, weighed_photos / "train") == 0
-    said = capfd.readouterr().out
+    printed = capfd.readouterr().out
     parity = json.loads((story / "int8/parity.json").read_text())
-    assert f"tokens of {parity['photos']} photos: cosine {parity['cosine_median']:.5f} median" in said
+    assert f"tokens of {parity['photos']} photos: cosine {parity['cosine_median']:.5f} median" in printed
     assert parity["photos"] == parity["trained_photos"] == 24
     assert parity["cosine_median"] > 0.99
     oof = pd.read_csv(story / "model/oof.csv")
@@ -111,23 +111,26 @@ def test_int8_is_exported_once_and_serves_the_model(story, weighed_photos, monke
 
     predict = ["predict", story / "model", weighed_photos / "train", "--out", story / "r", "--backbone", story / "int8"]
     assert run([*map(str, predict)]) == 0
-    assert "is an export of the backbone that the model was trained with" in capfd.readouterr().err
+    assert (
+        "is an export of the model's backbone: estimates differ by the amount in its parity report"
+        in capfd.readouterr().err
+    )
     assert len(pd.read_csv(story / "r/predictions.csv")) == 24
 
     assert export(story, weighed_photos / "train") == 2
-    assert "exists already; give --overwrite" in capfd.readouterr().err
+    assert "already exists; pass --overwrite to replace it" in capfd.readouterr().err
     assert export(story, weighed_photos / "train", "--overwrite") == 0
 
 
-def test_int8_without_photos_and_a_place_that_is_no_export_are_refused(story, tmp_path, capfd):
+def test_int8_without_photos_and_an_output_that_is_not_an_export_are_refused(story, tmp_path, capfd):
     assert run(["export", str(story / "model"), "--out", str(tmp_path / "a"), "--precision", "int8"]) == 2
-    assert "int8 needs --photos" in capfd.readouterr().err
+    assert "--precision int8 needs --photos" in capfd.readouterr().err
     assert not (tmp_path / "a").exists()
     assert run(["export", str(story / "model"), "--out", str(story / "model"), "--overwrite"]) == 2
-    assert "is no export, so it is never replaced" in capfd.readouterr().err
+    assert "exists and is not an export, so it is not replaced" in capfd.readouterr().err
 
 
-def test_training_photos_are_known_by_their_content_not_by_their_name(story, weighed_photos, tmp_path):
+def test_training_photos_are_recognised_by_content_not_by_name(story, weighed_photos, tmp_path):
     names = sorted(path.name for path in (weighed_photos / "train").iterdir())
     (tmp_path / "photos").mkdir()
     for name in names[:3]:

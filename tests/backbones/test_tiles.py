@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from herbage.backbones.tiles import TILES, cut, look_at_tiles, tile_tokens
+from herbage.backbones.tiles import TILES, cut, tile_images, tile_tokens
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 from herbage.recipe import load_recipe
 
@@ -24,8 +24,8 @@ def red(images):
     return (images[:, 0] * IMAGENET_STD[0] + IMAGENET_MEAN[0]).mean((1, 2)) * 255
 
 
-def test_small_tiles_go_row_by_row_half_by_half_in_each_views_own_order():
-    small, big = look_at_tiles(numbered(), NATIVE, 14)
+def test_tiles_are_ordered_by_view_half_row_and_column():
+    small, big = tile_images(numbered(), NATIVE, 14)
     assert (small.shape, big.shape) == ((3 * 32, 3, 28, 28), (3 * 8, 3, 56, 56))
     upright = np.arange(32).reshape(2, 4, 4)
     expected = np.stack([upright, upright[:, :, ::-1], upright[:, ::-1]]).reshape(-1)
@@ -35,7 +35,7 @@ def test_small_tiles_go_row_by_row_half_by_half_in_each_views_own_order():
     np.testing.assert_allclose(red(big), views, atol=0.05)
 
 
-def test_class_vectors_come_left_small_left_big_right_small_right_big():
+def test_class_vectors_are_ordered_left_small_left_big_right_small_right_big():
     small, big = torch.arange(96.0)[:, None], 100 + torch.arange(24.0)[:, None]
     tokens = tile_tokens(small, big, NATIVE)
     assert tokens.shape == (3, TILES, 1)
@@ -47,7 +47,7 @@ def test_class_vectors_come_left_small_left_big_right_small_right_big():
 def test_published_tiles_are_cut_from_the_resized_half_and_resized_up():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (90, 140, 3), np.uint8)
-    small, big = look_at_tiles(pixels, PUBLISHED.model_copy(update={"views": 1}), 14)
+    small, big = tile_images(pixels, PUBLISHED.model_copy(update={"views": 1}), 14)
     assert (small.shape, big.shape) == ((32, 3, 56, 56), (8, 3, 56, 56))
     right = torch.from_numpy(pixels[:, 70:]).permute(2, 0, 1).float()[None] / 255
     resized = F.interpolate(right, size=(56, 56), mode="area")
@@ -66,6 +66,6 @@ def test_cuts_are_at_rounded_even_steps():
 @pytest.mark.parametrize("recipe", [NATIVE, PUBLISHED], ids=["native", "published"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
 def test_the_smallest_photo_gives_every_tile(size, recipe):
-    for images in look_at_tiles(np.full((*size, 3), 90, np.uint8), recipe, 14):
+    for images in tile_images(np.full((*size, 3), 90, np.uint8), recipe, 14):
         assert images.isfinite().all()
         assert len(images) in (96, 24)

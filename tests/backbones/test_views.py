@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, VIEWS, blur, grid_shape, look, patches_per_photo
+from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD, VIEWS, blur, grid_shape, patches_per_photo, view_images
 from herbage.recipe import load_recipe
 
 SEED, FIELD = load_recipe("seed"), load_recipe("field")
@@ -17,27 +17,27 @@ PIL_TURNS = [
 
 
 @given(st.sampled_from(VIEWS), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**31 - 1))
-def test_look_then_undo_is_the_identity(view, side, width, seed):
+def test_apply_then_undo_is_the_identity(view, side, width, seed):
     grid = torch.rand(side, side, width, generator=torch.Generator().manual_seed(seed))
-    seen = view.look(grid.permute(2, 0, 1)).permute(1, 2, 0)
-    assert torch.equal(view.undo(seen), grid)
+    result = view.apply(grid.permute(2, 0, 1)).permute(1, 2, 0)
+    assert torch.equal(view.undo(result), grid)
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_views_are_pils_turns(number):
+def test_views_equal_the_transposes_of_pillow(number):
     pixels = np.random.default_rng(0).integers(0, 255, (10, 10, 3), np.uint8)
     turned = Image.fromarray(pixels)
     for turn in PIL_TURNS[number]:
         turned = turned.transpose(turn)
-    seen = VIEWS[number].look(torch.from_numpy(pixels).permute(2, 0, 1).float())
-    np.testing.assert_array_equal(seen.permute(1, 2, 0).byte().numpy(), np.asarray(turned))
+    result = VIEWS[number].apply(torch.from_numpy(pixels).permute(2, 0, 1).float())
+    np.testing.assert_array_equal(result.permute(1, 2, 0).byte().numpy(), np.asarray(turned))
 
 
 def test_the_six_views_are_different_and_in_the_notebooks_order():
     names = ["as is", "horizontal flip", "vertical flip", "both flips", "turned 90", "turned 270"]
     assert [view.name for view in VIEWS] == names
     picture = torch.arange(9.0).reshape(1, 3, 3)
-    assert len({tuple(view.look(picture).flatten().tolist()) for view in VIEWS}) == 6
+    assert len({tuple(view.apply(picture).flatten().tolist()) for view in VIEWS}) == 6
 
 
 def test_blur_is_a_gaussian_of_5_taps_with_reflected_edges():
@@ -53,9 +53,9 @@ def test_blur_is_a_gaussian_of_5_taps_with_reflected_edges():
     np.testing.assert_allclose(blur(image.float(), 1.1)[0].numpy(), expected, atol=1e-6)
 
 
-def test_look_is_the_notebooks_transform_one_view_at_a_time():
+def test_view_images_equal_the_transform_of_the_notebook():
     pixels = np.random.default_rng(1).integers(0, 255, (300, 500, 3), np.uint8)
-    ours = look(pixels, SEED, 14)
+    ours = view_images(pixels, SEED, 14)
     assert ours.shape == (6, 3, 224, 224)
     for number, turns in enumerate(PIL_TURNS):
         photo = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
@@ -69,10 +69,10 @@ def test_look_is_the_notebooks_transform_one_view_at_a_time():
         torch.testing.assert_close(ours[number], blur(normal[None], 1.1)[0], atol=1e-5, rtol=0)
 
 
-def test_pixels_are_normalised_as_imagenets_were():
+def test_pixels_are_normalised_with_the_constants_of_imagenet():
     assert IMAGENET_MEAN == (0.485, 0.456, 0.406)
     assert IMAGENET_STD == (0.229, 0.224, 0.225)
-    grey = look(np.full((30, 30, 3), 51, np.uint8), FIELD.model_copy(update={"crops": "whole", "views": 1}), 1)
+    grey = view_images(np.full((30, 30, 3), 51, np.uint8), FIELD.model_copy(update={"crops": "whole", "views": 1}), 1)
     for channel, (mean, std) in enumerate(((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))):
         torch.testing.assert_close(grey[0, channel], torch.full((37, 37), (0.2 - mean) / std))
 
@@ -80,7 +80,7 @@ def test_pixels_are_normalised_as_imagenets_were():
 def test_halves_are_the_left_and_the_right_half_at_518():
     pixels = np.zeros((100, 201, 3), np.uint8)
     pixels[:, 100:] = 255
-    left, right = look(pixels, FIELD, 14)[:2]
+    left, right = view_images(pixels, FIELD, 14)[:2]
     assert left.shape == (3, 518, 518)
     assert (left < 0).all()
     assert (right > 0).all()
@@ -90,6 +90,6 @@ def test_halves_are_the_left_and_the_right_half_at_518():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
 @pytest.mark.parametrize("recipe", [SEED, FIELD], ids=["seed", "field"])
-def test_the_smallest_photo_can_be_looked_at(size, recipe):
-    images = look(np.full((*size, 3), 90, np.uint8), recipe, 14)
+def test_the_smallest_photo_gives_finite_images(size, recipe):
+    images = view_images(np.full((*size, 3), 90, np.uint8), recipe, 14)
     assert images.isfinite().all()

@@ -1,4 +1,4 @@
-"""The recipe crosspvt through the same commands as every other."""
+"""The recipe crosspvt through the same commands as all other recipes."""
 
 import json
 
@@ -40,10 +40,10 @@ def place(weighed_photos, tmp_path_factory):
     return out
 
 
-def test_training_leaves_a_model_that_adds_up_and_nothing_unfinished(place, weighed_photos):
+def test_training_writes_a_model_whose_weights_add_up_and_leaves_no_checkpoint(place, weighed_photos):
     assert {p.name for p in place.iterdir()} == {"small.toml", "model", "other", "tokens"}
     model = herbage.HerbageModel.from_pretrained(place / "model")
-    assert model.about.score.photos == 24
+    assert model.evidence.score.photos == 24
     estimate = model.estimate(weighed_photos / "train/ID3.png")
     assert estimate.map is None
     assert "--maps" not in (place / "model/README.md").read_text()
@@ -53,20 +53,20 @@ def test_training_leaves_a_model_that_adds_up_and_nothing_unfinished(place, weig
     np.testing.assert_allclose(estimated, estimated[:, :3] @ SUMS.T, atol=5e-6)
 
 
-def test_it_is_scored_beside_another_recipe_on_the_same_folds(place, capsys):
+def test_it_is_compared_with_another_recipe_on_the_same_folds(place, capsys):
     assert run(["score", str(place / "model"), str(place / "other"), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    of_model, of_other = (one["weighted_r2"] for one in said["models"])
-    assert said["difference"]["value"] == pytest.approx(of_other - of_model)
-    assert said["difference"]["low"] <= said["difference"]["value"] <= said["difference"]["high"]
+    printed = json.loads(capsys.readouterr().out)
+    of_model, of_other = (one["weighted_r2"] for one in printed["models"])
+    assert printed["difference"]["value"] == pytest.approx(of_other - of_model)
+    assert printed["difference"]["low"] <= printed["difference"]["value"] <= printed["difference"]["high"]
 
 
-def test_it_predicts_without_a_map_and_says_so_in_one_line(place, weighed_photos, tmp_path, capsys):
+def test_it_predicts_without_a_map_and_warns_in_one_line(place, weighed_photos, tmp_path, capsys):
     photos, out = str(weighed_photos / "train"), tmp_path / "results"
     assert run(["predict", str(place / "model"), photos, "--out", str(out), "--maps", "--level", "0.7", "--quiet"]) == 0
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "Recipe small has no patch map, so --maps writes none."
-    assert [line.partition(":")[0] for line in said[1:]] == ["24 photos of the model's own training"]
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == "Recipe small has no patch map, so no maps are written."
+    assert [line.partition(":")[0] for line in printed[1:]] == ["The model was trained on 24 photos of these"]
     assert not (out / "maps").exists()
     frame = pd.read_csv(out / "predictions.csv")
     assert frame["status"].eq("ok").all()
@@ -81,9 +81,11 @@ def test_it_submits(place, weighed_photos, tmp_path):
     assert pd.read_csv(out)["sample_id"].tolist() == pd.read_csv(test)["sample_id"].tolist()
 
 
-def test_a_width_that_heads_cannot_share_is_said_before_anything_is_extracted(weighed_photos, tmp_path):
+def test_a_width_that_attention_heads_cannot_share_is_refused_before_extraction(weighed_photos, tmp_path):
     recipe = tmp_path / "tiles.toml"
     recipe.write_text(RECIPE.replace("inner_width = 12", ""))
-    with pytest.raises(RecipeInvalid, match=r"37 numbers, which 6 attention heads cannot share; set inner_width"):
+    with pytest.raises(
+        RecipeInvalid, match=r"37 dimensions, which 6 attention heads cannot share evenly; set inner_width"
+    ):
         steps.train(weighed_photos / "wide.csv", photos=weighed_photos, store=tmp_path / "tokens", recipe=recipe)
     assert not (tmp_path / "tokens").exists()

@@ -3,7 +3,7 @@ import numpy as np
 from herbage.model.cut_selection import choose_cuts
 
 
-def test_cuts_are_spread_over_estimates_and_looks():
+def test_cuts_are_spread_over_estimates_and_appearance():
     rng = np.random.default_rng(0)
     weight = rng.uniform(0, 100, 60)
     kind = np.arange(60) % 3
@@ -17,12 +17,12 @@ def test_cuts_are_spread_over_estimates_and_looks():
     assert counts.min() >= 2
 
 
-def test_all_photos_are_a_plan_of_as_many_cuts_and_a_plan_is_always_the_same():
+def test_as_many_cuts_as_photos_selects_all_and_the_selection_is_deterministic():
     rng = np.random.default_rng(1)
     weight, tokens = rng.uniform(0, 100, 30), rng.normal(size=(30, 5))
     assert choose_cuts(weight, tokens, 30) == list(range(30))
     assert choose_cuts(weight, tokens, 7) == choose_cuts(weight, tokens, 7)
 
 
-def test_photos_that_are_all_alike_are_chosen_once_each():
+def test_identical_photos_are_selected_once_each():
     assert sorted(choose_cuts(np.full(5, 3.0), np.ones((5, 4)), 5)) == list(range(5))

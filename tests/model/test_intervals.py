@@ -34,7 +34,7 @@ def test_a_large_group_weighs_no_more_than_a_small_one():
     assert (flat(residual, group).quantile(0.7) == 1).all()
 
 
-def test_a_photo_that_says_nothing_of_a_target_counts_for_the_others_alone():
+def test_a_photo_without_a_weight_of_a_target_counts_for_the_other_targets():
     rng = np.random.default_rng(0)
     ratio, group = rng.exponential(1, (40, 5)), np.arange(40) // 2
     ratio[:10, 2] = np.nan
@@ -67,13 +67,13 @@ def drawn_groups(rng, groups, photos=4):
     return np.maximum(estimated + error * (estimated + 10), 0), estimated, np.repeat(np.arange(groups), photos)
 
 
-def test_coverage_over_new_groups_is_what_is_promised():
-    """Over many draws a new group's photo is covered at least as often as said, and not much more often."""
+def test_coverage_over_new_groups_is_at_least_the_level():
+    """Over many draws a photo of a new group is covered at least as often as the level, and not much more often."""
     rng = np.random.default_rng(1)
     covered = []
     for _ in range(600):
         weighed, estimated, group = drawn_groups(rng, 16)
-        intervals = Intervals.learn(weighed[:60], estimated[:60], group[:60])
+        intervals = Intervals.fit(weighed[:60], estimated[:60], group[:60])
         low, high = intervals.around(estimated[60], 0.8)
         covered.append((low <= weighed[60]) & (weighed[60] <= high))
     assert 0.78 <= np.mean(covered) <= 0.9
@@ -99,7 +99,7 @@ def test_measured_coverage_leaves_each_group_out_by_hand():
 
 def test_where_the_estimate_is_larger_the_interval_is_wider():
     weighed, estimated, group = drawn_groups(np.random.default_rng(3), 20)
-    intervals = Intervals.learn(weighed, estimated, group)
+    intervals = Intervals.fit(weighed, estimated, group)
     low, high = intervals.around(np.array([[5.0] * 5, [50.0] * 5]), 0.8)
     assert ((high - low)[1] > (high - low)[0]).all()
 
@@ -116,8 +116,8 @@ def test_coverage_can_be_measured_where_one_group_may_be_left_out(groups, level,
         assert ((measured.share >= 0) & (measured.share <= 1)).all()
 
 
-def test_a_target_that_never_stands_has_an_interval_of_next_to_nothing():
-    intervals = Intervals.learn(np.zeros((20, 5)), np.zeros((20, 5)), np.arange(20))
+def test_a_target_that_is_always_0_has_an_interval_close_to_0():
+    intervals = Intervals.fit(np.zeros((20, 5)), np.zeros((20, 5)), np.arange(20))
     low, high = intervals.around(np.zeros(5), 0.9)
     assert (low == 0).all()
     assert (high < 1e-5).all()

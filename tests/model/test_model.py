@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 import herbage
 from herbage import steps
 from herbage.errors import BackboneInvalid, ModelInvalid, PhotoUnreadable
+from herbage.heads.finalise import photo_map
 from herbage.model.config import CoverageRecord
 from herbage.model.estimate import COLUMNS
 from herbage.model.intervals import LEVELS, Intervals, coverage
@@ -31,7 +33,7 @@ def test_two_runs_give_the_same_bytes(models, weighed_photos, recipes, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
-def test_a_saved_and_opened_model_says_the_same(models, weighed_photos, tmp_path, name):
+def test_a_saved_and_opened_model_gives_the_same_estimates(models, weighed_photos, tmp_path, name):
     model = HerbageModel.from_pretrained(models / name)
     model.save_pretrained(tmp_path / "copy")
     saved = files_of(models / name)
@@ -41,7 +43,7 @@ def test_a_saved_and_opened_model_says_the_same(models, weighed_photos, tmp_path
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
-def test_the_map_averages_to_the_estimate_and_obeys_what_the_recipe_says(models, weighed_photos, name):
+def test_the_map_averages_to_the_estimate_and_is_balanced_where_the_recipe_says_so(models, weighed_photos, name):
     model = HerbageModel.from_pretrained(models / name)
     for photo in ("ID0.png", "ID7.png", "ID20.png"):
         estimate = model.estimate(weighed_photos / "train" / photo)
@@ -59,14 +61,14 @@ def test_a_component_whose_patches_are_all_below_0_is_spread_evenly(models):
     model.heads.coefficient[0] *= 0
     model.heads.intercept[0] = -1.0
     grams = np.array([2.0, 1.0, 1.0, 4.0, 3.0])
-    tokens = torch.randn(2, 72, model.about.backbone.width)
-    np.testing.assert_allclose(model._map(tokens, grams)[0], 2.0)
+    tokens = torch.randn(2, 72, model.config.backbone.width)
+    np.testing.assert_allclose(photo_map(model.heads, tokens, grams, model.recipe)[0], 2.0)
 
 
 def test_a_balanced_model_carries_balanced_grams_everywhere(models, weighed_photos, tmp_path):
     model = HerbageModel.from_pretrained(models / "balanced")
     frame = model.predict(weighed_photos / "train")
-    for table in (frame[list(TARGETS)], model.oof[[f"{t}_estimated" for t in TARGETS]]):
+    for table in (frame[list(TARGETS)], model.evidence.oof.frame()[[f"{t}_estimated" for t in TARGETS]]):
         grams = table.to_numpy(float)
         np.testing.assert_allclose(grams, grams[:, :3] @ SUMS.T, atol=3e-6)
     steps.submit(model, weighed_photos / "test.csv", photos=weighed_photos, out=tmp_path / "s.csv")
@@ -88,7 +90,7 @@ def test_the_table_has_the_promised_columns_and_intervals_hold_the_estimate(mode
     np.testing.assert_allclose(frame["Dry_Total_kg_per_ha"], frame["Dry_Total_g"] / 0.21 * 10, rtol=1e-6)
 
 
-def test_another_quadrat_changes_grams_and_never_kg_a_hectare(models, weighed_photos):
+def test_another_quadrat_changes_grams_but_not_kg_per_hectare(models, weighed_photos):
     model = HerbageModel.from_pretrained(models / "ridge")
     one = model.predict(weighed_photos / "train", level=0.8)
     two = model.predict(weighed_photos / "train", level=0.8, quadrat_area_m2=0.42)
@@ -137,15 +139,15 @@ def rewrite(folder, tensors, config):
     (lambda f, t, c: (f / "config.json").write_text("{"), "not readable JSON"),
     (lambda f, t, c: (f / "config.json").write_text("{}"), "no `format`"),
 ])  # fmt: skip
-def test_a_folder_that_is_no_whole_model_says_so(models, tmp_path, change, message):
+def test_a_folder_that_is_not_a_complete_model_is_refused_with_the_reason(models, tmp_path, change, message):
     with pytest.raises(ModelInvalid, match=message):
         HerbageModel.from_pretrained(broken_model(models, tmp_path, change))
 
 
-def test_what_is_no_folder_and_not_on_the_hub_says_so():
-    with pytest.raises(ModelInvalid, match="neither a model folder here nor"):
+def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_refused_with_the_reason():
+    with pytest.raises(ModelInvalid, match="neither a model folder on this machine nor"):
         HerbageModel.from_pretrained("nobody/nothing-of-the-kind")
-    with pytest.raises(ModelInvalid, match="neither a model folder here nor"):
+    with pytest.raises(ModelInvalid, match="neither a model folder on this machine nor"):
         HerbageModel.from_pretrained("./not/a/folder/at/all")
 
 
@@ -165,8 +167,8 @@ def test_oof_csv_has_the_promised_columns(models):
     assert oof.groupby("group")["fold"].nunique().eq(1).all()
 
 
-def test_what_goes_to_the_hub_is_the_folder_itself(models, monkeypatch):
-    """Against a stand-in for the hub: the very files of the model folder, and nothing that can run."""
+def test_the_files_pushed_to_the_hub_are_those_of_the_model_folder(models, monkeypatch):
+    """Against a stand-in for the hub: exactly the files of the model folder, and nothing executable."""
     from huggingface_hub import HfApi
 
     sent = {}
@@ -181,27 +183,28 @@ def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
     recipe = SMALL_RECIPE.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
     (tmp_path / "class.toml").write_text(recipe)
     model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
-    assert model.about.score.weighted_r2 > 0.5
+    assert model.evidence.score.weighted_r2 > 0.5
     assert model.estimate(weighed_photos / "train/ID0.png").map is None
     steps.predict(model, weighed_photos / "train", out=tmp_path / "r", maps=True)
     assert not (tmp_path / "r/maps").exists()
 
 
 @pytest.mark.parametrize("groups", range(2, 14))
-def test_intervals_that_are_given_but_were_not_measured_are_said(models, groups):
+def test_levels_whose_coverage_was_not_measured_are_named(models, groups):
     rng, group = np.random.default_rng(groups), np.arange(groups)
     weighed, estimated = rng.uniform(1, 9, (2, groups, 5))
     measured = [level for level in LEVELS if coverage(weighed, estimated, group, level)]
-    given = [level for level in LEVELS if np.isfinite(Intervals.learn(weighed, estimated, group).quantile(level)).all()]
-    about = HerbageModel.from_pretrained(models / "ridge").about
+    given = [level for level in LEVELS if np.isfinite(Intervals.fit(weighed, estimated, group).quantile(level)).all()]
+    evidence = HerbageModel.from_pretrained(models / "ridge").evidence
     none = (None,) * 5
-    said = about.model_copy(update={
-        "training": about.training.model_copy(update={"groups": groups}),
-        "coverage": tuple(CoverageRecord(level=level, share=none, width_g=none) for level in measured),
-    }).unmeasured_in_words  # fmt: skip
+    text = replace(
+        evidence,
+        training=evidence.training.model_copy(update={"groups": groups}),
+        coverage=tuple(CoverageRecord(level=level, share=none, width_g=none) for level in measured),
+    ).unmeasured_coverage
     missing = [f"{level:.0%}" for level in given if level not in measured]
-    assert said.startswith(f"How often {' and '.join(missing)} intervals hold cannot") == bool(missing)
-    assert ("too few" in said) == (not measured and not missing)
+    assert text.startswith(f"The coverage of {' and '.join(missing)} intervals cannot be measured") == bool(missing)
+    assert text.startswith("There are too few training groups to measure") == (not measured and not missing)
 
 
 @pytest.mark.parametrize(("name", "change"), [
@@ -210,7 +213,7 @@ def test_intervals_that_are_given_but_were_not_measured_are_said(models, groups)
     ("domain.axes", lambda t: t[:0].contiguous()), ("intervals.ratio", lambda t: t[:, :3].contiguous()),
     ("intervals.unit_g", lambda t: t * torch.nan), ("intervals.group", lambda t: t.double()),
 ])  # fmt: skip
-def test_a_tensor_of_another_shape_type_or_with_nan_is_named(models, tmp_path, name, change):
+def test_a_tensor_of_another_shape_or_type_or_with_nan_is_named(models, tmp_path, name, change):
     folder = broken_model(models, tmp_path, lambda f, t, c: rewrite(f, {**t, name: change(t[name])}, c))
     with pytest.raises(ModelInvalid, match=name):
         HerbageModel.from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Checkpoints that would run something, each with a canary that must still sing."""
+"""Checkpoints that would run code. Each would create a canary file, which must not exist afterwards."""
 
 import builtins
 import importlib
@@ -69,7 +69,7 @@ def test_modules_and_state_dicts_become_the_same_heads(tmp_path, tiny_dinov2, fo
 
 
 def test_a_file_saved_from_a_gpu_is_read(checkpoints, tmp_path):
-    """Its storages are tagged cuda:0; the tag is put in by hand, for want of a GPU."""
+    """Its storages are tagged cuda:0; the tag is inserted here, since no GPU is needed."""
     source, tagged = checkpoints / "target0/fold0.pt", tmp_path / "gpu.pt"
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(tagged, "w") as new:
         for name in old.namelist():
@@ -83,7 +83,7 @@ def test_a_file_saved_from_a_gpu_is_read(checkpoints, tmp_path):
 
 
 class Reduces:
-    """Pickles as a call of whatever it is given."""
+    """Pickles as a call of the given function."""
 
     def __init__(self, call, *arguments):
         self.call, self.arguments = call, arguments
@@ -111,15 +111,15 @@ def hostile(canary):
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle", "protocol 0"])
 @pytest.mark.parametrize("name", list(hostile("x")))
-def test_what_would_run_something_is_refused_by_name_and_has_not_run(tmp_path, name, form):
+def test_a_checkpoint_that_would_run_code_is_refused_by_name_and_does_not_run_it(tmp_path, name, form):
     canary, path = tmp_path / "canary", tmp_path / "fold0.pt"
-    thing = hostile(canary)[name]
+    payload = hostile(canary)[name]
     if form == "bare pickle":
-        path.write_bytes(pickle.dumps(thing))
+        path.write_bytes(pickle.dumps(payload))
     elif form == "protocol 0":
-        path.write_bytes(pickle.dumps(thing, protocol=0))
+        path.write_bytes(pickle.dumps(payload, protocol=0))
     else:
-        torch.save(thing, path, _use_new_zipfile_serialization=form == "zip")
+        torch.save(payload, path, _use_new_zipfile_serialization=form == "zip")
     with pytest.raises(CheckpointRefused) as caught:
         read_head(path)
     assert not canary.exists()
@@ -135,14 +135,14 @@ def test_what_would_run_something_is_refused_by_name_and_has_not_run(tmp_path, n
         assert named.get(name, name.removeprefix("in a module")) in str(caught.value)
 
 
-def test_the_canary_would_sing(tmp_path):
-    """The same pickles do run in an ordinary unpickler, so the test above can fail."""
+def test_the_hostile_pickle_does_run_in_an_ordinary_unpickler(tmp_path):
+    """So the test above can fail."""
     canary = tmp_path / "canary"
     pickle.loads(pickle.dumps(hostile(canary)["os.system"]))
     assert canary.exists()
 
 
-def test_a_stand_in_is_never_more_than_inert():
+def test_stand_ins_have_no_methods():
     for stand_in in STAND_INS.values():
         assert not [name for name in vars(stand_in) if callable(vars(stand_in)[name])]
 
@@ -151,9 +151,9 @@ def test_a_stand_in_is_never_more_than_inert():
     ({"a": torch.zeros(2)}, "linear layers"),
     ({"0.weight": torch.zeros(8, 4), "0.bias": torch.zeros(8), "1.weight": torch.zeros(2, 8), "1.bias": torch.zeros(2)}, "shapes"),
     ({"0.weight": torch.full((8, 4), torch.nan), "0.bias": torch.zeros(8), "1.weight": torch.zeros(1, 8), "1.bias": torch.zeros(1)}, "finite"),
-    ([1, 2], "holds a list"),
+    ([1, 2], "contains a list"),
 ])  # fmt: skip
-def test_what_is_no_head_is_refused(tmp_path, content, message):
+def test_a_checkpoint_without_a_head_is_refused(tmp_path, content, message):
     torch.save(content, tmp_path / "fold0.pt")
     with pytest.raises(CheckpointRefused, match=message):
         read_head(tmp_path / "fold0.pt")
@@ -165,7 +165,7 @@ def test_a_missing_or_foreign_file_is_named(checkpoints, tmp_path, tiny_dinov2):
     (tmp_path / "fold0.pt").write_bytes(b"nothing of the kind")
     with pytest.raises(CheckpointRefused, match="not a checkpoint"):
         read_head(tmp_path / "fold0.pt")
-    with pytest.raises(CheckpointRefused, match="take vectors of 24 numbers, but texture gives"):
+    with pytest.raises(CheckpointRefused, match="take vectors of 24 dimensions, but texture gives"):
         import_heads(checkpoints, open_backbone("texture"))
 
 
@@ -179,7 +179,7 @@ def test_another_network_is_refused(tmp_path, layers):
         read_head(tmp_path / "fold0.pt")
 
 
-def test_a_module_that_holds_itself_is_refused_and_ends(tmp_path):
+def test_a_module_that_contains_itself_is_refused_in_finite_time(tmp_path):
     network = nn.Sequential(nn.Linear(24, 8))
     network._modules["again"] = network
     torch.save(network, tmp_path / "fold0.pt")
@@ -192,16 +192,16 @@ def test_a_module_that_holds_itself_is_refused_and_ends(tmp_path):
         read_head(tmp_path / "fold1.pt")
 
 
-def test_a_last_relu_is_the_notebooks_own(tmp_path):
+def test_a_last_relu_is_allowed(tmp_path):
     network = nn.Sequential(nn.Linear(24, 8), nn.LeakyReLU(), nn.Linear(8, 1), nn.ReLU())
     torch.save(network, tmp_path / "fold0.pt")
     assert torch.equal(read_head(tmp_path / "fold0.pt")[0], network[0].weight.T)
 
 
-def test_broken_checkpoints_are_always_one_refusal(checkpoints, tmp_path):
+def test_broken_checkpoints_raise_checkpoint_refused_and_nothing_else(checkpoints, tmp_path):
     import numpy as np
 
-    whole = (checkpoints / "target0/fold0.pt").read_bytes()
+    complete = (checkpoints / "target0/fold0.pt").read_bytes()
     rng = np.random.default_rng(0)
     with zipfile.ZipFile(checkpoints / "target0/fold0.pt") as archive:
         names = archive.namelist()
@@ -209,8 +209,8 @@ def test_broken_checkpoints_are_always_one_refusal(checkpoints, tmp_path):
         parts = {name: archive.read(name) for name in names}
     for number in range(200):
         if number % 2:
-            damaged = bytearray(whole)
-            damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+            damaged = bytearray(complete)
+            damaged[rng.integers(len(complete))] ^= 1 << rng.integers(8)
             (tmp_path / "x.pt").write_bytes(damaged)
         else:
             content = bytearray(parts[pickled])

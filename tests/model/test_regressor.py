@@ -20,26 +20,26 @@ def weighed(weighed_photos):
     return tokens, table[list(herbage.TARGETS)].to_numpy(), table["Sampling_Date"].to_numpy()
 
 
-def test_it_is_scored_by_groups_with_scikit_learns_own_tools(weighed):
+def test_it_is_scored_by_groups_with_the_tools_of_scikit_learn(weighed):
     tokens, grams, groups = weighed
     asked = {"groups": groups, "cv": GroupKFold(3)}
     regressor = HeadsRegressor(RECIPE, folds=4)
     scores = cross_val_score(regressor, tokens, grams, **asked)
     assert scores.min() > 0.5
-    said = cross_val_predict(regressor, tokens, grams, **asked)
-    assert np.allclose(said[:, 3], said[:, :3].sum(1)), "balanced, as the recipe says"
+    predicted = cross_val_predict(regressor, tokens, grams, **asked)
+    assert np.allclose(predicted[:, 3], predicted[:, :3].sum(1)), "balanced, as the recipe says"
     assert clone(regressor).get_params() == {"recipe": RECIPE, "folds": 4, "seed": 0}
 
 
-def test_it_says_what_a_model_of_the_same_folds_says(weighed, weighed_photos):
+def test_it_agrees_with_a_model_of_the_same_folds(weighed, weighed_photos):
     tokens, grams, groups = weighed
     model = herbage.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=RECIPE, backbone="texture")
-    said = HeadsRegressor(RECIPE).fit(tokens, grams, groups).predict(tokens)
+    predicted = HeadsRegressor(RECIPE).fit(tokens, grams, groups).predict(tokens)
     own = model.predict(weighed_photos / "train", backbone="texture")[list(herbage.TARGETS)].to_numpy()
-    assert np.corrcoef(said[:, 3], own[:, 3])[0, 1] > 0.99
+    assert np.corrcoef(predicted[:, 3], own[:, 3])[0, 1] > 0.99
 
 
-def test_what_cannot_be_is_said(weighed):
+def test_wrong_shapes_and_use_before_fit_are_refused(weighed):
     tokens, grams, _ = weighed
     with pytest.raises(InputInvalid, match=r"shape \(24, 5\)"):
         HeadsRegressor(RECIPE).fit(tokens, grams[:, :3])

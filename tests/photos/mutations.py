@@ -1,4 +1,4 @@
-"""Real photo files, and what bad disks, bad networks and bad people make of them."""
+"""Valid photo files, and the same files damaged as by faulty disks and networks, or on purpose."""
 
 import io
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 
-def whole_photos() -> dict[str, bytes]:
+def intact_photos() -> dict[str, bytes]:
     """A small photo in every format, with EXIF where the format has it."""
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (48, 64, 3), np.uint8))
@@ -38,14 +38,14 @@ def whole_photos() -> dict[str, bytes]:
 
 
 def mutated(cases: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """So many damaged files: bytes flipped, set, cut out, doubled, moved; numbers made absurd; files joined or cut."""
+    """Damaged files: bytes replaced, deleted, repeated or inserted; extreme numbers; files truncated or joined."""
     rng = np.random.default_rng(seed)
-    photos = list(whole_photos().items())
+    photos = list(intact_photos().items())
     for _ in range(cases):
         name, content = photos[rng.integers(len(photos))]
         data = bytearray(content)
         for _ in range(rng.integers(1, 4)):
-            # Most of what a reader can be led astray by stands at the front.
+            # Most of what can mislead a reader is at the start of a file.
             reach = len(data) if rng.random() < 0.4 else min(len(data), 400)
             at = int(rng.integers(reach)) if reach else 0
             span = int(rng.integers(1, 40))

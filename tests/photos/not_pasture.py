@@ -1,4 +1,4 @@
-"""Pictures that are no pasture: drawn ones, and those that come with scikit-image and scikit-learn."""
+"""Images without pasture: synthetic ones, and those in the packages scikit-image and scikit-learn."""
 
 from pathlib import Path
 

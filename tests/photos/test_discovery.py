@@ -22,18 +22,18 @@ def test_photos_are_found_in_a_folder_a_file_and_a_list(tmp_path):
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda p: p.mkdir(), "No photo below"),
-    (lambda p: None, "is not there"),
-    (lambda p: p.write_text("\n\n"), "lists no photo"),
+    (lambda p: p.mkdir(), "contains no photos"),
+    (lambda p: None, "does not exist"),
+    (lambda p: p.write_text("\n\n"), "lists no photos"),
     (lambda p: p.write_bytes(b"\xff\xfe\x00"), "neither a photo"),
 ])  # fmt: skip
-def test_nothing_to_find_is_one_message(tmp_path, make, message):
+def test_finding_nothing_is_one_message(tmp_path, make, message):
     make(tmp_path / "x")
     with pytest.raises(PhotosMissing, match=message):
         find_photos(tmp_path / "x")
 
 
-def test_a_list_from_a_spreadsheet_and_a_line_that_is_no_path(tmp_path):
+def test_a_list_from_a_spreadsheet_with_a_line_that_is_not_a_path(tmp_path):
     corner_photo().save(tmp_path / "a.jpg")
     (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa.jpg\r\nb\x00.jpg\r\n")
     good, bad = find_photos(tmp_path / "list.txt")
@@ -42,7 +42,7 @@ def test_a_list_from_a_spreadsheet_and_a_line_that_is_no_path(tmp_path):
         open_photo(bad)
 
 
-def test_links_that_go_in_circles_end(weighed_photos, tmp_path):
+def test_circular_links_are_not_followed(weighed_photos, tmp_path):
     shutil.copy(weighed_photos / "train/ID1.png", tmp_path / "a.png")
     (tmp_path / "round").symlink_to(tmp_path)
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")

@@ -7,14 +7,14 @@ from herbage.targets import SUMS
 LIGHT = Light(brightness=1.0, warmth=1.0, soil=(112.0, 88.0, 66.0), yellow=0.1)
 
 
-def test_the_weights_are_those_of_what_was_drawn():
+def test_weights_are_close_to_those_requested_and_obey_the_sums():
     sward = draw_sward(np.random.default_rng(0), LIGHT, green=20, dead=8, clover=5)
     np.testing.assert_allclose(sward.grams, sward.density.sum((1, 2)))
     np.testing.assert_allclose(sward.grams, SUMS @ sward.grams[:3])
     np.testing.assert_allclose(sward.grams[:3], (5, 8, 20), rtol=0.1)
 
 
-def test_it_is_greener_where_more_green_was_drawn():
+def test_cells_with_more_green_weight_are_greener():
     sward = draw_sward(np.random.default_rng(1), LIGHT, green=15, dead=0, clover=0)
     pixels = np.asarray(sward.image, float)
     excess = 2 * pixels[..., 1] - pixels[..., 0] - pixels[..., 2]
@@ -24,12 +24,12 @@ def test_it_is_greener_where_more_green_was_drawn():
 
 
 @pytest.mark.parametrize("part", ["green", "dead", "clover"])
-def test_nothing_drawn_weighs_nothing(part):
+def test_a_part_that_is_not_drawn_weighs_0(part):
     grams = {"green": 3.0, "dead": 3.0, "clover": 3.0, part: 0.0}
     sward = draw_sward(np.random.default_rng(2), LIGHT, **grams)
     assert sward.grams[{"clover": 0, "dead": 1, "green": 2}[part]] == 0
 
 
-def test_one_seed_draws_one_picture():
+def test_drawings_are_deterministic():
     one, two = (draw_sward(np.random.default_rng(5), LIGHT, green=4, dead=2, clover=1) for _ in range(2))
     np.testing.assert_array_equal(np.asarray(one.image), np.asarray(two.image))

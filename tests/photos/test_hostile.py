@@ -1,4 +1,4 @@
-"""Whatever bytes come, a photo is pixels or one message; `python -m benchmarks fuzz` tries it far more often."""
+"""Any bytes give either pixels or one message; `python -m benchmarks fuzz` tests many more."""
 
 from pathlib import Path
 
@@ -7,30 +7,30 @@ import pytest
 
 from herbage.errors import PhotoUnreadable
 from herbage.photos.photo import PIXEL_LIMIT, PhotoFile, open_photo
-from tests.photos.mutations import mutated, whole_photos
+from tests.photos.mutations import intact_photos, mutated
 
 
-def test_the_files_that_are_damaged_are_whole_before():
-    for name, content in whole_photos().items():
+def test_the_files_are_readable_before_they_are_damaged():
+    for name, content in intact_photos().items():
         photo = open_photo(PhotoFile(name, Path(name), content=content))
         assert photo.pixels().shape[2] == 3, name
         assert photo.facts.latitude is None or -42 < photo.facts.latitude < -41
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damaged_bytes_are_pixels_or_one_message():
-    read, said = 0, []
+def test_damaged_bytes_give_pixels_or_one_message():
+    read, messages = 0, []
     for name, content in mutated(400, seed=1):
         try:
             photo = open_photo(PhotoFile(name, Path(name), content=content))
             pixels = photo.pixels()
         except PhotoUnreadable as failure:
-            said.append((name, str(failure)))
+            messages.append((name, str(failure)))
         else:
             read += 1
             assert pixels.dtype == np.uint8
             assert 0 < pixels.size <= 3 * PIXEL_LIMIT
             assert photo.aspect > 0
     assert read > 40, "some damage does not matter"
-    assert len(said) > 40
-    assert all(message.startswith(name) and "\n" not in message for name, message in said)
+    assert len(messages) > 40
+    assert all(message.startswith(name) and "\n" not in message for name, message in messages)

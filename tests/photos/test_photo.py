@@ -32,7 +32,7 @@ def test_every_format_becomes_upright_rgb(tmp_path, suffix):
     np.testing.assert_allclose(pixels.mean((0, 1)), (200, 100, 50), atol=2)
 
 
-def test_heic_is_read_with_its_facts_where_its_library_is(tmp_path, monkeypatch):
+def test_heic_is_read_with_its_facts_where_its_library_is_installed(tmp_path, monkeypatch):
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
     exif = Image.Exif()
@@ -42,7 +42,7 @@ def test_heic_is_read_with_its_facts_where_its_library_is(tmp_path, monkeypatch)
     sideways.save(tmp_path / "a.HEIC", exif=exif, quality=95)
     photo = open_at(tmp_path / "a.HEIC")
     pixels = photo.pixels().astype(int)
-    # HEIF has turns of its own, which its decoder applies; EXIF's must not turn it again (ISO/IEC 23008-12).
+    # HEIF has its own rotation, which its decoder applies; EXIF's must not be applied in addition (ISO/IEC 23008-12).
     assert pixels.shape == (32, 64, 3)
     assert photo.aspect == 2
     assert np.abs(pixels[16, 5] - [0, 0, 255]).max() < 30
@@ -87,7 +87,7 @@ def test_time_and_place_are_remembered(tmp_path):
     assert facts.longitude == pytest.approx(147.25)
 
 
-def test_absurd_exif_costs_the_facts_and_not_the_photo(tmp_path):
+def test_a_photo_with_absurd_exif_is_read_without_facts(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.DateTime] = "0000:00:00 99:99:99"
     gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -98,7 +98,7 @@ def test_absurd_exif_costs_the_facts_and_not_the_photo(tmp_path):
     assert photo.pixels().shape == (4, 8, 3)
 
 
-def test_what_is_not_8_bit_rgb_follows_the_stated_rules(tmp_path):
+def test_other_formats_than_8_bit_rgb_are_converted_as_documented(tmp_path):
     def pixel(image, name, **options):
         image.save(tmp_path / name, **options)
         return tuple(open_at(tmp_path / name).pixels()[0, 0].tolist())
@@ -112,20 +112,20 @@ def test_what_is_not_8_bit_rgb_follows_the_stated_rules(tmp_path):
     pages = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     assert pixel(pages[0], "pages.tif", save_all=True, append_images=pages[1:]) == (255, 0, 0)
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(PhotoUnreadable, match="no stated range"):
+    with pytest.raises(PhotoUnreadable, match="has no defined range"):
         open_at(tmp_path / "float.tif").pixels()
 
 
 def test_broken_photos_are_named_with_their_reason(tmp_path):
-    whole = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(whole, "JPEG")
+    complete = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(complete, "JPEG")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("this is no image")
-    (tmp_path / "half.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    (tmp_path / "half.jpg").write_bytes(complete.getvalue()[: len(complete.getvalue()) // 2])
     for name, reason in (("empty.jpg", "0 bytes"), ("text.jpg", "not a readable image"), ("gone.jpg", "No such file")):
         with pytest.raises(PhotoUnreadable, match=rf"{name}.*{reason}"):
             open_at(tmp_path / name)
-    with pytest.raises(PhotoUnreadable, match=r"half.jpg cannot be decoded: .*truncated"):
+    with pytest.raises(PhotoUnreadable, match=r"half.jpg could not be decoded: .*truncated"):
         open_at(tmp_path / "half.jpg").pixels()
 
 
@@ -142,40 +142,40 @@ def test_a_decompression_bomb_is_skipped(tmp_path):
         open_at(tmp_path / "bomb.png")
 
 
-def test_what_is_said_of_a_broken_photo_is_the_same_every_time(tmp_path):
+def test_the_message_about_a_broken_photo_is_always_the_same(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
-    said = set()
+    messages = set()
     for _ in range(3):
         with pytest.raises(PhotoUnreadable) as caught:
             open_at(tmp_path / "a.jpg")
-        said.add(str(caught.value))
-    assert said == {"a.jpg is not a readable image: cannot identify image file"}
+        messages.add(str(caught.value))
+    assert messages == {"a.jpg is not a readable image: cannot identify image file"}
 
 
 def squares(size=(240, 160)):
-    """A picture whose colour says where one is: red grows to the right, green downwards."""
+    """An image whose colour encodes the position: red increases to the right, green downwards."""
     across, down = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
     return Image.fromarray((np.stack([across, down, np.zeros_like(across)], -1) * 255).astype(np.uint8))
 
 
-def test_a_photo_with_corners_is_cut_to_them(tmp_path):
+def test_a_photo_with_corners_is_cropped_to_them(tmp_path):
     """An upright rectangle of corners is a plain crop."""
     squares().save(tmp_path / "a.png")
-    whole = open_at(tmp_path / "a.png")
+    uncropped = open_at(tmp_path / "a.png")
     corners = ((40.0, 30.0), (140.0, 30.0), (140.0, 90.0), (40.0, 90.0))
     cut = open_photo(PhotoFile("a.png", tmp_path / "a.png", corners))
     assert cut.aspect == pytest.approx(100 / 60)
-    np.testing.assert_allclose(cut.pixels(), whole.pixels()[30:90, 40:140], atol=1)
-    assert cut.sha256 != whole.sha256 == open_at(tmp_path / "a.png").sha256
+    np.testing.assert_allclose(cut.pixels(), uncropped.pixels()[30:90, 40:140], atol=1)
+    assert cut.sha256 != uncropped.sha256 == open_at(tmp_path / "a.png").sha256
     assert cut.sha256 == open_photo(PhotoFile("b", tmp_path / "a.png", corners)).sha256
 
 
-def test_perspective_is_set_right(tmp_path):
-    """A quadrat seen askew by a projective map of our own comes back as it lies on the ground."""
+def test_perspective_is_corrected(tmp_path):
+    """A quadrat distorted by a known projective map is restored."""
     quadrat = squares((200, 100))
     forward = np.array([[0.8, 0.15, 60], [0.05, 0.9, 40], [2e-4, 1e-3, 1]])
 
-    def seen(x, y):
+    def project(x, y):
         u, v, w = forward @ [x, y, 1]
         return float(u / w), float(v / w)
 
@@ -187,7 +187,7 @@ def test_perspective_is_set_right(tmp_path):
         Image.Resampling.BICUBIC,
     )
     askew.save(tmp_path / "askew.png")
-    corners = tuple(seen(x, y) for x, y in ((0, 0), (200, 0), (200, 100), (0, 100)))
+    corners = tuple(project(x, y) for x, y in ((0, 0), (200, 0), (200, 100), (0, 100)))
     photo = open_photo(PhotoFile("askew", tmp_path / "askew.png", corners))
     back = np.asarray(Image.fromarray(photo.pixels()).resize((200, 100), Image.Resampling.BICUBIC)).astype(int)
     inner = (slice(6, -6), slice(6, -6))
@@ -203,23 +203,23 @@ def test_corners_are_those_of_the_upright_photo(tmp_path):
     np.testing.assert_allclose(turned.pixels(), open_at(tmp_path / "turned.png").pixels(), atol=1)
 
 
-def test_corners_outside_their_photo_are_named(tmp_path):
+def test_corners_outside_their_photo_are_refused(tmp_path):
     squares().save(tmp_path / "a.png")
     file = PhotoFile("a.png", tmp_path / "a.png", ((0.0, 0.0), (300.0, 0.0), (300.0, 160.0), (0.0, 160.0)))
-    with pytest.raises(PhotoUnreadable, match="a.png is 240 x 160 pixels, and corners of its quadrat stand outside"):
+    with pytest.raises(PhotoUnreadable, match="a.png is 240 x 160 pixels, but corners of its quadrat are outside it"):
         open_photo(file)
 
 
 @pytest.mark.parametrize(
     "head", [b"GRIB\0\0\0\1", b"\x89HDF\r\n\x1a\n", b"BUFR", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"GIF89a"]
 )
-def test_what_pillow_could_take_for_a_picture_but_is_no_photo_is_unreadable(tmp_path, head):
+def test_other_formats_that_pillow_could_read_are_unreadable(tmp_path, head):
     (tmp_path / "a.jpg").write_bytes(head + b"0" * 200)
     with pytest.raises(PhotoUnreadable, match="is not a readable image"):
         open_at(tmp_path / "a.jpg")
 
 
-def test_a_photo_absurdly_long_is_skipped_before_it_is_decoded(tmp_path):
+def test_an_extremely_long_photo_is_skipped_before_it_is_decoded(tmp_path):
     for size in ((1, 51), (2000, 39)):
         Image.new("RGB", size).save(tmp_path / "a.png")
         with pytest.raises(PhotoTooLarge, match="at most 50 times longer than wide"):
@@ -228,7 +228,7 @@ def test_a_photo_absurdly_long_is_skipped_before_it_is_decoded(tmp_path):
     assert open_at(tmp_path / "a.png").aspect == 50
 
 
-def test_corners_are_no_way_around_the_limits(tmp_path, monkeypatch):
+def test_corners_do_not_circumvent_the_limits(tmp_path, monkeypatch):
     Image.new("RGB", (1000, 1000)).save(tmp_path / "a.png")
     sliver = ((0.0, 0.0), (1000.0, 990.0), (1000.0, 1000.0), (0.0, 10.0))
     thin = ((0.0, 0.0), (1000.0, 0.0), (1000.0, 10.0), (0.0, 10.0))
@@ -243,5 +243,5 @@ def test_corners_are_no_way_around_the_limits(tmp_path, monkeypatch):
         open_photo(PhotoFile("a.png", tmp_path / "a.png", sliver))
     Image.new("RGB", (1000, 50)).save(tmp_path / "b.png")
     outside = ((0.0, -19.0), (1000.0, -19.0), (1000.0, 50.0), (0.0, 50.0))
-    with pytest.raises(PhotoUnreadable, match="stand outside"):
+    with pytest.raises(PhotoUnreadable, match="are outside it"):
         open_photo(PhotoFile("b.png", tmp_path / "b.png", outside))

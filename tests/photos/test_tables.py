@@ -8,7 +8,7 @@ from herbage.photos.tables import read_sidecar, read_test_table, read_weighed_ta
 from herbage.targets import TARGETS
 
 
-def test_long_and_wide_say_the_same(weighed_photos):
+def test_long_and_wide_form_are_equivalent(weighed_photos):
     long = read_weighed_table(weighed_photos / "train.csv", weighed_photos)
     wide = read_weighed_table(weighed_photos / "wide.csv", weighed_photos)
     order = [long.frame["image_path"].tolist().index(path) for path in wide.frame["image_path"]]
@@ -37,14 +37,14 @@ def test_all_faults_of_a_long_table_are_in_one_message_with_row_and_column(weigh
     long.to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(TableInvalid) as caught:
         read_weighed_table(tmp_path / "bad.csv", weighed_photos)
-    said = str(caught.value)
+    message = str(caught.value)
     for part in (
         "bad.csv has", "row 2, column target: negative grams (got -3.0)", "row 3, column target: grams not finite",
         "row 4, column target: empty", "row 5, column target: not a number (got 'many')",
         "row 8, column target_name: unknown target", "'Dry_Moss_g'", "row 12: duplicate of another row",
         "row 17, column image_path: photo not found", "has no GDM_g",
     ):  # fmt: skip
-        assert part in said, f"{part!r} is not in\n{said}"
+        assert part in message, f"{part!r} is not in\n{message}"
 
 
 def test_all_faults_of_a_wide_table_are_in_one_message(weighed_photos, tmp_path):
@@ -55,11 +55,11 @@ def test_all_faults_of_a_wide_table_are_in_one_message(weighed_photos, tmp_path)
     wide.to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(TableInvalid) as caught:
         read_weighed_table(tmp_path / "bad.csv", weighed_photos)
-    said = str(caught.value)
+    message = str(caught.value)
     for part in (
         "row 4, column Dry_Green_g: empty", "row 6: duplicate", "row 7, column Dry_Dead_g",
     ):  # fmt: skip
-        assert part in said, f"{part!r} is not in\n{said}"
+        assert part in message, f"{part!r} is not in\n{message}"
 
 
 def test_paths_that_leave_the_folder_are_not_followed(weighed_photos, tmp_path):
@@ -67,20 +67,20 @@ def test_paths_that_leave_the_folder_are_not_followed(weighed_photos, tmp_path):
     (tmp_path / "photos").mkdir()
     wide.loc[0, "image_path"] = f"../{weighed_photos.name}/train/ID0.png"
     wide.loc[1, "image_path"] = str(weighed_photos / "train/ID1.png")
-    with pytest.raises(TableInvalid, match="none of its photos is below"):
+    with pytest.raises(TableInvalid, match="none of its photos was found in .*photos: is `photos` correct"):
         read_weighed_table(wide, tmp_path / "photos")
 
 
 @pytest.mark.parametrize("content", ["", "image_path\n", "\x00\xff"])
-def test_what_is_no_table_is_one_message(tmp_path, content):
+def test_an_unreadable_table_is_one_message(tmp_path, content):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(TableInvalid):
         read_weighed_table(tmp_path / "t.csv", tmp_path)
-    with pytest.raises(TableInvalid, match="is not there"):
+    with pytest.raises(TableInvalid, match="does not exist"):
         read_weighed_table(tmp_path / "gone.csv", tmp_path)
 
 
-def test_the_competitions_one_odd_sum_is_no_fault(weighed_photos):
+def test_a_wrong_sum_is_not_a_fault(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide.loc[0, "Dry_Total_g"] += 0.31
     assert read_weighed_table(wide, weighed_photos).grams[0, 3] == wide.loc[0, "Dry_Total_g"]
@@ -89,7 +89,7 @@ def test_the_competitions_one_odd_sum_is_no_fault(weighed_photos):
 def test_one_photo_has_one_state(weighed_photos):
     long = pd.read_csv(weighed_photos / "train.csv")
     long.loc[0, "State"] = "Mars"
-    with pytest.raises(TableInvalid, match="different things of one photo.*State"):
+    with pytest.raises(TableInvalid, match="different values in the rows of one photo: .*: State"):
         read_weighed_table(long, weighed_photos)
 
 
@@ -99,23 +99,23 @@ def test_a_test_table_lists_each_photo_once(weighed_photos):
     assert len(files) == 24
 
 
-def test_a_test_photo_that_is_gone_keeps_its_place_unless_all_are(weighed_photos, tmp_path):
+def test_a_missing_test_photo_stays_in_the_list_unless_all_are_missing(weighed_photos, tmp_path):
     frame = pd.read_csv(weighed_photos / "test.csv")
     frame.loc[frame["image_path"] == "train/ID3.png", "image_path"] = "train/gone.png"
     frame.to_csv(tmp_path / "test.csv", index=False)
     _, files = read_test_table(tmp_path / "test.csv", weighed_photos)
     assert len(files) == 24
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TableInvalid, match="None of the 24 photos"):
+    with pytest.raises(TableInvalid, match="None of the 24 photos in .* was found in .*: is `photos` correct"):
         read_test_table(tmp_path / "test.csv", tmp_path / "empty")
 
 
-def test_spreadsheet_habits_are_understood_or_named(weighed_photos, tmp_path):
+def test_forms_of_csv_from_spreadsheets_are_read_or_refused(weighed_photos, tmp_path):
     lines = (weighed_photos / "wide.csv").read_text().splitlines()
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     assert len(read_weighed_table(tmp_path / "bom.csv", weighed_photos).files) == 24
     (tmp_path / "comma.csv").write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]))
-    with pytest.raises(TableInvalid, match="more cells than its header names"):
+    with pytest.raises(TableInvalid, match="rows with more cells than its header"):
         read_weighed_table(tmp_path / "comma.csv", weighed_photos)
     european = "\n".join(lines).replace(",", ";").replace(".", ",").replace(",png", ".png")
     (tmp_path / "semicolon.csv").write_text(european)
@@ -126,7 +126,7 @@ def test_spreadsheet_habits_are_understood_or_named(weighed_photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weighed", "estimated_too"),
+    ("weighed", "derived"),
     [
         ({"Dry_Total_g"}, set()),
         ({"Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g"}, {"Dry_Total_g", "GDM_g"}),
@@ -137,7 +137,7 @@ def test_spreadsheet_habits_are_understood_or_named(weighed_photos, tmp_path):
     ],
 )
 @pytest.mark.parametrize("form", ["wide", "long"])
-def test_what_the_sums_determine_is_derived_and_the_rest_is_not_there(weighed_photos, weighed, estimated_too, form):
+def test_targets_that_the_sums_determine_are_derived_and_others_are_nan(weighed_photos, weighed, derived, form):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     if form == "wide":
         table = wide.drop(columns=[name for name in TARGETS if name not in weighed])
@@ -147,25 +147,25 @@ def test_what_the_sums_determine_is_derived_and_the_rest_is_not_there(weighed_ph
     read = read_weighed_table(table, weighed_photos)
     rows = wide.set_index("image_path").loc[read.frame["image_path"]]
     for t, name in enumerate(TARGETS):
-        if name in weighed | estimated_too:
+        if name in weighed | derived:
             np.testing.assert_allclose(read.grams[:, t], rows[name], atol=1e-9)
         else:
             assert np.isnan(read.grams[:, t]).all()
 
 
-def test_a_column_that_is_empty_is_absent_and_one_with_holes_is_a_fault(weighed_photos):
+def test_an_empty_column_is_ignored_and_one_with_empty_cells_is_a_fault(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     read = read_weighed_table(wide.assign(Dry_Dead_g=np.nan, Dry_Total_g=np.nan), weighed_photos)
     assert np.isnan(read.grams[:, [1, 3]]).all()
     wide.loc[3, "Dry_Dead_g"] = np.nan
     with pytest.raises(TableInvalid, match="row 5, column Dry_Dead_g: empty"):
         read_weighed_table(wide, weighed_photos)
-    with pytest.raises(TableInvalid, match=r"none of the columns Dry_Clover_g.*--columns"):
+    with pytest.raises(TableInvalid, match=r"none of the columns Dry_Clover_g.*`columns`, such as Dry_Total_g=NAME"):
         read_weighed_table(wide.drop(columns=list(TARGETS)), weighed_photos)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("g", 1.0), ("g_per_m2", 4.0), ("kg_per_ha", 40.0)])
-def test_a_workbook_with_other_names_and_units_says_the_same(weighed_photos, tmp_path, unit, factor):
+def test_a_workbook_with_other_names_and_units_is_equivalent(weighed_photos, tmp_path, unit, factor):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     odd = pd.DataFrame({
         "Photo file": wide["image_path"], "State": wide["State"],
@@ -176,35 +176,35 @@ def test_a_workbook_with_other_names_and_units_says_the_same(weighed_photos, tmp
     read = read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=names, unit=unit, quadrat_area_m2=0.25)
     np.testing.assert_allclose(read.grams[:, 3], wide["Dry_Total_g"])
     assert read.frame["Sampling_Date"].iloc[0] == "2015-01-01"
-    for wrong, said in (
-        ({"Dry_Total_g": "dry"}, "lacks the column dry; there are Photo file"),
-        ({**names, "State": "Sampling_Date"}, "has a column State already"),
-        ({**names, "GDM_g": "yield, dry"}, "two names to one column"),
+    for wrong, message in (
+        ({"Dry_Total_g": "dry"}, "lacks the column dry; its columns are Photo file"),
+        ({**names, "State": "Sampling_Date"}, "already has the column State; rename or remove it"),
+        ({**names, "GDM_g": "yield, dry"}, "`columns` maps two names to the same column"),
     ):
-        with pytest.raises(TableInvalid, match=said):
+        with pytest.raises(TableInvalid, match=message):
             read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=wrong)
 
 
-def test_weights_that_do_not_add_up_are_named_row_by_row_and_taken(weighed_photos, caplog):
+def test_weights_that_do_not_add_up_are_logged_by_photo_and_used(weighed_photos, caplog):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide.loc[2, "Dry_Total_g"] += 0.31
     wide.loc[7, "GDM_g"] -= 2
     wide.loc[9, "Dry_Dead_g"] += 0.05
     read = read_weighed_table(wide, weighed_photos)
     np.testing.assert_allclose(read.grams, wide[list(TARGETS)])
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert "train/ID2.png: Dry_Total_g is +0.31 g from Dry_Clover_g + Dry_Dead_g + Dry_Green_g" in said
-    assert "train/ID7.png: GDM_g is -2.00 g from Dry_Clover_g + Dry_Green_g" in said
-    assert "ID9" not in said
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "train/ID2.png: Dry_Total_g differs from Dry_Clover_g + Dry_Dead_g + Dry_Green_g by +0.31 g" in message
+    assert "train/ID7.png: GDM_g differs from Dry_Clover_g + Dry_Green_g by -2.00 g" in message
+    assert "ID9" not in message
     caplog.clear()
     read_weighed_table(wide.drop(columns=["Dry_Clover_g", "Dry_Green_g"]), weighed_photos)
-    assert "train/ID7.png: Dry_Total_g is +2.00 g from GDM_g + Dry_Dead_g" in caplog.text
+    assert "train/ID7.png: Dry_Total_g differs from GDM_g + Dry_Dead_g by +2.00 g" in caplog.text
 
 
 CORNERS = ["x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4"]
 
 
-def test_corners_are_read_and_those_of_no_quadrat_are_refused(weighed_photos):
+def test_corners_are_read_and_refused_where_they_form_no_quadrat(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide[CORNERS] = np.nan
     wide.loc[1, CORNERS] = [10, 5, 100, 8, 95, 50, 12, 52]
@@ -213,43 +213,43 @@ def test_corners_are_read_and_those_of_no_quadrat_are_refused(weighed_photos):
     assert files[1].corners == ((10, 5), (100, 8), (95, 50), (12, 52))
     for corners in ([10, 5, 95, 50, 100, 8, 12, 52], [10, 5, 12, 52, 95, 50, 100, 8], [0, 0, 0, 0, 1, 1, 1, 1]):
         wide.loc[3, CORNERS] = corners
-        with pytest.raises(TableInvalid, match="row 5: .* are no corners of a quadrat"):
+        with pytest.raises(TableInvalid, match="row 5: expected the quadrat's upper left, .* corner in pixels, got "):
             read_weighed_table(wide, weighed_photos)
     wide.loc[3, CORNERS] = [10, 5, 100, 8, 95, 50, 12, np.nan]
-    with pytest.raises(TableInvalid, match="row 5: "):
+    with pytest.raises(TableInvalid, match="row 5: expected the quadrat's upper left, .* corner in pixels, got "):
         read_weighed_table(wide, weighed_photos)
-    with pytest.raises(TableInvalid, match="lacks y4"):
+    with pytest.raises(TableInvalid, match="has some of the corner columns but lacks y4"):
         read_weighed_table(wide.drop(columns="y4"), weighed_photos)
 
 
-def test_a_sidecar_gives_corners_to_the_photos_that_it_names(tmp_path):
+def test_a_sidecar_gives_corners_to_the_photos_that_it_lists(tmp_path):
     files = [PhotoFile("farm/a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
     sidecar = pd.DataFrame([["a.jpg", 0, 0, 9, 0, 9, 9, 0, 9]], columns=["image_path", *CORNERS])
     sidecar.to_csv(tmp_path / "side.csv", index=False)
-    (first, second), told = read_sidecar(tmp_path / "side.csv", files)
-    assert told == {}
+    (first, second), names = read_sidecar(tmp_path / "side.csv", files)
+    assert names == {}
     assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
     assert second == files[1]
-    with pytest.raises(TableInvalid, match="names none of the photos"):
+    with pytest.raises(TableInvalid, match="no image_path matches any of the photos"):
         read_sidecar(tmp_path / "side.csv", files[1:])
     sidecar.assign(Paddock=["Home"]).to_csv(tmp_path / "side.csv", index=False)
-    (first, _), told = read_sidecar(tmp_path / "side.csv", files, "Paddock")
+    (first, _), names = read_sidecar(tmp_path / "side.csv", files, "Paddock")
     assert first.corners is not None
-    assert told == {"farm/a.jpg": "Home"}
+    assert names == {"farm/a.jpg": "Home"}
     renamed = sidecar.assign(Paddock=["Home"]).rename(columns={"image_path": "Bild"})
     renamed.to_csv(tmp_path / "theirs.csv", index=False)
     theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", {"image_path": "Bild"})
     assert theirs == read_sidecar(tmp_path / "side.csv", files, "Paddock")
     pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
     assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}
-    with pytest.raises(TableInvalid, match="lacks the column Field; there are image_path"):
+    with pytest.raises(TableInvalid, match="lacks the column Field; its columns are image_path"):
         read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
     with pytest.raises(TableInvalid, match="lacks the column x3"):
         read_sidecar(tmp_path / "side.csv", files)
 
 
-def test_grams_that_no_quadrat_bears_are_a_fault(weighed_photos):
+def test_impossibly_many_grams_are_a_fault(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide.loc[3, "Dry_Total_g"] = 1e38
     with pytest.raises(TableInvalid, match=r"row 5, column Dry_Total_g: more than 100,000 g"):
@@ -262,44 +262,46 @@ def test_a_state_called_na_is_a_state(weighed_photos, tmp_path):
     assert read_weighed_table(tmp_path / "na.csv", weighed_photos).frame["State"].eq("NA").all()
 
 
-def test_a_column_that_nobody_filled_in_is_named_and_no_other_is_proposed(tmp_path):
+def test_an_empty_column_of_weights_is_named_and_no_other_is_proposed(tmp_path):
     (tmp_path / "a.jpg").touch()
     cuts = pd.DataFrame({"image_path": ["a.jpg"], "Dry_Total_g_estimated": [30.0], "Dry_Total_g": [None]})
-    with pytest.raises(TableInvalid, match=r"Dry_Total_g is empty; fill in what was weighed") as said:
+    with pytest.raises(
+        TableInvalid, match="has no weights in the column Dry_Total_g; enter one weight per photo"
+    ) as caught:
         read_weighed_table(cuts, tmp_path)
-    assert "--columns" not in str(said.value)
+    assert "`columns`" not in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["wide.csv", "train.csv"])
-def test_rows_without_a_weight_are_left_out_where_they_may_be_and_faults_keep_their_rows(weighed_photos, form):
+def test_rows_without_a_weight_are_skipped_on_request_and_faults_keep_their_row_numbers(weighed_photos, form):
     table = pd.read_csv(weighed_photos / form)
     of_photo = table["image_path"].isin(table["image_path"].unique()[[0, 2]])
     weights = ["target"] if form == "train.csv" else list(TARGETS)
-    whole = read_weighed_table(table[~of_photo], weighed_photos)
+    weighed = read_weighed_table(table[~of_photo], weighed_photos)
     table.loc[of_photo, weights] = np.nan
     some = read_weighed_table(table, weighed_photos, skip_empty=True)
-    assert [file.name for file in some.files] == [file.name for file in whole.files]
-    np.testing.assert_array_equal(some.grams, whole.grams)
-    pd.testing.assert_frame_equal(some.frame, whole.frame)
+    assert [file.name for file in some.files] == [file.name for file in weighed.files]
+    np.testing.assert_array_equal(some.grams, weighed.grams)
+    pd.testing.assert_frame_equal(some.frame, weighed.frame)
     with pytest.raises(TableInvalid, match="empty"):
         read_weighed_table(table, weighed_photos)
     last = len(table) - 1
     table.loc[last, weights[0]] = -1.0
     with pytest.raises(TableInvalid, match=f"row {last + 2}, column {weights[0]}: negative grams"):
         read_weighed_table(table, weighed_photos, skip_empty=True)
-    with pytest.raises(TableInvalid, match="fill in what was weighed"):
+    with pytest.raises(TableInvalid, match="has no weights.*; enter one weight per photo"):
         read_weighed_table(table.assign(**dict.fromkeys(weights, np.nan)), weighed_photos, skip_empty=True)
 
 
-@pytest.mark.parametrize(("factor", "said"), [(1, False), (10 / 0.21, True), (1e-3, True)])
-def test_weights_that_no_pasture_has_on_average_are_asked_after(weighed_photos, caplog, factor, said):
+@pytest.mark.parametrize(("factor", "warns"), [(1, False), (10 / 0.21, True), (1e-3, True)])
+def test_an_implausible_mean_weight_is_a_warning(weighed_photos, caplog, factor, warns):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide[list(TARGETS)] *= factor
     read_weighed_table(wide, weighed_photos)
-    assert ("are --unit and --quadrat-area right?" in caplog.text) == said
+    assert ("are `unit` and `quadrat_area_m2` correct?" in caplog.text) == warns
 
 
-def test_rows_are_told_by_the_numbers_that_a_spreadsheet_gives_them(weighed_photos, tmp_path):
+def test_rows_have_the_numbers_of_a_spreadsheet(weighed_photos, tmp_path):
     lines = (weighed_photos / "wide.csv").read_text().splitlines()
     lines[3:3] = ["", ",,"]
     lines[7] = lines[7].replace(lines[7].split(",")[-1], "-1")
@@ -312,11 +314,13 @@ def test_rows_are_told_by_the_numbers_that_a_spreadsheet_gives_them(weighed_phot
     long = pd.read_csv(weighed_photos / "train.csv")
     of_third = long["image_path"] == long["image_path"].unique()[2]
     long.loc[of_third, CORNERS] = [0, 0, 0, 0, 1, 1, 1, 1]
-    with pytest.raises(TableInvalid, match=f"row {int(np.flatnonzero(of_third)[0]) + 2}: .* are no corners"):
+    with pytest.raises(
+        TableInvalid, match=f"row {int(np.flatnonzero(of_third)[0]) + 2}: expected the quadrat's upper left, "
+    ):
         read_weighed_table(long, weighed_photos)
 
 
-def test_a_row_without_a_photo_is_told_by_its_number(weighed_photos, tmp_path):
+def test_a_row_without_a_photo_is_named_by_its_number(weighed_photos, tmp_path):
     for form in ("train.csv", "wide.csv"):
         table = pd.read_csv(weighed_photos / form)
         table.loc[4, "image_path"] = None

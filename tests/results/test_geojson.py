@@ -4,7 +4,7 @@ from herbage.results.geojson import open_photos_geojson
 from tests.results.test_predictions import PLACE, an_estimate
 
 
-def test_geojson_is_longitude_first_and_leaves_out_what_has_no_place(tmp_path):
+def test_geojson_is_longitude_first_and_omits_photos_without_a_position(tmp_path):
     with open_photos_geojson(tmp_path / "photos.geojson") as written:
         for estimate in (an_estimate(facts=PLACE), an_estimate("b.jpg"), an_estimate("c.jpg", facts=PLACE)):
             written.add(estimate)

@@ -1,4 +1,4 @@
-"""The whole estimator in ONNX, beside herbage in fp32."""
+"""The complete estimator in ONNX, compared with herbage in fp32."""
 
 import json
 
@@ -22,7 +22,7 @@ SEED = load_recipe("seed").model_copy(update=PATCH)
     [(FIELD, "texture"), (FIELD, "tiny_dinov2"), (SEED, "tiny_dinov2"), (SEED, "tiny_dinov3")],
     ids=["field texture", "field dinov2", "seed dinov2", "seed dinov3"],
 )
-def test_onnx_says_what_herbage_says(recipe, backbone, weighed_photos, other_shapes, tmp_path, request):
+def test_onnx_agrees_with_herbage(recipe, backbone, weighed_photos, other_shapes, tmp_path, request):
     folder = backbone if backbone == "texture" else request.getfixturevalue(backbone)
     table, place = weighed_photos / "train.csv", tmp_path / "model"
     steps.train(table, photos=weighed_photos, model=place, recipe=recipe, backbone=folder)

@@ -12,7 +12,8 @@ from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
 from herbage.model.paddock_error import MeanErrors
 from herbage.photos.photo import PhotoFacts, PhotoFile
-from herbage.results.paddocks import COLUMNS, Paddocks, Polygons, by_column, by_folder, by_polygon
+from herbage.results.paddock_assignment import Polygons, by_column, by_folder, by_polygon
+from herbage.results.paddocks import COLUMNS, PaddockSummary
 from herbage.results.wedge import draw_wedge
 from herbage.targets import SUMS
 
@@ -30,13 +31,13 @@ def errors():
     rng = np.random.default_rng(0)
     estimated = rng.uniform(5, 40, (60, 5))
     shared = np.repeat(rng.normal(0, 2, (20, 5)), 3, axis=0)
-    return MeanErrors.learn(
+    return MeanErrors.fit(
         estimated + shared + rng.normal(0, 4, estimated.shape), estimated, np.repeat(np.arange(20), 3)
     )
 
 
 def paddocks(**more):
-    return Paddocks(**{"errors": errors(), "known": ALL, "quadrat_area_m2": 0.21, "level": 0.9, **more})
+    return PaddockSummary(**{"errors": errors(), "known": ALL, "quadrat_area_m2": 0.21, "level": 0.9, **more})
 
 
 def summarised(estimates, **more):
@@ -46,7 +47,7 @@ def summarised(estimates, **more):
     return summary.table().set_index("paddock")
 
 
-def test_the_mean_its_parts_and_the_shares_are_those_of_plain_arithmetic():
+def test_means_intervals_and_shares_agree_with_plain_arithmetic():
     totals = np.array([20.0, 26.0, 31.0, 35.0])
     row = summarised([("Home", an_estimate(total)) for total in totals]).loc["Home"]
     assert row["photos"] == 4
@@ -62,7 +63,7 @@ def test_the_mean_its_parts_and_the_shares_are_those_of_plain_arithmetic():
     assert row["GDM_kg_per_ha"] == pytest.approx(0.7 * totals.mean() * KG, abs=1e-3)
 
 
-def test_as_many_more_photos_as_it_says_halve_the_sampling_part():
+def test_the_stated_number_of_additional_photos_halves_the_sampling_error():
     few = summarised([("Home", an_estimate(total)) for total in (20, 30, 25, 25)]).loc["Home"]
     many = summarised([("Home", an_estimate(total)) for total in (20, 30, 25, 25) * 4]).loc["Home"]
     assert many["photos"] == few["photos"] + few["photos_to_halve_sampling"]
@@ -70,32 +71,32 @@ def test_as_many_more_photos_as_it_says_halve_the_sampling_part():
     assert standard_error[1] == pytest.approx(standard_error[0] / 2, rel=0.12)
 
 
-def test_a_calibrated_models_wider_errors_widen_the_mean_and_no_errors_leave_it_open():
+def test_a_calibration_widens_the_interval_and_without_errors_there_is_none():
     estimates = [("Home", an_estimate(total)) for total in (20, 30)]
     plain, wide = (summarised(estimates, widened=widened).loc["Home"] for widened in (1.0, 2.0))
     assert wide["model_kg_per_ha"] == pytest.approx(2 * plain["model_kg_per_ha"], rel=1e-5)
-    open_ended = summarised(estimates, errors=None).loc["Home"]
-    assert np.isnan(open_ended["kg_per_ha_low"])
-    assert open_ended["sampling_kg_per_ha"] == plain["sampling_kg_per_ha"]
+    without_errors = summarised(estimates, errors=None).loc["Home"]
+    assert np.isnan(without_errors["kg_per_ha_low"])
+    assert without_errors["sampling_kg_per_ha"] == plain["sampling_kg_per_ha"]
     alone = summarised(estimates[:1]).loc["Home"]
     assert np.isnan(alone["kg_per_ha_low"])
     assert pd.isna(alone["variation"])
 
 
-def test_photos_of_another_quadrat_count_by_what_stands_on_an_area():
+def test_photos_of_another_quadrat_count_by_weight_per_area():
     one = summarised([("Home", an_estimate(20)), ("Home", an_estimate(30))])
     two = summarised([("Home", an_estimate(20)), ("Home", an_estimate(30, area=0.42))])
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_the_heaviest_comes_first_and_photos_of_no_paddock_are_counted():
+def test_the_highest_cover_comes_first_and_photos_without_a_paddock_are_counted():
     summary = paddocks()
     for name, total in (("b", 10), ("a", 30), (None, 99), ("c", 20)):
         summary.add(name, an_estimate(total))
     table = summary.table()
     assert table["paddock"].tolist() == ["a", "c", "b"]
     assert list(table.columns) == list(COLUMNS)
-    assert summary.without == 1
+    assert summary.unassigned == 1
 
 
 def growing(first, second, days):
@@ -104,7 +105,7 @@ def growing(first, second, days):
     return summarised(before + [("Home", an_estimate(total, day=day)) for total in second]).loc["Home"]
 
 
-def test_growth_is_told_where_the_dates_are_far_enough_apart_to_tell():
+def test_growth_is_given_only_where_its_interval_is_narrow_enough():
     row = growing([20, 22, 24, 21, 23], [30, 32, 34, 31, 33], 60)
     assert row["kg_per_ha"] == pytest.approx(32 * KG, abs=1e-3)
     assert row["growth_kg_per_ha_day"] == pytest.approx(10 * KG / 60, abs=1e-3)
@@ -152,18 +153,18 @@ def test_a_photo_belongs_to_the_polygon_that_it_was_taken_in(tmp_path):
     assert point["geometry"] == {"type": "Point", "coordinates": [147.5, -41.5]}
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ("{", "is no GeoJSON file"), ('{"features": [1]}', "is no GeoJSON file"), ('{"features": []}', "has no polygon"),
+@pytest.mark.parametrize(("content", "message"), [
+    ("{", "is not a GeoJSON file of polygons"), ('{"features": [1]}', "is not a GeoJSON file of polygons"), ('{"features": []}', "has no polygon"),
     (json.dumps({"features": [{"geometry": json.loads(json.dumps(SQUARE).replace("147", "500000"))}]}), "longitude and latitude"),
 ])  # fmt: skip
-def test_what_is_no_farm_is_one_message(tmp_path, content, said):
+def test_a_file_without_paddocks_is_refused_with_the_reason(tmp_path, content, message):
     pytest.importorskip("shapely")
     (tmp_path / "farm.geojson").write_text(content)
-    with pytest.raises(InputInvalid, match=said):
+    with pytest.raises(InputInvalid, match=message):
         Polygons.read(tmp_path / "farm.geojson")
 
 
-def test_folders_and_columns_name_paddocks_too():
+def test_folders_and_columns_assign_paddocks_too():
     file = PhotoFile("farm/River/a.jpg", Path("a.jpg"))
     assert by_folder(file, an_estimate(1)) == "River"
     assert by_folder(replace(file, name="a.jpg"), an_estimate(1)) == "(no folder)"
@@ -172,7 +173,7 @@ def test_folders_and_columns_name_paddocks_too():
 
 
 @pytest.mark.parametrize("count", [1, 5, 90])
-def test_a_wedge_can_be_drawn_of_any_farm(count):
+def test_a_wedge_can_be_drawn_of_farms_of_any_size(count):
     table = summarised([(f"paddock {n} with a long name", an_estimate(10 + n)) for n in range(count) for _ in "ab"])
     picture = draw_wedge(table.reset_index(), pre_grazing=2800, residual=1500)
     assert picture.startswith(b"\x89PNG")

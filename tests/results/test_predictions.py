@@ -18,22 +18,22 @@ PLACE = PhotoFacts(datetime(2015, 9, 4, 10, 30), -42.51, 147.25)
 
 def an_estimate(photo="a.jpg", level=10.0, **more):
     """Total is `level` on the left half of the map and three times that on the right."""
-    shown = np.zeros((5, 4, 8))
-    shown[:, :, :4], shown[:, :, 4:] = level, 3 * level
-    return Estimate(photo, grams=shown.mean((1, 2)), map=shown, quadrat_area_m2=0.21, **more)
+    grams = np.zeros((5, 4, 8))
+    grams[:, :, :4], grams[:, :, 4:] = level, 3 * level
+    return Estimate(photo, grams=grams.mean((1, 2)), map=grams, quadrat_area_m2=0.21, **more)
 
 
-def begun(path):
+def started(path):
     table = PredictionsTable(path, overwrite=True)
     assert table.begin([], {}) == 0
     return table
 
 
-def test_rows_stand_in_the_file_as_they_are_made(tmp_path):
+def test_rows_are_in_the_file_as_soon_as_they_are_added(tmp_path):
     path = tmp_path / "out/predictions.csv"
 
     def interrupted():
-        with begun(path).grow() as table:
+        with started(path).writer() as table:
             table.add(an_estimate(facts=PLACE))
             table.add(Estimate.failed("b.jpg", PhotoUnreadable("b.jpg is broken")))
             assert len(path.read_text().splitlines()) == 3
@@ -48,58 +48,58 @@ def test_rows_stand_in_the_file_as_they_are_made(tmp_path):
     assert frame.loc[0, "Dry_Total_kg_per_ha"] == pytest.approx(20 / 0.21 * 10)
 
 
-def test_an_old_table_stays_whole_until_the_new_one_is(tmp_path):
+def test_an_old_table_stays_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text("the old table")
-    with begun(path).grow() as table:
+    with started(path).writer() as table:
         table.add(an_estimate())
         assert path.read_text() == "the old table"
     assert pd.read_csv(path)["photo"].tolist() == ["a.jpg"]
     assert [p.name for p in tmp_path.iterdir()] == ["predictions.csv"]
 
 
-def test_a_table_that_was_cut_off_keeps_the_whole_rows_of_the_same_photos(tmp_path):
+def test_an_interrupted_table_reuses_the_complete_rows_of_the_same_photos(tmp_path):
     place = tmp_path / "predictions.csv"
     files = [PhotoFile(name, Path(name)) for name in ("a,b.jpg", "=c.jpg", "d.jpg", "e.jpg")]
     estimates = [an_estimate(file.name, facts=PLACE) for file in files]
 
-    def cut_off(at):
+    def interrupted(at):
         table = PredictionsTable(place, overwrite=False)
-        kept = table.begin(files, {"model": 1})
-        again = [Estimate.of_row(row, level=0.9, quadrat_area_m2=0.21).row() for row in table.kept_rows(kept)]
-        with suppress(KeyboardInterrupt), table.grow() as rows:
-            for estimate in estimates[kept:at]:
+        reused = table.begin(files, {"model": 1})
+        again = [Estimate.of_row(row, level=0.9, quadrat_area_m2=0.21).row() for row in table.rows(reused)]
+        with suppress(KeyboardInterrupt), table.writer() as rows:
+            for estimate in estimates[reused:at]:
                 rows.add(estimate)
             if at < len(estimates):
                 raise KeyboardInterrupt
-        return kept, again
+        return reused, again
 
-    assert cut_off(2) == (0, [])
+    assert interrupted(2) == (0, [])
     with place.open("a") as file:
         file.write("d.jpg,ok,1.5")
-    kept, again = cut_off(3)
-    assert kept == 2
+    reused, again = interrupted(3)
+    assert reused == 2
     assert [row | {"photo": one.photo} for row, one in zip(again, estimates, strict=False)] == [
         one.row() for one in estimates[:2]
     ]
     files[1] = PhotoFile("between.jpg", Path("between.jpg"))
     estimates[1] = an_estimate("between.jpg")
-    assert cut_off(4)[0] == 1
+    assert interrupted(4)[0] == 1
     assert pd.read_csv(place)["photo"].tolist() == ["a,b.jpg", "between.jpg", "d.jpg", "e.jpg"]
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 
 @given(st.text())
-def test_text_that_was_made_safe_for_spreadsheets_comes_back(text):
+def test_text_made_safe_for_spreadsheets_is_recovered(text):
     safe = spreadsheet_text(text)
     assert safe[:1] not in ("=", "+", "-", "@")
     if text[:1] != "'" and text.isprintable():
         assert plain_text(safe) == text
 
 
-def test_numbers_below_0_and_text_are_told_apart_in_the_table(tmp_path):
+def test_negative_numbers_are_not_escaped_like_text_in_the_table(tmp_path):
     path = tmp_path / "predictions.csv"
-    with begun(path).grow() as table:
+    with started(path).writer() as table:
         table.add(an_estimate("-cmd|x.jpg", facts=PLACE))
     row = pd.read_csv(path).iloc[0]
     assert row["photo"] == "'-cmd|x.jpg"

@@ -1,4 +1,4 @@
-"""A farm that weighs the total alone, in kg DM/ha, in a workbook with column names of its own."""
+"""A farm that weighs the total only, in kg DM/ha, in a workbook with its own column names."""
 
 import pandas as pd
 import pytest
@@ -21,9 +21,9 @@ NAMES = ["--columns", "image_path=Photo,Dry_Total_g=Yield (kg/ha),State=Farm,Sam
 
 @pytest.fixture(scope="session")
 def farm(made_once):
-    """Drawn swards of 12 groups; of the last three somebody cut ten, which weigh half as much again as they look.
+    """Drawn swards in 12 groups. Ten photos of the last three groups are cuts that weigh 1.5 times their drawn weight.
 
-    Drawing takes half a minute, so that all files share one farm: what a test writes there has a name of its own.
+    Drawing takes half a minute, so all test files share one farm: each test writes there under its own names.
     """
     return made_once("farm", build_farm)
 

@@ -12,13 +12,13 @@ from herbage.targets import TOTAL
 from tests.steps.conftest import NAMES, rows
 
 
-def test_ten_cuts_correct_it_for_the_new_place(farm, capsys):
+def test_ten_cuts_correct_a_model_for_a_new_place(farm, capsys):
     command = ["calibrate", farm / "model", farm / "cuts.xlsx", "--photos", farm, "--model-out", farm / "mine", *NAMES]
     assert run([*map(str, command), "--quiet"]) == 0
-    said = capsys.readouterr().out
-    assert "10 cuts: corrected by" in said
-    assert "Dry_Total_g: RMSE" in said
-    assert "made from the cuts" in said
+    printed = capsys.readouterr().out
+    assert "10 cuts: corrected by" in printed
+    assert "Dry_Total_g: RMSE" in printed
+    assert "The intervals of the weighed targets are computed from the cuts." in printed
     for name in ("model", "mine"):
         assert (
             run(["predict", str(farm / name), str(farm / "rest.txt"), "--out", str(farm / f"r-{name}"), "--quiet"]) == 0
@@ -26,48 +26,56 @@ def test_ten_cuts_correct_it_for_the_new_place(farm, capsys):
     assert run(["score", str(farm / "model"), str(farm / "mine")]) == 0
     out, err = capsys.readouterr()
     assert "minus" not in out
-    assert "A --table of cuts that were kept back says what they did" in err
+    assert "this is its score before the correction" in err
+    assert "To score the correction, pass a --table of cuts that were not used for it." in err
     before, after = rows(farm / "r-model")["Dry_Total_g"], rows(farm / "r-mine")["Dry_Total_g"]
     assert 1.2 < (after / before).median() < 1.7
     mine = HerbageModel.from_pretrained(farm / "mine")
-    record = mine.about.calibration
+    record = mine.evidence.calibration
     assert record.rmse_g[1] < 0.8 * record.rmse_g[0]
-    assert "Corrected by own cuts" in (farm / "mine/report.html").read_text()
-    assert "10 cuts: corrected by" in (farm / "mine/README.md").read_text()
+    assert "Calibration with own cuts" in (farm / "mine/report.html").read_text()
+    card = (farm / "mine/README.md").read_text()
+    assert "## Corrected by own cuts" in card
+    assert "10 cuts: corrected by" in card
     estimate = mine.estimate(farm / "photos/sward_47.jpg")
     assert estimate.grams[TOTAL] == pytest.approx(after["photos/sward_47.jpg"], rel=1e-5)
     np.testing.assert_allclose(estimate.map[TOTAL].mean(), estimate.grams[TOTAL], rtol=1e-6)
 
 
-def test_a_second_calibration_starts_from_the_model_as_it_was(farm):
+def test_a_second_calibration_starts_from_the_original_model(farm):
     names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
     first = steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
     second = steps.calibrate(first, farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
-    assert first.about == second.about
-    np.testing.assert_array_equal(first.knowledge.intervals.ratio, second.knowledge.intervals.ratio)
+    assert first.config == second.config
+    assert first.evidence.record() == second.evidence.record()
+    np.testing.assert_array_equal(first.evidence.intervals.ratio, second.evidence.intervals.ratio)
 
 
-def test_what_is_no_calibration_is_one_message(farm, tmp_path):
+def test_an_invalid_calibration_is_one_message(farm, tmp_path, capsys):
     cuts = pd.read_csv(farm / "all_weights.csv")
-    with pytest.raises(TableInvalid, match="2 cuts are too few to correct a model: give at least 3"):
+    with pytest.raises(TableInvalid, match="2 cuts are too few to correct a model: expected at least 3"):
         steps.calibrate(farm / "model", cuts.iloc[:2], photos=farm)
     only_clover = cuts[["image_path", "Dry_Clover_g"]]
-    with pytest.raises(InputInvalid, match="weigh none of the targets that the model estimates"):
+    with pytest.raises(InputInvalid, match="The cuts have no weights of the targets that the model estimates"):
         steps.calibrate(farm / "model", only_clover, photos=farm)
-    imported = HerbageModel.from_pretrained(farm / "model")
-    imported.about = imported.about.model_copy(update={"training": None})
-    with pytest.raises(ModelInvalid, match="Imported heads"):
+    trained = HerbageModel.from_pretrained(farm / "model")
+    imported = HerbageModel(trained.config, trained.heads)
+    with pytest.raises(
+        ModelInvalid, match="Calibration needs out-of-fold estimates, which a model with imported heads"
+    ):
         steps.calibrate(imported, cuts, photos=farm)
-    assert run(["train", "t.csv", "--photos", ".", "--model", str(tmp_path / "m"), "--columns", "Dry_Total_g"]) == 2
+    command = ["train", farm / "all_weights.csv", "--photos", farm, "--model", tmp_path / "m"]
+    assert run([*map(str, command), "--columns", "Dry_Total_g"]) == 2
+    assert "--columns: Dry_Total_g is not NAME=TABLE_NAME" in capsys.readouterr().err
 
 
-def test_cuts_in_another_unit_are_asked_after(farm, caplog):
+def test_cuts_that_are_probably_in_another_unit_give_a_warning(farm, caplog):
     names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
-    assert "times what the model says of their photos: are --unit" in caplog.text
+    assert "times the model's estimates: are `unit` and `quadrat_area_m2` right?" in caplog.text
     caplog.clear()
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
-    assert "are --unit" not in caplog.text
+    assert "are `unit`" not in caplog.text
 
 
 def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
@@ -79,10 +87,10 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     assert plan["Dry_Total_g"].isna().all()
     plan["Dry_Total_g"] = plan["Dry_Total_g_estimated"] * 1.2
     mine = steps.calibrate(farm / "model", plan, photos=farm / "photos")
-    assert mine.about.calibration.cuts == 5
+    assert mine.evidence.calibration.cuts == 5
     plan.loc[0, "Dry_Total_g"] = None
-    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").about.calibration.cuts == 4
-    with pytest.raises(OutputExists, match=r"--model-out .* holds .*tokens, which the model is made from"):
+    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").evidence.calibration.cuts == 4
+    with pytest.raises(OutputExists, match=r"`model_out=.*` contains .*tokens, which the model is made from"):
         steps.calibrate(farm / "model", plan, photos=farm / "photos", store=farm / "new/tokens", model_out=farm / "new")
     some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
     (farm / "some.txt").write_text("\n".join(some))

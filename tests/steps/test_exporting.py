@@ -16,7 +16,7 @@ CROSSPVT = load_recipe("crosspvt")
 TILES = CROSSPVT.model_copy(update={"grid": 4, "crosspvt": CROSSPVT.crosspvt.model_copy(update=SMALL)})
 
 
-def test_onnx_by_the_command_line(weighed_photos, other_shapes, tmp_path, capsys):
+def test_onnx_from_the_command_line(weighed_photos, other_shapes, tmp_path, capsys):
     steps.train(
         weighed_photos / "train.csv", photos=weighed_photos, model=tmp_path / "model", recipe=FIELD, backbone="texture"
     )
@@ -29,7 +29,7 @@ def test_onnx_by_the_command_line(weighed_photos, other_shapes, tmp_path, capsys
     assert run([*map(str, command), "--overwrite", "--quiet"]) == 0
 
 
-def test_tiles_are_refused_by_name(weighed_photos, tmp_path):
+def test_onnx_refuses_recipes_with_tiles(weighed_photos, tmp_path):
     model = steps.train(weighed_photos / "train.csv", photos=weighed_photos, recipe=TILES, backbone="texture")
-    with pytest.raises(InputInvalid, match="cannot follow the tiles of recipe crosspvt"):
+    with pytest.raises(InputInvalid, match="`as_format=onnx` does not support the tiles of recipe crosspvt"):
         steps.export(model, out=tmp_path / "out", as_format="onnx")

@@ -12,7 +12,7 @@ from herbage.photos.discovery import find_photos
 from tests.conftest import HERBAGE, PATIENCE_S, TEXTURE, tokens_of
 
 
-def test_extract_says_what_is_there_and_what_is_missing(weighed_photos, tmp_path, capsys):
+def test_extract_prints_what_is_stored_and_what_is_missing(weighed_photos, tmp_path, capsys):
     command = ["extract", str(weighed_photos / "train"), "--store", str(tmp_path / "s"), "--recipe", "seed", *TEXTURE]
     assert run([*command, "--shard", "1/2"]) == 0
     assert run([*command, "--status"]) == 0
@@ -25,7 +25,7 @@ def test_extract_says_what_is_there_and_what_is_missing(weighed_photos, tmp_path
     ]
 
 
-def test_status_tells_what_is_done_missing_and_failed_until_it_is_mended(weighed_photos, tmp_path):
+def test_status_counts_photos_done_missing_and_failed_until_they_are_repaired(weighed_photos, tmp_path):
     photos = tmp_path / "photos"
     shutil.copytree(weighed_photos / "train", photos)
     (photos / "ID3.png").write_bytes(b"not a photo")

@@ -19,7 +19,7 @@ from tests.conftest import draw_photo
 from tests.steps.conftest import rows
 
 
-def test_predict_takes_away_its_own_old_maps_and_nothing_else(trained, survey, tmp_path):
+def test_predict_deletes_only_its_own_old_maps(trained, survey, tmp_path):
     out = tmp_path / "results"
     (out / "maps").mkdir(parents=True)
     for name in ("farm.png", "soil.npy"):
@@ -40,9 +40,9 @@ def test_predict_writes_every_kind_of_result_and_names_what_failed(trained, surv
     out = tmp_path / "results"
     command = ["predict", str(trained / "model"), str(survey), "--out", str(out), "--maps", "--level", "0.7", "--quiet"]
     assert run(command) == 1
-    said = capsys.readouterr().out
-    assert "2 photos estimated, 1 failed, 1 without GPS, " in said
-    assert "failed: c.jpg is not a readable image" in said
+    printed = capsys.readouterr().out
+    assert "2 photos estimated, 1 failed, 1 without position, " in printed
+    assert "failed: c.jpg is not a readable image" in printed
     frame = pd.read_csv(out / "predictions.csv")
     assert frame["status"].tolist() == ["ok", "ok", "unreadable"]
     assert frame.loc[2, list(TARGETS)].isna().all()
@@ -63,7 +63,7 @@ def test_predict_writes_every_kind_of_result_and_names_what_failed(trained, surv
 
 
 @pytest.mark.parametrize(("option", "latitude"), [(["--no-coordinates"], None), (["--round-coordinates", "1"], -42.5)])
-def test_coordinates_can_be_kept_back_everywhere(trained, survey, tmp_path, option, latitude):
+def test_coordinates_can_be_omitted_or_rounded_everywhere(trained, survey, tmp_path, option, latitude):
     out = tmp_path / "results"
     run(["predict", str(trained / "model"), str(survey), "--out", str(out), "--quiet", *option])
     row = pd.read_csv(out / "predictions.csv").iloc[0]
@@ -78,7 +78,7 @@ def test_a_file_name_that_is_a_formula_stays_text(trained, weighed_photos, tmp_p
     assert pd.read_csv(tmp_path / "r/predictions.csv").loc[0, "photo"] == "'=1+1.png"
 
 
-def test_what_the_model_does_not_know_is_no_number_and_not_promised(farm):
+def test_targets_that_a_model_does_not_estimate_are_empty_and_not_on_its_card(farm):
     model = HerbageModel.from_pretrained(farm / "model")
     frame = model.predict(farm / "photos/sward_40.jpg")
     assert frame["Dry_Green_g"].dtype == frame["latitude"].dtype == float
@@ -87,7 +87,7 @@ def test_what_the_model_does_not_know_is_no_number_and_not_promised(farm):
     assert "Estimates Dry_Total_g (dry matter" in card
 
 
-def test_a_photo_of_another_shape_is_remarked_on_until_its_corners_are_given(farm, tmp_path, caplog):
+def test_a_photo_of_another_shape_gives_a_warning_unless_its_corners_are_given(farm, tmp_path, caplog):
     from PIL import Image
 
     (tmp_path / "photos").mkdir()
@@ -102,8 +102,11 @@ def test_a_photo_of_another_shape_is_remarked_on_until_its_corners_are_given(far
     )
     sidecar.to_csv(tmp_path / "corners.csv", index=False)
     steps.predict(farm / "model", tmp_path / "photos", out=tmp_path / "plain")
-    assert "another shape than the training photos" in caplog.text
-    assert "give its corners" in rows(tmp_path / "plain")["message"].iloc[0]
+    assert "1 photo with another shape than the training photos" in caplog.text
+    assert (
+        "if the photo shows more than the quadrat, give the quadrat's corners"
+        in rows(tmp_path / "plain")["message"].iloc[0]
+    )
     steps.predict(farm / "model", tmp_path / "photos", out=tmp_path / "cut", table=tmp_path / "corners.csv")
     cut, alone = (
         rows(tmp_path / "cut").iloc[0],
@@ -151,33 +154,33 @@ def test_a_photo_that_vanishes_after_it_was_listed_is_a_row(model, weighed_photo
     assert done.estimated == 22
 
 
-def test_a_model_in_memory_begins_nothing_on_a_cluster(models, weighed_photos, tmp_path):
+def test_a_model_in_memory_is_refused_with_a_cluster(models, weighed_photos, tmp_path):
     opened = HerbageModel.from_pretrained(models / "ridge")
-    with pytest.raises(InputInvalid, match="open the model themselves"):
+    with pytest.raises(InputInvalid, match="`cluster`: workers open the model themselves"):
         steps.predict(opened, weighed_photos / "train", out=tmp_path / "r", cluster="auto")
     assert not (tmp_path / "r").exists()
 
 
-def test_photos_that_the_model_was_trained_on_say_so(models, weighed_photos, tmp_path, caplog):
+def test_training_photos_are_flagged(models, weighed_photos, tmp_path, caplog):
     rng = np.random.default_rng(4)
     (tmp_path / "photos").mkdir()
     draw_photo(rng, 0.5).save(tmp_path / "photos/new.png")
     shutil.copy(weighed_photos / "train/ID3.png", tmp_path / "photos/old.png")
     done = steps.predict(models / "ridge", tmp_path / "photos", out=tmp_path / "r")
-    assert done.trained_on == 1
-    assert "1 photo of the model's own training" in caplog.text
+    assert done.training_photos == 1
+    assert "The model was trained on 1 photo of these: expect larger errors on new photos." in caplog.text
     messages = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")["message"]
-    assert "one of the model's training photos" in messages["old.png"]
+    assert "training photo: expect larger errors on new photos" in messages["old.png"]
     assert pd.isna(messages["new.png"])
     report = (tmp_path / "r/report.html").read_text()
     assert "The model was trained on 1 of them" in report
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])
-def test_what_is_no_area_is_refused(models, weighed_photos, tmp_path, area):
-    with pytest.raises(InputInvalid, match="--quadrat-area"):
+def test_an_invalid_quadrat_area_is_refused(models, weighed_photos, tmp_path, area):
+    with pytest.raises(InputInvalid, match="`quadrat_area_m2=.*`: expected square metres between"):
         steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", quadrat_area_m2=area)
-    with pytest.raises(InputInvalid, match="--quadrat-area"):
+    with pytest.raises(InputInvalid, match="`quadrat_area_m2=.*`: expected square metres between"):
         steps.train(weighed_photos / "wide.csv", photos=weighed_photos, quadrat_area_m2=area)
 
 

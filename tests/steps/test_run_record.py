@@ -10,7 +10,7 @@ from herbage import steps
 from herbage.model.model import HerbageModel
 
 
-def test_every_command_that_writes_says_what_it_ran_on(model_folder, weighed_photos, tmp_path):
+def test_every_command_that_writes_records_what_it_ran_on(model_folder, weighed_photos, tmp_path):
     photos, store = weighed_photos / "train", tmp_path / "store"
     steps.extract(photos, store=store, recipe="seed", backbone="texture", shard="1/2")
     steps.predict(model_folder, photos, out=tmp_path / "results")

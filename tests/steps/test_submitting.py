@@ -38,12 +38,15 @@ def test_submit_keeps_rows_and_order_and_gives_a_broken_photo_the_training_mean(
     assert not (tmp_path / "tokens").exists()
 
 
-def test_a_model_without_all_weights_makes_no_submission_and_crosspvt_wants_them_all(farm, tmp_path):
+def test_a_submission_and_the_crosspvt_recipe_need_all_five_weights(farm, tmp_path):
     pd.DataFrame({"sample_id": ["a"], "image_path": ["photos/sward_00.jpg"], "target_name": ["GDM_g"]}).to_csv(
         tmp_path / "test.csv", index=False
     )
-    with pytest.raises(InputInvalid, match="asks for all five weights; this model has no Dry_Clover_g"):
+    with pytest.raises(
+        InputInvalid,
+        match="The competition needs all five weights; this model does not estimate Dry_Clover_g, Dry_Dead_g, ",
+    ):
         steps.submit(farm / "model", tmp_path / "test.csv", photos=farm, out=tmp_path / "s.csv")
     table = pd.read_excel(farm / "weighed.xlsx").rename(columns={"Photo": "image_path", "Yield (kg/ha)": "Dry_Total_g"})
-    with pytest.raises(InputInvalid, match="learns all weights at once, and the table lacks Dry_Clover_g"):
+    with pytest.raises(InputInvalid, match="Recipe crosspvt needs all five weights, and the table lacks Dry_Clover_g"):
         steps.train(table, photos=farm, recipe="crosspvt", backbone="texture", group_by=["Farm"], folds=3)

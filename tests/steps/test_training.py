@@ -38,7 +38,7 @@ def test_the_field_recipe_adds_up_maps_its_estimate_and_loads_from_disk_with_eve
     np.testing.assert_allclose(estimate.map.mean((1, 2)), grams, rtol=1e-5, atol=1e-9)
 
 
-def test_train_leaves_the_model_and_tokens_beside_it_and_prints_the_score(trained, weighed_photos, tmp_path, capsys):
+def test_train_writes_the_model_and_tokens_next_to_it_and_prints_the_score(trained, weighed_photos, tmp_path, capsys):
     assert {p.name for p in trained.iterdir()} == {"model", "tokens"}
     run(
         [
@@ -54,14 +54,14 @@ def test_train_leaves_the_model_and_tokens_beside_it_and_prints_the_score(traine
     out, err = capsys.readouterr()
     assert "weighted R2" in out
     assert "each target's mean" in out
-    about = HerbageModel.from_pretrained(tmp_path / "m").about
-    error, mean = about.score.targets["Dry_Total_g"].rmse_g, about.training.mean_g[3]
-    assert f"Dry_Total_g: RMSE {error:.1f} g a quadrat, mean {mean:.1f} g" in out
+    evidence = HerbageModel.from_pretrained(tmp_path / "m").evidence
+    error, mean = evidence.score.targets["Dry_Total_g"].rmse_g, evidence.training.mean_g[3]
+    assert f"Dry_Total_g: RMSE {error:.1f} g per quadrat, mean {mean:.1f} g" in out
     assert f"in kg DM/ha {error * 10 / 0.21:,.0f} and {mean * 10 / 0.21:,.0f} (quadrats of 0.21 m2)" in out
-    assert all(line.startswith("The floor «") for line in err.splitlines())
+    assert all(line.startswith("The baseline “") for line in err.splitlines())
 
 
-def test_the_total_alone_is_trained_judged_and_estimated(farm, capsys):
+def test_the_total_alone_is_trained_scored_and_estimated(farm, capsys):
     assert (
         run(["predict", str(farm / "model"), str(farm / "photos"), "--out", str(farm / "r"), "--maps", "--quiet"]) == 0
     )
@@ -78,20 +78,20 @@ def test_the_total_alone_is_trained_judged_and_estimated(farm, capsys):
     np.testing.assert_allclose(oof["Dry_Total_g"] * KG_PER_HA_PER_G, weighed, rtol=1e-6)
     assert oof["GDM_g"].isna().all()
     assert run(["score", str(farm / "model"), "--quiet"]) == 0
-    said = capsys.readouterr().out
-    assert "Dry_Total" in said
-    assert "GDM" not in said
+    printed = capsys.readouterr().out
+    assert "Dry_Total" in printed
+    assert "GDM" not in printed
     for page in (farm / "model/report.html", farm / "model/README.md", farm / "r/report.html"):
         assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page.read_text().lower()))
     assert len(list((farm / "r/maps").glob("*.png"))) == len(frame)
 
 
-def test_an_existing_model_is_replaced_only_when_told_to_and_kept_when_training_fails(
+def test_an_existing_model_is_replaced_only_on_request_and_kept_when_training_fails(
     models, weighed_photos, recipes, tmp_path, monkeypatch
 ):
     shutil.copytree(models / "ridge", tmp_path / "m")
     options = {"photos": weighed_photos, "model": tmp_path / "m", "recipe": recipes / "ridge.toml"}
-    with pytest.raises(OutputExists, match="--overwrite"):
+    with pytest.raises(OutputExists, match="pass `overwrite=True` to replace it"):
         steps.train(weighed_photos / "train.csv", **options)
     before = files_of(tmp_path / "m")
     with monkeypatch.context() as patched:
@@ -111,16 +111,16 @@ def test_a_photo_that_cannot_be_read_is_dropped_and_named(weighed_photos, recipe
     (tmp_path / "photos/train/ID5.png").write_bytes(b"broken")
     model = steps.train(tmp_path / "photos/train.csv", photos=tmp_path / "photos", recipe=recipes / "ridge.toml")
     assert list(model.dropped) == ["train/ID5.png"]
-    assert (model.about.training.photos, len(model.oof)) == (23, 23)
+    assert (model.evidence.training.photos, len(model.evidence.oof)) == (23, 23)
 
 
 @pytest.mark.parametrize("inside", ["photos", "table", "store"])
-def test_a_folder_that_is_no_model_is_never_replaced(weighed_photos, recipes, tmp_path, inside):
+def test_a_folder_that_is_not_a_model_is_never_replaced(weighed_photos, recipes, tmp_path, inside):
     shutil.copytree(weighed_photos, tmp_path / "d/photos")
     shutil.copy(weighed_photos / "wide.csv", tmp_path / "d/wide.csv")
     place = {"photos": tmp_path / "d/photos", "table": tmp_path / "d", "store": tmp_path / "d/tokens"}[inside]
     before = sorted(p for p in tmp_path.rglob("*"))
-    with pytest.raises(OutputExists, match="holds|no herbage model"):
+    with pytest.raises(OutputExists, match="which the model is made from|is not a herbage model"):
         steps.train(
             tmp_path / "d/wide.csv",
             photos=tmp_path / "d/photos",
@@ -131,8 +131,8 @@ def test_a_folder_that_is_no_model_is_never_replaced(weighed_photos, recipes, tm
     assert sorted(p for p in tmp_path.rglob("*")) == before
 
 
-def test_a_model_is_not_put_where_one_stands(tmp_path, monkeypatch, weighed_photos, recipes):
+def test_a_model_is_not_written_to_the_working_directory_or_above(tmp_path, monkeypatch, weighed_photos, recipes):
     monkeypatch.chdir(tmp_path)
     for place in (".", ".."):
-        with pytest.raises(OutputExists, match="the folder you stand in"):
+        with pytest.raises(OutputExists, match="is the working directory, or contains it"):
             steps.train(weighed_photos / "wide.csv", photos=weighed_photos, model=place, recipe=recipes / "ridge.toml")

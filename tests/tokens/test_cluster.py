@@ -1,4 +1,4 @@
-"""Extraction by a Ray cluster: this machine alone, which is enough to kill its workers."""
+"""Extraction by a Ray cluster of this machine alone, whose workers are killed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import pytest
 from herbage import steps
 from herbage.errors import InputInvalid
 from herbage.photos.photo import PhotoFile
-from herbage.tokens.cluster import TRIES, _Trying
+from herbage.tokens.cluster import MAX_TRIES, _Attempts
 from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway
 
 pytest.importorskip("ray")
@@ -29,21 +29,21 @@ from pathlib import Path
 from herbage.photos.discovery import find_photos
 from herbage.tokens.cluster import Cluster, stream_on_cluster
 
-def make_work(folder):
-    def work(files):
+def make_task(folder):
+    def task(files):
         for file in files:
             (folder / f"{file.name}.{os.getpid()}").touch()
             if file.name == "ID5.png":
                 time.sleep(0.2)
                 os.kill(os.getpid(), signal.SIGKILL)
             yield file, "broken" if file.name == "ID3.png" else file.name
-    return work
+    return task
 
 if __name__ == "__main__":
     files = find_photos(sys.argv[1])
-    seen = Path(sys.argv[2])
-    for file, made in stream_on_cluster(files, partial(make_work, seen), Cluster("auto", seen / ".trying", "ask again", worker_cpus=1)):
-        print(file.name, made, sep="|")
+    folder = Path(sys.argv[2])
+    for file, result in stream_on_cluster(files, partial(make_task, folder), Cluster("auto", folder / ".attempts", "ask again", worker_cpus=1)):
+        print(file.name, result, sep="|")
 """
 
 
@@ -56,7 +56,7 @@ def photos(weighed_photos, tmp_path_factory):
 
 
 def workers(of):
-    """The processes of the workers of this cluster that have begun."""
+    """The processes of this cluster's workers that have started."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -69,7 +69,7 @@ def workers(of):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are found below /proc")
-def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(photos, tmp_path):
+def test_a_killed_worker_is_replaced_and_the_bytes_equal_those_without_a_cluster(photos, tmp_path):
     store = tmp_path / "cluster"
     command = [*HERBAGE, "extract", str(photos), "--store", str(store), "--backbone", "texture", "--recipe", "seed"]
     process = stop_midway(
@@ -77,16 +77,16 @@ def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(ph
         lambda: len(list(store.rglob("*.safetensors"))), least=5, most=47, again=lambda: shutil.rmtree(store),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)},
     )  # fmt: skip
-    there = workers(tmp_path)
-    assert there, "a worker works"
-    os.kill(there[0], signal.SIGKILL)
+    found = workers(tmp_path)
+    assert found, "a worker is running"
+    os.kill(found[0], signal.SIGKILL)
     process.send_signal(signal.SIGCONT)
-    out, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 1, said
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1, errors
     made, present, failed = map(int, re.findall(r"\d+", out.splitlines()[0]))
     assert (made + present, failed) == (48, 1)
     assert "broken.jpg is not a readable image" in out
-    assert "set aside" not in said
+    assert "was skipped" not in errors
     plain = steps.extract(photos, store=tmp_path / "plain", recipe="seed", backbone="texture")
     assert plain.made == 48
 
@@ -94,41 +94,42 @@ def test_a_killed_worker_is_replaced_and_the_bytes_are_those_of_the_plain_run(ph
         return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
 
     assert content(store) == content(tmp_path / "plain")
-    assert list((store / ".trying").iterdir()) == []
+    assert list((store / ".attempts").iterdir()) == []
 
 
-def test_a_photo_that_kills_its_worker_twice_is_set_aside_and_named(weighed_photos, tmp_path):
+def test_a_photo_that_kills_its_worker_twice_is_skipped_and_named(weighed_photos, tmp_path):
     script = tmp_path / "poison.py"
     script.write_text(POISON)
-    (tmp_path / "seen").mkdir()
+    (tmp_path / "attempted").mkdir()
     done = subprocess.run(
-        [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "seen")],
+        [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "attempted")],
         capture_output=True, text=True, timeout=PATIENCE_S, check=True,
     )  # fmt: skip
     rows = [line.split("|") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == [path.name for path in sorted((weighed_photos / "train").iterdir())]
-    for name, made in rows:
+    for name, result in rows:
         if name == "ID5.png":
-            assert "ID5.png was set aside: 2 workers died while they had it in hand" in made
+            assert "ID5.png was skipped: 2 workers died while processing it" in result
         else:
-            assert made == ("broken" if name == "ID3.png" else name)
-    assert len(list((tmp_path / "seen").glob("ID5.png.*"))) == 2, "tried twice, by two workers"
-    assert len(list((tmp_path / "seen/.trying").iterdir())) == 1
+            assert result == ("broken" if name == "ID3.png" else name)
+    assert len(list((tmp_path / "attempted").glob("ID5.png.*"))) == 2, "tried twice, by two workers"
+    assert len(list((tmp_path / "attempted/.attempts").iterdir())) == 1
 
 
-def test_a_run_that_was_ended_from_outside_sets_nothing_aside(tmp_path):
-    trying, ill, well = _Trying(tmp_path, "say so"), PhotoFile("ill", Path("ill")), PhotoFile("well", Path("well"))
-    for _ in range(TRIES):
-        trying.begin(ill)
+def test_a_run_that_was_stopped_from_outside_skips_nothing(tmp_path):
+    attempts = _Attempts(tmp_path, "say so")
+    deadly, harmless = PhotoFile("deadly", Path("deadly")), PhotoFile("harmless", Path("harmless"))
+    for _ in range(MAX_TRIES):
+        attempts.begin(deadly)
     for _ in range(3):
-        trying.begin(well)  # and then nobody is there any more
-        _Trying(tmp_path, "say so").forget_begun()
-    assert (trying.count(ill), trying.count(well)) == (TRIES, 0)
-    assert str(trying.aside(ill)).endswith("To try it again, say so")
+        attempts.begin(harmless)  # and then the run is stopped
+        _Attempts(tmp_path, "say so").clear_unfinished()
+    assert (attempts.count(deadly), attempts.count(harmless)) == (MAX_TRIES, 0)
+    assert str(attempts.skipped(deadly)).endswith("To try it again, say so")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are found below /proc")
-def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_on_when_cut_off(
+def test_predict_with_a_killed_worker_resumes_and_writes_the_same_files_as_without_a_cluster(
     quick_model, photos, tmp_path
 ):
     model, out = tmp_path / "model", tmp_path / "cluster"
@@ -140,7 +141,7 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
     def kill_a_worker():
         killed[:] = workers(tmp_path)[:1]
         for one in killed:
-            with suppress(ProcessLookupError):  # the run ended by itself
+            with suppress(ProcessLookupError):  # the worker ended by itself
                 os.kill(one, signal.SIGKILL)
         time.sleep(1)
 
@@ -149,12 +150,12 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
         before=kill_a_worker, again=lambda: shutil.rmtree(out),
         stderr=subprocess.PIPE, text=True, env=os.environ | {"HERBAGE_TEST": str(tmp_path)},
     )  # fmt: skip
-    assert killed, "a worker works"
+    assert killed, "a worker is running"
     process.kill()
     process.communicate(timeout=PATIENCE_S)
     again = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert again.returncode == 1, again.stderr
-    assert re.search(r"\d+ of 49 photos have their rows already", again.stderr)
+    assert re.search(r"\d+ of 49 photos are already in the table", again.stderr)
     steps.predict(model, photos, out=tmp_path / "plain", paddocks="folder", maps=True)
 
     def content(root):
@@ -165,8 +166,8 @@ def test_predict_with_a_killed_worker_writes_what_the_plain_run_writes_and_goes_
     assert [str(name) for name in ended if ended[name] != plain[name]] == ["run.json"]
 
 
-def test_what_cannot_be_is_one_message(weighed_photos, tmp_path):
-    with pytest.raises(InputInvalid, match="no Ray cluster answers there"):
+def test_a_cluster_that_cannot_be_reached_is_one_message(weighed_photos, tmp_path):
+    with pytest.raises(InputInvalid, match="`cluster=no-such-place:1`: no Ray cluster answers at this address"):
         steps.extract(
             weighed_photos / "train", store=tmp_path, recipe="seed", backbone="texture", cluster="no-such-place:1"
         )

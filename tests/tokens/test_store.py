@@ -10,7 +10,7 @@ from herbage.backbones.opening import open_backbone
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
-from herbage.tokens.store import UNKNOWN, Known, TokensIdentity, TokenStore
+from herbage.tokens.store import UNKNOWN, IndexEntry, TokensIdentity, TokenStore
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2})
 PHOTO, OTHER = "ab" * 32, "cd" * 32
@@ -25,7 +25,7 @@ def tokens(seed=0):
     return torch.randn(6, 4, 37, generator=torch.Generator().manual_seed(seed)).half()
 
 
-def test_what_goes_in_comes_out(store):
+def test_saved_tokens_are_loaded_unchanged(store):
     assert PHOTO not in store
     store.save(PHOTO, tokens())
     assert PHOTO in store
@@ -33,21 +33,21 @@ def test_what_goes_in_comes_out(store):
     assert store.path(PHOTO).relative_to(store.root).parts == (store.identity.digest, "ab", f"{PHOTO}.safetensors")
 
 
-def test_every_cut_short_file_is_a_named_error(store):
+def test_every_truncated_file_is_corrupt(store):
     store.save(PHOTO, tokens())
-    whole = store.path(PHOTO).read_bytes()
-    for length in (0, 4, 8, 50, len(whole) // 2, len(whole) - 1):
-        store.path(PHOTO).write_bytes(whole[:length])
-        with pytest.raises(TokensCorrupt, match="not a whole token file"):
+    complete = store.path(PHOTO).read_bytes()
+    for length in (0, 4, 8, 50, len(complete) // 2, len(complete) - 1):
+        store.path(PHOTO).write_bytes(complete[:length])
+        with pytest.raises(TokensCorrupt, match="is not a complete token file"):
             store.load(PHOTO)
 
 
-def test_every_flipped_bit_of_the_numbers_is_seen(store):
+def test_every_flipped_bit_of_the_data_is_detected(store):
     store.save(PHOTO, tokens())
-    whole = store.path(PHOTO).read_bytes()
-    start = len(whole) - tokens().nbytes
-    for position in np.random.default_rng(0).integers(start, len(whole), 40):
-        damaged = bytearray(whole)
+    complete = store.path(PHOTO).read_bytes()
+    start = len(complete) - tokens().nbytes
+    for position in np.random.default_rng(0).integers(start, len(complete), 40):
+        damaged = bytearray(complete)
         damaged[position] ^= 4
         store.path(PHOTO).write_bytes(damaged)
         with pytest.raises(TokensCorrupt, match="checksum"):
@@ -74,7 +74,7 @@ def test_a_file_of_other_settings_is_stale(store, tmp_path):
 @pytest.mark.parametrize("change", [
     {"crops": "halves"}, {"grid": 15}, {"views": 5}, {"blur_sigma": 1.0}, {"keep": "class"},
 ])  # fmt: skip
-def test_whatever_changes_tokens_changes_their_identity(change):
+def test_settings_that_change_tokens_change_their_identity(change):
     backbone = open_backbone("texture")
     own = TokensIdentity.of(backbone, RECIPE).digest
     assert TokensIdentity.of(backbone, RECIPE.model_copy(update=change)).digest != own
@@ -91,23 +91,23 @@ def test_a_save_that_fails_leaves_nothing_behind(store, monkeypatch):
     assert not list(store.root.rglob("*.tmp"))
 
 
-def test_the_index_knows_a_file_until_it_changes(store, tmp_path):
+def test_an_index_entry_is_valid_until_its_file_changes(store, tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
     assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
-    store.index.remember([(PhotoFile("a", photo), Known(PHOTO))])
-    assert store.index.find([PhotoFile("a", photo)]) == [Known(PHOTO)]
+    store.index.update([(PhotoFile("a", photo), IndexEntry(PHOTO))])
+    assert store.index.find([PhotoFile("a", photo)]) == [IndexEntry(PHOTO)]
     photo.write_bytes(b"two!")
     assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
-    store.index.remember([(PhotoFile("a", photo), Known(failure="a is broken"))])
+    store.index.update([(PhotoFile("a", photo), IndexEntry(failure="a is broken"))])
     gone = PhotoFile("gone", tmp_path / "gone.jpg")
-    assert store.index.find([gone, PhotoFile("a", photo)]) == [UNKNOWN, Known(failure="a is broken")]
-    store.index.path.write_bytes(b"not a database, and long enough to be seen as one" * 9)
+    assert store.index.find([gone, PhotoFile("a", photo)]) == [UNKNOWN, IndexEntry(failure="a is broken")]
+    store.index.path.write_bytes(b"not a database, and long enough to be taken for one" * 9)
     assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
-    store.index.remember([(PhotoFile("a", photo), Known(PHOTO))])
+    store.index.update([(PhotoFile("a", photo), IndexEntry(PHOTO))])
 
 
-def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatch):
+def test_complete_files_of_another_shape_type_or_form_are_corrupt(store, monkeypatch):
     store.save(PHOTO, tokens()[:, :2])
     with pytest.raises(TokensCorrupt):
         store.load(PHOTO)
@@ -120,12 +120,12 @@ def test_whole_files_of_other_shape_type_or_form_are_not_taken(store, monkeypatc
 
 
 @pytest.mark.parametrize("recipe", ["seed", "field"])
-def test_training_from_the_store_is_training_from_memory(recipe, weighed_photos, tmp_path, monkeypatch):
-    """Where the tokens would fill the memory they are read from the store again, and the model is the same to the bit."""
+def test_training_from_the_store_equals_training_from_memory(recipe, weighed_photos, tmp_path, monkeypatch):
+    """Tokens that would fill the memory are read from the store again, and the model has the same bytes."""
     small = load_recipe(recipe).model_copy(update={"grid": 4})
     small = small.model_copy(update={"patch": small.patch.model_copy(update={"epochs": 3})})
     for name, share in (("held", 1.0), ("read", 0.0)):
-        monkeypatch.setattr("herbage.steps.training.HELD_SHARE", share)
+        monkeypatch.setattr("herbage.steps.training.MEMORY_SHARE", share)
         steps.train(
             weighed_photos / "wide.csv", photos=weighed_photos, model=tmp_path / name / "m", recipe=small,
             backbone="texture",

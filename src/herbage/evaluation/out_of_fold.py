@@ -50,7 +50,7 @@ class OutOfFold:
             # Columns are contiguous, as in a table that was read: sums over photos then give the same bits.
             np.asfortranarray(data.grams),
             np.asfortranarray(estimated_g.round(DIGITS)),
-            frame["State"].tolist() if "State" in frame else None,
+            frame["State"].fillna("").astype(str).tolist() if "State" in frame else None,
         )
 
     def __len__(self) -> int:
@@ -99,7 +99,13 @@ class OutOfFold:
         """Read oof.csv; raises ModelInvalid where a column is missing or a weight is not a number."""
         numbers = [*TARGETS, *ESTIMATED]
         try:
-            table = pd.read_csv(path, dtype={"image_path": str, "group": str, **dict.fromkeys(numbers, float)})
+            # Text stays text: a State called NA is not missing, and a group called 01 is not 1.
+            table = pd.read_csv(
+                path,
+                dtype={**dict.fromkeys(("image_path", "group", "State"), str), **dict.fromkeys(numbers, float)},
+                keep_default_na=False,
+                na_values=dict.fromkeys(numbers, [""]),
+            )
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
             raise ModelInvalid(f"{path} is damaged: {error}.") from error
         if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in table]:
@@ -109,7 +115,7 @@ class OutOfFold:
             raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are not finite numbers.")
         return cls(
             table["image_path"].tolist(),
-            table["group"].astype(str).tolist(),
+            table["group"].tolist(),
             table["fold"].to_numpy(int),
             table[list(TARGETS)].to_numpy(float),
             table[list(ESTIMATED)].to_numpy(float),

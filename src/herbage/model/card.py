@@ -111,9 +111,9 @@ def _intended_use(training: TrainingRecord | None) -> list[list[str]]:
         limits = "The training data of the heads is unknown."
     else:
         limits = (
-            f"The model was trained on {training.photos} photos: {training.in_words or 'no further facts are known'}. "
-            f"For other seasons, species, cameras and heights, compare it with own cuts first. Photos should show a "
-            f"quadrat of {training.quadrat_area_m2:g} m2, {training.aspect:.2f} times as wide as high."
+            f"The model only knows the conditions in its {training.photos} training photos. For other seasons, "
+            f"species, cameras and heights, compare it with own cuts first. Photos should show a quadrat of "
+            f"{training.quadrat_area_m2:g} m2, {training.aspect:.2f} times as wide as high."
         )
     return [
         ["## Intended use and limits"],

@@ -67,8 +67,7 @@ class PredictionSummary:
             log.info("No photo has a position, so photos.geojson has no points.")
         if self.training_photos:
             log.warning(
-                "The model was trained on %s of these: expect larger errors on new photos.",
-                counted(self.training_photos, "photo"),
+                "The model was trained on %d of these photos: expect larger errors on new photos.", self.training_photos
             )
         if self.shape_differs:
             log.warning(
@@ -145,7 +144,7 @@ def predict(
         made = estimate_photos(opened, backbone, request, folders, files[reused:])
     else:
         uses_gpu = options.get("device", "auto") in ("auto", "cuda")
-        where = Cluster(cluster, folder.attempts, "pass `overwrite=True`", worker_cpus, uses_gpu)
+        where = Cluster(cluster, folder.attempts, "run it again with `overwrite`", worker_cpus, uses_gpu)
         made = estimate_on_cluster(model, options, request, folders, files[reused:], where)
     area = quadrat_area_m2 or opened.quadrat_area_m2
     reread = not coordinates or (assignment is not None and assignment.polygons is not None)

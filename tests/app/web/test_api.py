@@ -1,4 +1,4 @@
-"""The API: the same figures as `predict`, errors as problem details, and limits that hold."""
+"""The API: the same values as `predict`, errors as problem details, and enforced limits."""
 
 import asyncio
 import threading
@@ -31,15 +31,15 @@ def upload(client, *files, **more):
     return client.post("/api/predictions", files=[("photos", file) for file in files], **more)
 
 
-def problem(answer, status, said):
+def problem(answer, status, detail):
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert body["status"] == status
-    assert said in body["detail"]
+    assert detail in body["detail"]
 
 
-def test_twenty_photos_have_the_figures_of_predict_to_the_last_digit(client, model, weighed_photos, tmp_path):
+def test_twenty_photos_have_the_values_of_predict_to_the_last_digit(client, model, weighed_photos, tmp_path):
     photos = sorted((weighed_photos / "train").iterdir())[:20]
     answer = upload(client, *((path.name, path.read_bytes(), "image/png") for path in photos))
     assert answer.status_code == 200
@@ -56,7 +56,7 @@ def test_twenty_photos_have_the_figures_of_predict_to_the_last_digit(client, mod
     )
 
 
-def test_the_map_is_the_estimate_spread_over_the_photo(client, weighed_photos):
+def test_the_mean_of_a_map_is_its_estimate(client, weighed_photos):
     photo = weighed_photos / "train/ID3.png"
     (row,) = upload(client, ("a.png", photo.read_bytes(), "image/png")).json()["predictions"]
     shown = client.get(row["map"]).json()
@@ -67,7 +67,7 @@ def test_the_map_is_the_estimate_spread_over_the_photo(client, weighed_photos):
     problem(client.get("/api/maps/other"), 404, "There is no such map")
 
 
-def test_one_broken_photo_does_not_cost_the_others_and_all_broken_are_422(client, weighed_photos):
+def test_one_broken_photo_does_not_affect_the_others_and_only_broken_photos_are_422(client, weighed_photos):
     good = ("good.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
     broken = ("broken.jpg", b"not a photo", "image/jpeg")
     rows = upload(client, broken, good).json()["predictions"]
@@ -78,10 +78,18 @@ def test_one_broken_photo_does_not_cost_the_others_and_all_broken_are_422(client
     problem(client.post("/api/predictions"), 422, "photos")
 
 
-def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photos):
+def test_requests_that_are_too_large_or_not_photos_are_problems(client, weighed_photos):
     good = (weighed_photos / "train/ID3.png").read_bytes()
-    problem(upload(client, ("a.png", good + b"0" * 200_000, "image/png")), 413, "At most 30 photos a request")
-    problem(upload(client, *[("a.png", b"0", "image/png")] * 31), 413, "At most 30 photos a request")
+    problem(
+        upload(client, ("a.png", good + b"0" * 200_000, "image/png")),
+        413,
+        "A request may contain at most 30 photos, of at most 0.2 MB each and 500 MB in total.",
+    )
+    problem(
+        upload(client, *[("a.png", b"0", "image/png")] * 31),
+        413,
+        "A request may contain at most 30 photos, of at most 0.2 MB each and 500 MB in total.",
+    )
     problem(upload(client, ("a.txt", b"hello", "text/plain")), 415, "a.txt is text/plain; expected a photo")
     problem(client.get("/etc/passwd"), 404, "Not Found")
     problem(client.delete("/api/model"), 405, "Method Not Allowed")
@@ -90,7 +98,7 @@ def test_what_is_too_much_or_no_photo_is_told_as_a_problem(client, weighed_photo
     assert client.head("/healthz").status_code == 200
 
 
-def test_a_client_that_sends_slowly_or_not_at_all_is_let_go(model):
+def test_a_client_that_sends_slowly_or_not_at_all_times_out(model):
     async def drip():
         for _ in range(6000):
             yield b" "
@@ -103,22 +111,28 @@ def test_a_client_that_sends_slowly_or_not_at_all_is_let_go(model):
 
     for limits in (Limits(idle_s=0.05), Limits(whole_s=0.5)):
         started = time.monotonic()
-        problem(asyncio.run(ask(limits)), 408, "Nothing came")
+        problem(
+            asyncio.run(ask(limits)),
+            408,
+            f"No data was received for {limits.idle_s:g} s, or the request was not complete within {limits.whole_s:g} s.",
+        )
         assert time.monotonic() - started < 120
 
 
-def test_an_overlay_is_of_the_photo_of_its_map_alone(client, weighed_photos):
+def test_an_overlay_is_drawn_only_on_the_photo_of_its_map(client, weighed_photos):
     photo, other = ((weighed_photos / f"train/ID{n}.png").read_bytes() for n in (3, 4))
     (row,) = upload(client, ("写真.png", photo, "image/png")).json()["predictions"]
     place = row["map"] + "/overlay"
     drawn = client.post(place, files={"photo": ("a.png", photo, "image/png")})
     assert drawn.headers["content-type"] == "image/png"
     assert "filename*=UTF-8''%E5%86%99%E7%9C%9F.png.png" in drawn.headers["content-disposition"]
-    problem(client.post(place, files={"photo": ("a.png", other, "image/png")}), 422, "another photo")
+    problem(
+        client.post(place, files={"photo": ("a.png", other, "image/png")}), 422, "This is not the photo of the map."
+    )
     problem(client.post("/api/maps/x/overlay", files={"photo": ("a.png", photo, "image/png")}), 404, "no such map")
 
 
-def test_rows_that_were_sent_are_cells_of_one_line_and_no_formulas(client):
+def test_rows_of_a_client_become_single_line_cells_without_formulas(client):
     row = {"photo": "a\r=1+1\n.jpg", "status": "unreadable", "message": " =HYPERLINK(1)"}
     table = client.post("/api/files/predictions.csv", json={"predictions": [row]}).text
     assert len(table.splitlines()) == 2
@@ -126,21 +140,29 @@ def test_rows_that_were_sent_are_cells_of_one_line_and_no_formulas(client):
     assert "' =HYPERLINK(1)" in table
 
 
-def test_tables_that_are_sent_are_bounded_like_a_photo(client):
-    problem(client.post("/api/paddocks", content=b" " * 300_000), 413, "At most")
-    problem(client.post("/api/paddocks", content=iter([b" " * 150_000, b" " * 150_000])), 413, "At most")
+def test_tables_of_a_client_have_the_size_limit_of_a_photo(client):
+    problem(
+        client.post("/api/paddocks", content=b" " * 300_000),
+        413,
+        "A request may contain at most 30 photos, of at most 0.2 MB each",
+    )
+    problem(
+        client.post("/api/paddocks", content=iter([b" " * 150_000, b" " * 150_000])),
+        413,
+        "A request may contain at most 30 photos, of at most 0.2 MB each",
+    )
 
 
-def test_names_are_shown_and_never_used(client, weighed_photos, tmp_path):
+def test_file_names_are_displayed_and_never_used_as_paths(client, weighed_photos, tmp_path):
     good = (weighed_photos / "train/ID3.png").read_bytes()
     for name, shown in (("../../etc/passwd.png", "passwd.png"), ("C:\\photos\\a.png", "a.png"), ("<b>.png", "<b>.png")):
         (row,) = upload(client, (name, good, "image/png")).json()["predictions"]
         assert row["photo"] == shown
 
 
-def test_the_model_tells_of_itself_without_this_computers_paths(client, model, tmp_path):
+def test_the_facts_of_the_model_contain_no_paths_of_this_computer(client, model, tmp_path):
     facts = client.get("/api/model")
-    assert facts.json()["score"]["weighted_r2"] == model.about.score.weighted_r2
+    assert facts.json()["score"]["weighted_r2"] == model.evidence.score.weighted_r2
     assert facts.json()["training"]["photos"] == 24
     for answer in (facts, client.get("/healthz"), client.get("/openapi.json")):
         assert answer.status_code == 200
@@ -149,7 +171,7 @@ def test_the_model_tells_of_itself_without_this_computers_paths(client, model, t
             assert answer.headers[name] == value
 
 
-def test_a_token_is_asked_for_where_one_was_given(model):
+def test_a_token_is_required_if_the_server_has_one(model):
     with TestClient(make_app(model, model.open_backbone(), token="sesame")) as client:
         assert client.get("/healthz").status_code == 200
         problem(client.get("/api/model"), 401, "token")
@@ -164,7 +186,7 @@ def test_a_token_is_asked_for_where_one_was_given(model):
 
 
 class Slow:
-    """A backbone that waits until it is let go."""
+    """A backbone that waits until `go` is set."""
 
     def __init__(self, inner):
         self.inner, self.go = inner, threading.Event()
@@ -176,7 +198,7 @@ class Slow:
         return self.inner(images)
 
 
-def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_took(model, weighed_photos):
+def test_an_overloaded_server_answers_429_and_completes_all_accepted_requests(model, weighed_photos):
     photo = ("a.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
     backbone = Slow(model.open_backbone())
     with TestClient(make_app(model, backbone, limits=Limits(waiting=6))) as client:
@@ -191,7 +213,7 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
             assert time.monotonic() < patience
             time.sleep(0.01)
         refused = upload(client, photo)
-        problem(refused, 429, "Too many photos wait")
+        problem(refused, 429, "Too many photos are waiting; try again later.")
         assert int(refused.headers["retry-after"]) > 0
         backbone.go.set()
         for one in crowd:
@@ -204,7 +226,7 @@ def test_under_more_than_it_can_hold_it_says_429_stays_alive_and_answers_all_it_
         assert upload(client, photo).status_code == 200
 
 
-def test_one_photo_that_breaks_the_model_costs_the_others_nothing(model, weighed_photos):
+def test_one_photo_that_breaks_the_model_does_not_affect_the_others(model, weighed_photos):
     inner = model.open_backbone()
     first = weighed_photos / "train/ID1.png"
 
@@ -240,21 +262,21 @@ def test_one_photo_that_breaks_the_model_costs_the_others_nothing(model, weighed
     assert answers == {0: 200, 1: 500, 2: 200, 3: 200}
 
 
-def test_who_has_gone_gives_his_place_up(model):
+def test_cancelled_photos_leave_the_queue(model):
     worker = Worker(model, model.open_backbone(), most_waiting=4)
 
     async def come_and_go():
         waiting = worker.submit([PhotoFile("a", Path("a"))] * 4)
         assert not worker.has_room(1)
-        worker.forget(waiting[:3])
+        worker.cancel(waiting[:3])
         assert all(one.cancelled() for one in waiting[:3])
-        assert worker.load == len(worker.waiting) == 1, "nor is their memory held"
+        assert worker.load == len(worker.waiting) == 1, "their photos are no longer in memory"
         assert worker.has_room(3)
 
     asyncio.run(come_and_go())
 
 
-def test_a_fault_of_the_server_is_a_problem_without_its_traceback(model, weighed_photos):
+def test_a_server_error_is_a_problem_without_its_traceback(model, weighed_photos):
     class Broken(Slow):
         def __call__(self, images):
             raise MemoryError("secret")
@@ -263,7 +285,7 @@ def test_a_fault_of_the_server_is_a_problem_without_its_traceback(model, weighed
     with TestClient(app, raise_server_exceptions=False) as client:
         photo = (weighed_photos / "train/ID3.png").read_bytes()
         answer = upload(client, ("a.png", photo, "image/png"))
-        problem(answer, 500, "Something went wrong on the server")
+        problem(answer, 500, "Unexpected error on the server; see its log.")
         assert "secret" not in answer.text
         assert client.get("/healthz").json() == {"status": "ok", "waiting": 0}
 

@@ -1,4 +1,4 @@
-"""`herbage serve` as a process: where it answers, how it ends, what it leaves behind."""
+"""`herbage serve` as a process: its address, how it stops, and the files that remain."""
 
 import os
 import re
@@ -26,16 +26,16 @@ def server(model, tmp_path):
         [*HERBAGE, "serve", str(tmp_path / "model"), "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
     )  # fmt: skip
-    said = process.stdout.readline()
-    address = re.match(r"http://127.0.0.1:\d+/", said)
-    assert address, said + process.stderr.read()
+    first_line = process.stdout.readline()
+    address = re.match(r"http://127.0.0.1:\d+/", first_line)
+    assert address, first_line + process.stderr.read()
     yield process, address[0], tmp_path / "tmp"
     process.kill()
     process.communicate()
 
 
 def begin_upload(address, size=3_000_000):
-    """A request of which half came."""
+    """Send half of a request."""
     host, port = address[7:-1].split(":")
     connection = socket.create_connection((host, int(port)))
     head = (
@@ -48,14 +48,14 @@ def begin_upload(address, size=3_000_000):
 
 
 def keep_sending(connection):
-    """A byte of the other half each second, until nobody takes it."""
+    """Send one byte of the other half each second, until the connection is closed."""
     with suppress(OSError):
         while True:
             connection.sendall(b"0")
             time.sleep(1)
 
 
-def test_ctrl_c_ends_it_at_once_with_photos_in_hand(server, weighed_photos):
+def test_ctrl_c_stops_it_at_once_during_an_upload(server, weighed_photos):
     process, address, _ = server
     photo = (weighed_photos / "train/ID1.png").read_bytes()
     answer = httpx.post(
@@ -67,50 +67,52 @@ def test_ctrl_c_ends_it_at_once_with_photos_in_hand(server, weighed_photos):
         # A server that waited for the rest would not end before 600 seconds.
         threading.Thread(target=keep_sending, args=(connection,), daemon=True).start()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "Ended." in said
-    assert "Traceback" not in said
+    assert "Stopped." in errors
+    assert "Traceback" not in errors
 
 
-def test_nothing_of_an_upload_is_left_behind_even_by_a_crash(server):
+def test_no_file_of_an_upload_remains_even_after_a_crash(server):
     process, address, temporary = server
     with begin_upload(address):
-        assert httpx.get(address + "healthz", timeout=PATIENCE_S).status_code == 200, "half an upload holds nobody else"
+        assert httpx.get(address + "healthz", timeout=PATIENCE_S).status_code == 200, (
+            "an incomplete upload blocks no other request"
+        )
         process.kill()
         process.wait(PATIENCE_S)
     assert list(temporary.iterdir()) == []
 
 
-def test_another_name_of_this_computer_is_refused_where_it_answers_itself_alone(server):
+def test_a_local_server_refuses_other_host_names(server):
     _, address, _ = server
     assert httpx.get(address, headers={"Host": "evil.example"}, timeout=PATIENCE_S).status_code == 421
     assert httpx.get(address, headers={"Host": "localhost"}, timeout=PATIENCE_S).status_code == 200
 
 
-def test_a_port_that_is_taken_is_one_message(model):
+def test_a_port_in_use_is_one_message(model):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputInvalid, match="cannot be had"):
+        with pytest.raises(InputInvalid, match="Could not open port .* on 127.0.0.1 .*; choose another `port`"):
             serve(model, model.open_backbone(), port=taken.getsockname()[1])
     for port in (-1, 70_000):
-        with pytest.raises(InputInvalid, match="cannot be had"):
+        with pytest.raises(InputInvalid, match="Could not open port .* on 127.0.0.1 .*; choose another `port`"):
             serve(model, model.open_backbone(), port=port)
 
 
-def test_an_empty_token_protects_nothing_and_is_refused(model):
+def test_an_empty_token_is_refused(model):
     for token in ("", "  "):
-        with pytest.raises(InputInvalid, match="protect nothing"):
+        with pytest.raises(InputInvalid, match="`token` is empty, which would not protect the server"):
             serve(model, model.open_backbone(), port=0, token=token)
     assert "?token=a%2Bb%26c" in reach("127.0.0.1", 1, "a+b&c")
 
 
-def test_who_can_reach_it_is_said():
+def test_the_message_says_who_can_reach_the_server():
     alone = reach("127.0.0.1", 8000, None)
-    assert "http://127.0.0.1:8000/ answers this computer alone" in alone
+    assert "http://127.0.0.1:8000/ is available on this computer only" in alone
     everybody = reach("0.0.0.0", 8000, "sesame")
-    assert "everybody who can reach this computer" in everybody
+    assert "Available to everybody who can reach this computer over its networks" in everybody
     assert "has the token" in everybody
     assert re.search(r"http://[^/]+:8000/\?token=sesame", everybody)
     assert "127.0.0.1" not in everybody

@@ -1,4 +1,4 @@
-"""The page itself, driven in Chromium as a person would."""
+"""The page in Chromium, operated as a user would."""
 
 import os
 import re
@@ -30,14 +30,14 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 def need(there, what):
-    """Skip on a computer without `what`; but never where the whole suite has to run."""
+    """Skip where `what` is missing; in CI, fail instead."""
     if not there:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing; scripts/test gets it")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing; scripts/test installs it")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Twenty photos of two days in one place, some of which say where; and one that is broken."""
+    """Twenty photos of two days in one place, some with a position, and a broken one."""
     folder = tmp_path_factory.mktemp("phone") / "photos"
     folder.mkdir()
     rng = np.random.default_rng(8)
@@ -87,29 +87,31 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium, address):
-    """Opens the page as asked; afterwards nothing may have been asked of others, or stand in the console."""
-    contexts, asked, said = [], [], []
+    """Opens the page with options; checks at the end that it sent no request elsewhere and logged no error."""
+    contexts, requested, logged = [], [], []
 
     def open_page(**options):
         context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("pageerror", lambda error: logged.append(str(error)))
+        page.on(
+            "console", lambda message: logged.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.goto(address)
-        # The script fills in the targets last: from here on it hears every event.
+        # The script fills in the targets last, so from here on it handles every event.
         page.wait_for_selector("#target option", state="attached")
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert [url for url in asked if not url.startswith((address, f"blob:{address}"))] == []
-    # A browser notes refusals by itself; and that a test reads a canvas.
+    assert [url for url in requested if not url.startswith((address, f"blob:{address}"))] == []
+    # The browser itself logs refused requests, and that a test reads a canvas.
     assert [
-        one for one in said if not re.search("status of (408|422|429|500)|net::ERR_FAILED|willReadFrequently", one)
+        one for one in logged if not re.search("status of (408|422|429|500)|net::ERR_FAILED|willReadFrequently", one)
     ] == []
 
 
@@ -155,11 +157,13 @@ def test_one_photo_gives_its_weights_and_its_map(opened, model, photos):
     assert canvas.evaluate("one => getComputedStyle(one).opacity") == "0.2"
 
 
-def test_a_photo_that_the_model_was_trained_on_says_so(opened, weighed_photos):
+def test_a_training_photo_is_flagged(opened, weighed_photos):
     page = opened()
     page.set_input_files("#choose", weighed_photos / "train/ID0.png")
     wait_done(page, 1)
-    expect(page.locator(".trained")).to_have_text("The model was trained on this photo. It errs more on a new one.")
+    expect(page.locator(".trained")).to_have_text(
+        "The model was trained on this photo. Expect larger errors on new photos."
+    )
     expect(page.locator(".shape")).to_be_hidden()
 
 
@@ -236,7 +240,7 @@ def test_photos_are_grouped_by_the_names_that_are_typed(opened, model, photos):
     expect(page.locator("#summary tr").nth(1).locator("td").nth(3)).to_have_text("2")
 
 
-def test_everything_works_with_the_keyboard_alone(opened, photos):
+def test_everything_works_with_the_keyboard_only(opened, photos):
     page = opened()
     page.set_input_files("#choose", photos / "p05.jpg")
     wait_done(page, 1)
@@ -391,7 +395,7 @@ def test_a_phone_in_japanese_and_the_dark_has_no_sideways_scroll_and_can_take_ph
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
-def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photos):
+def test_a_busy_server_is_retried_and_an_unreachable_one_is_reported(opened, photos):
     page = opened()
     answers, seen_busy = iter(["gone", "slow", "go on"]), threading.Event()
 
@@ -403,10 +407,14 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photo
                 )
             case "gone":
                 route.fulfill(
-                    status=500, content_type="application/problem+json", body='{"detail": "Something went wrong"}'
+                    status=500,
+                    content_type="application/problem+json",
+                    body='{"detail": "Unexpected error on the server; see its log."}',
                 )
             case "slow":
-                route.fulfill(status=408, content_type="application/problem+json", body='{"detail": "Nothing came"}')
+                route.fulfill(
+                    status=408, content_type="application/problem+json", body='{"detail": "No data was received"}'
+                )
             case _:
                 route.continue_()
 
@@ -415,9 +423,9 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told(opened, photo
     expect(page.locator(".progress span")).to_contain_text("busy")
     seen_busy.set()
     wait_done(page, 1)
-    assert "No answer" in page.locator(".failure").inner_text()
+    assert "No result for this photo." in page.locator(".failure").inner_text()
     page.locator(".again").click()
-    expect(page.locator(".failure")).to_contain_text("Nothing came")
+    expect(page.locator(".failure")).to_contain_text("No data was received")
     page.locator(".again").click()
     expect(page.locator(".answer")).to_be_visible()
     page.route("**/api/files/*", lambda route: route.abort())
@@ -438,7 +446,7 @@ def test_photos_chosen_before_the_page_is_ready_are_not_lost(opened, photos):
     wait_done(page, 1)
 
 
-def test_names_are_text_and_never_markup(opened, photos, tmp_path):
+def test_file_names_are_text_and_never_markup(opened, photos, tmp_path):
     name = "<img src=x onerror=alert(1)>.jpg"
     (tmp_path / name).write_bytes((photos / "p00.jpg").read_bytes())
     page = opened()

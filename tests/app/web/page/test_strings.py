@@ -1,4 +1,4 @@
-"""One table of strings serves every language, and nothing on the page is outside it."""
+"""All texts of the page are in one table, with a column per language."""
 
 import re
 
@@ -16,23 +16,23 @@ MADE = {
     "unreadable",
     "skipped",
 }
-"""Keys that the page puts together from what it knows."""
+"""Keys that the page composes."""
 
 
-def test_every_language_says_everything_with_the_same_places_for_values():
+def test_every_language_has_all_texts_with_the_same_placeholders():
     strings = read_strings()
     assert set(strings) == {"en", "ja"}
     for key, english in strings["en"].items():
         for language, table in strings.items():
             assert table[key].strip(), (language, key)
             assert set(re.findall(r"\{\w+\}", table[key])) == set(re.findall(r"\{\w+\}", english)), (language, key)
-    japanese = [key for key, said in strings["ja"].items() if re.search(r"[ぁ-んァ-ヶ一-龠]", said)]
-    alike = {key for key, said in strings["ja"].items() if said == strings["en"][key]}
+    japanese = [key for key, value in strings["ja"].items() if re.search(r"[ぁ-んァ-ヶ一-龠]", value)]
+    alike = {key for key, value in strings["ja"].items() if value == strings["en"][key]}
     assert alike <= {"interval_value", "scale_m"}
     assert len(japanese) > 60
 
 
-def test_the_page_asks_for_what_the_table_has_and_for_all_of_it():
+def test_the_page_uses_exactly_the_keys_of_the_table():
     used = set(MADE)
     for text in SOURCES.values():
         used |= set(re.findall(r'data-(?:text|label)="(\w+)"', text))
@@ -42,7 +42,7 @@ def test_the_page_asks_for_what_the_table_has_and_for_all_of_it():
     assert {key for key in used - there if not key.startswith("Dry")} <= {"failed", "done"}
 
 
-def test_the_page_asks_nothing_of_other_places_and_has_no_inline_script_or_style():
+def test_the_page_has_no_external_addresses_and_no_inline_script_or_style():
     for name, text in SOURCES.items():
         for address in re.findall(r"https?://[^\s\"')]+", text):
             assert address == "http://www.w3.org/2000/svg", (name, address)
