@@ -61,7 +61,7 @@ def test_a_local_backbone_is_checked_without_loading_it(tmp_path):
     for name in ("./nowhere", "a/b/c", str(tmp_path / "no"), "word"):
         with pytest.raises(WeightsMissing, match="does not exist"):
             check_backbone_name(name)
-    with pytest.raises(BackboneInvalid, match=r"has no config\.json"):
+    with pytest.raises(BackboneInvalid, match=r"has neither config\.json nor openvino\.json"):
         check_backbone_name(str(tmp_path))
     (tmp_path / "openvino.json").touch()
     check_backbone_name(str(tmp_path))

@@ -33,17 +33,18 @@ def test_a_place_that_is_not_writable_is_reported_before_the_work(tmp_path, monk
 
 @pytest.mark.parametrize(("kind", "files"), [
     (MODEL_FOLDER, ("config.json", "model.safetensors")), (EXPORT_FOLDER, ("openvino.json",)),
-    (EXPORT_FOLDER, ("onnx.json",)), (DEMO_FOLDER, ("anything",)),
+    (EXPORT_FOLDER, ("onnx.json",)), (DEMO_FOLDER, ("photos/sward_00.jpg",)),
 ])  # fmt: skip
 def test_a_folder_is_replaced_by_its_own_kind_and_only_on_request(tmp_path, kind, files):
     for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     check_output_folder(tmp_path, kind, overwrite=True)
     with pytest.raises(OutputExists, match="already exists; pass `overwrite=True`"):
         check_output_folder(tmp_path, kind, overwrite=False)
 
 
-@pytest.mark.parametrize("kind", [MODEL_FOLDER, EXPORT_FOLDER])
+@pytest.mark.parametrize("kind", [MODEL_FOLDER, EXPORT_FOLDER, DEMO_FOLDER])
 def test_what_is_of_another_kind_is_never_replaced(tmp_path, kind):
     (tmp_path / "config.json").touch()
     (tmp_path / "file").touch()

@@ -3,7 +3,7 @@
     HerbageError
     ├── InputInvalid            an argument or input file is invalid
     │   ├── PhotosMissing       no photos were found
-    │   ├── TableInvalid        a table breaks a rule; the message lists all faults
+    │   ├── TableInvalid        a table breaks a rule; the message lists the faults
     │   ├── RecipeInvalid       a recipe has an unknown key or a value out of range
     │   ├── ModelInvalid        a model folder is incomplete, damaged or too new, or lacks what a step needs
     │   ├── CheckpointRefused   a checkpoint file is not the expected network, or would run code
@@ -36,7 +36,7 @@ class PhotosMissing(InputInvalid):
 
 
 class TableInvalid(InputInvalid):
-    """A table breaks a rule; the message lists every fault with its row and column."""
+    """A table breaks a rule; the message lists the faults with their rows and columns."""
 
 
 class RecipeInvalid(InputInvalid):

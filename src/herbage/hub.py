@@ -13,7 +13,7 @@ PINNED = {
     "facebook/dinov2-large": "47b73eefe95e8d44ec3623f8890bd894b6ea2d6c",
     "facebook/dinov2-giant": "611a9d42f2335e0f921f1e313ad3c1b7178d206d",
 }
-"""The revision of a hub id that comes without one, so that results do not change when a repository does."""
+"""Revisions of hub ids that are given without one, so that results do not change when a repository does."""
 
 
 def pinned(name: str) -> tuple[str, str | None]:
@@ -53,7 +53,10 @@ def check_backbone_name(name: str) -> None:
     if not folder.is_dir():
         raise WeightsMissing(f"`backbone`: the folder {name} does not exist. {how_to_get_weights(name)}")
     if not any((folder / record).is_file() for record in ("config.json", "openvino.json")):
-        raise BackboneInvalid(f"`backbone`: {name} has no config.json; expected a folder that transformers saved.")
+        raise BackboneInvalid(
+            f"`backbone`: {name} has neither config.json nor openvino.json; expected a folder saved by transformers or "
+            f"by export."
+        )
 
 
 def check_model_name(name: str) -> None:
@@ -79,7 +82,7 @@ def how_to_get_weights(name: str) -> str:
 
 
 def _is_cached(hub_id: str) -> bool:
-    """Whether the hub's cache has any file of this repository."""
+    """Whether the hub's cache has a folder for this repository."""
     from huggingface_hub import constants
 
     return (Path(constants.HF_HUB_CACHE) / f"models--{pinned(hub_id)[0].replace('/', '--')}").is_dir()

@@ -1,4 +1,4 @@
-"""Where results may be written: outputs are replaced only on request, and only by results of the same kind."""
+"""Check where results may be written: outputs are replaced only on request, folders only by the same kind of result."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from herbage.errors import OutputExists
 
 @dataclass(frozen=True)
 class FolderKind:
-    """A kind of output folder: its name in messages, and the sets of files by which an existing one is recognised."""
+    """A kind of output folder: its name in messages, and sets of files; such a folder has all files of one set."""
 
     name: str
     marks: tuple[tuple[str, ...], ...]
@@ -23,7 +23,7 @@ class FolderKind:
 
 MODEL_FOLDER = FolderKind("a herbage model", (("config.json", "model.safetensors"),))
 EXPORT_FOLDER = FolderKind("an export", (("openvino.json",), ("onnx.json",)))
-DEMO_FOLDER = FolderKind("a demo", ((),))
+DEMO_FOLDER = FolderKind("a demo", (("photos/sward_00.jpg",),))
 
 
 def check_output_folder(place: Path, kind: FolderKind, *, overwrite: bool, parameter: str = "out") -> None:

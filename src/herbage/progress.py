@@ -1,4 +1,4 @@
-"""Progress reporting of long steps."""
+"""Progress reporting for long steps."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

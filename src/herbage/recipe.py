@@ -53,7 +53,7 @@ class CrossPvtSettings(_Settings):
 
     `as_published` restores defects of the original: `true` restores all, a list restores those it names:
 
-    - `padding`: the zeros that fill the mixer's second grid remain as a token, and enter its mean and its maximum;
+    - `padding`: the token of zeros that pads a grid in the mixer is passed on, and is part of means and maxima;
     - `detached`: the gradient of the auxiliary loss stops at the auxiliary head;
     - `raw_grams`: outputs and losses are in grams, not in units of the mean grams of the training photos.
 
@@ -92,13 +92,17 @@ class CrossPvtSettings(_Settings):
 
 
 class Recipe(_Settings):
-    """All settings that change a result. Two equal recipes give equal results on one machine.
+    """All settings that change a result, except the training seed.
+
+    On one machine, equal recipes give equal results for the same data and the same training seed.
 
     - `crops`: `whole` resizes the photo to one square, `halves` resizes its left and right half to a square each,
       `tiles` cuts each half into 4 x 4 and 2 x 2 tiles (`herbage.backbones.tiles`).
-    - `tiles`: cut from the half at full resolution (`native`), or resized first as in the original (`published`).
+    - `tiles`: whether tiles are cut from the half at full resolution (`native`), or from the resized half, as in the
+      original (`published`).
     - `grid`: patches per side of an image, whose side in pixels is `grid` times the backbone's patch size.
-    - `views`: the first n of as is, horizontal flip, vertical flip, both flips, turned 90, turned 270.
+    - `views`: the number of views, which are the first of: as is, horizontal flip, vertical flip, both flips, turned 90
+      degrees, turned 270 degrees.
     - `average_views`: store the mean of a patch's vectors over the views, instead of one vector per view.
     - `blur_sigma`: sigma of a 5-tap Gaussian blur in pixels of the resized image; 0 for none.
     - `keep`: store the patch vectors or the class vector.

@@ -1,4 +1,4 @@
-"""The five dry weights: their columns, order, score weights, the sums that relate them, and their units."""
+"""The five dry weights: their columns, order, score weights and units, and the sums that relate them."""
 
 from collections.abc import Container
 from functools import cache
@@ -23,7 +23,7 @@ SCORE_WEIGHTS = np.array([0.1, 0.1, 0.1, 0.5, 0.2])
 """Weight of each target in the competition's score, in the order of TARGETS."""
 
 SUMS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [1, 0, 1]], dtype=float)
-"""Every target from (clover, dead, green): Total = clover + dead + green, GDM = clover + green."""
+"""The matrix from (clover, dead, green) to every target: Total = clover + dead + green, GDM = clover + green."""
 
 QUADRAT_AREA_M2 = 0.21
 """The competition's quadrat, 70 x 30 cm."""
@@ -56,12 +56,12 @@ def missing_names(known: TargetMask) -> list[str]:
 
 
 def main_target(known: TargetMask) -> int:
-    """The target to show where there is room for one: Total if it is known, else GDM, green, dead or clover."""
+    """The target to show where only one is shown: Total if it is known, else GDM, green, dead or clover."""
     return next(target for target in (TOTAL, GDM, GREEN, DEAD, CLOVER) if known[target])
 
 
 def derivable(known: TargetMask) -> TargetMask:
-    """Targets that follow from the known ones and the sums, the known ones included."""
+    """The known targets, and those that the sums determine from them."""
     rows = SUMS * np.array(known)[:, None]
     rank = np.linalg.matrix_rank(rows)
     c, d, g, t, gdm = (bool(np.linalg.matrix_rank([*rows, row]) == rank) for row in SUMS)
@@ -79,7 +79,7 @@ def derive(grams: Float[np.ndarray, "photo 5"]) -> Float[np.ndarray, "photo 5"]:
 
 @cache
 def balance_solutions(known: TargetMask) -> Float[np.ndarray, "8 3 5"]:
-    """Least-squares maps from raw weights to components, one for each set of components that may differ from 0.
+    """Least-squares matrices from raw weights to components, one for each set of components that may differ from 0.
 
     The optimum of `balance` is one of these eight.
     """
@@ -98,8 +98,8 @@ def balance(raw_g: Any, known: TargetMask | None = None, *, xp: Any = np) -> Any
     8 subsets of free components: exact, without iteration. (With unknown targets the components may not be unique, but
     the known weights are.)
 
-    `known` is by default read from the NaN of `raw_g`. `xp` is the array namespace, numpy or torch: the ONNX export
-    traces this function with torch.
+    `known` defaults to the targets that are not NaN in `raw_g`. `xp` is the array namespace, numpy or torch: the ONNX
+    export traces this function with torch.
     """
     known = known_targets(raw_g) if known is None else known
     mask = xp.asarray(known)

@@ -37,7 +37,7 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 
 def main() -> None:
-    """Run a command and exit: 0 done, 1 some photos failed, 2 the call or its input is invalid, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 some photos failed, 2 invalid input or another error, 130 interrupted."""
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""The demo: draws swards of known weight and runs every step on them."""
+"""The demo: draws swards of known weight, trains on them, and estimates them."""
 
 import logging
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ QUALITY = 90
 
 
 def run_demo(out: Path, *, track: steps.Track) -> str:
-    """Draw photos, train `field` and `seed`, predict, submit; returns a table of the files and both scores.
+    """Draw photos, train `field` and `seed`, predict, submit; returns a text with the scores and the files.
 
     Files of an earlier demo are replaced.
     """

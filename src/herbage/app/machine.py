@@ -10,7 +10,7 @@ from herbage.environment import LIBRARIES, installed_version, memory_bytes
 
 
 def describe_machine() -> dict[str, str]:
-    """Facts by name, in the order to print; missing parts say how to get them."""
+    """Facts by name, in the order to print; for a missing part, how to install or download it."""
     import torch
 
     from herbage.backbones.engine import resolve_engine

@@ -98,7 +98,7 @@ class BackboneArguments:
     Parameters
     ----------
     backbone
-        `texture` (embedded, no download), a hub id, or a folder; by default the recipe's or the model's own.
+        `texture` (built in, no download), a hub id, or a folder; by default the recipe's or the model's own.
     device
         The device that computes.
     precision
@@ -124,7 +124,7 @@ Photos = Annotated[
     ),
 ]
 TablePhotos = Annotated[
-    Path, checked(_check_folder, help="The folder of the table's photos; image_path may include its name or not.")
+    Path, checked(_check_folder, help="The folder of the table's photos; image_path may start with its name.")
 ]
 Table = Annotated[Path, checked(_check_table)]
 OptionalTable = Annotated[Path | None, checked(_check_table)]

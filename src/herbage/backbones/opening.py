@@ -26,9 +26,9 @@ class BackboneOptions(TypedDict, total=False):
 def open_backbone(
     backbone: str | Path | Backbone, *, device: Device = "auto", precision: Precision = "auto"
 ) -> Backbone:
-    """Open `texture` (embedded), a folder (transformers' or an exported one), or a hub id; an open one is returned.
+    """Open `texture` (built in), a folder (of transformers or of an export) or a hub id; return an open one unchanged.
 
-    Raises BackboneInvalid or WeightsMissing.
+    Raises BackboneInvalid, WeightsMissing or DeviceMissing.
     """
     if isinstance(backbone, Backbone):
         return backbone

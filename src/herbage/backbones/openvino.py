@@ -27,7 +27,7 @@ from herbage.files import write_atomic
 FORMAT = 1
 NETWORK = "backbone.xml"
 EXPORT_RECORD = "openvino.json"
-"""The file of an exported folder that has its ExportRecord."""
+"""The file with the ExportRecord in an exported folder."""
 
 INSTALL = "pip install 'herbage[openvino]'"
 

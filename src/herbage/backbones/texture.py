@@ -66,7 +66,8 @@ class TextureBackbone:
 def heterogeneity(crops: Float[Tensor, "crop 3 side side"], patch_px: int) -> Float[Tensor, " feature"]:
     """Measure how uneven a photo is: the mean absolute deviation of each feature of NAMES from its crop's mean.
 
-    The vectors of a pretrained backbone have little of this, because its training makes them insensitive to light.
+    The vectors of a pretrained backbone carry little of this information, because its training makes them insensitive
+    to light.
     """
     features = texture_features(crops, patch_px)
     return (features - features.mean(1, keepdim=True)).abs().mean((0, 1))

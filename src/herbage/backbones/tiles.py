@@ -19,8 +19,8 @@ TILES = HALVES * sum(side**2 for side in SIDES)
 def tile_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Tensor, "image 3 side side"]]:
     """Build the images of the small tiles and of the big tiles, each ordered by view, half, row and column.
 
-    A half is cut into 4 x 4 small tiles and 2 x 2 big tiles. A view transforms the half before it is cut, so a tile's
-    index counts places in the view, not in the photo.
+    A half is cut into 4 x 4 small tiles and 2 x 2 big tiles. A view transforms the half before it is cut, so tiles are
+    numbered by their position in the view, not in the photo.
 
     Native tiles are cut from the half at full resolution; a big tile is resized to `grid` patches per side, a small
     tile to half as many. Published tiles are cut from the half after it was resized to `grid` patches per side (area

@@ -1,4 +1,4 @@
-"""Baselines: simple estimators on the same folds. A model that does not beat them does not justify its backbone."""
+"""Baselines: simple estimators on the same folds. A backbone is only useful if its model scores higher."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -22,7 +22,7 @@ SENSOR_LIMIT = 1e6
 TEXTURE_RECIPE = Recipe(
     name="texture baseline", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
 )
-"""The recipe of the tokens that `score_baselines` needs as `texture_tokens`."""
+"""The recipe of the ridge baselines, and of the `texture_tokens` that `score_baselines` takes."""
 
 
 Record = TypeVar("Record")
@@ -34,7 +34,7 @@ def named_baselines(baselines: Mapping[str, Record]) -> dict[str, Record]:
 
 
 def sensor_readings(frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " photo"]]:
-    """The columns of SENSORS that are complete in a training table."""
+    """The columns of SENSORS in which every row of a training table has a plausible number."""
     columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
     return {name: values.to_numpy(float) for name, values in columns.items() if values.abs().lt(SENSOR_LIMIT).all()}
 

@@ -76,7 +76,7 @@ def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[l
         log.warning(
             "UNGROUPED FOLDS: %s, so photos of one place and day can be in training and evaluation, and the score will "
             "be too high. Set `group_by` to the columns that photos of one place and day share.",
-            f"the table has no {' and '.join(GROUP_BY)}" if group_by is None else "`group_by` is empty",
+            f"the table lacks {' or '.join(GROUP_BY)}" if group_by is None else "`group_by` is empty",
         )
         return [str(path) for path in frame["image_path"]], ()
     if missing := [column for column in group_by if column not in frame.columns]:

@@ -13,10 +13,10 @@ DRAWS = 5
 
 
 def learning_curve(recipe: Recipe, data: TrainingData) -> list[tuple[int, float]]:
-    """The number of training photos, and the weighted R2 of all photos, for some shares of each fold's groups.
+    """The number of training photos, and the out-of-fold weighted R2 of all photos, for some shares of the groups.
 
-    Each score is the mean over random draws of groups. Empty for heads that do more than read the mean token, since
-    their training takes long.
+    Each score is the mean over random draws of groups from each fold. Empty for heads that need more than the mean
+    token, because training them takes long.
     """
     if not HEADS[recipe.heads].reads_mean_token:
         return []

@@ -42,7 +42,7 @@ class OutOfFold:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, data: TrainingData, estimated_g: Float[np.ndarray, "photo 5"]) -> "OutOfFold":
-        """From the training table's rows (`image_path`, and `State` where it is there), the data and the estimates."""
+        """From the training table's rows (`image_path`, and `State` if present), the data and the estimates."""
         return cls(
             frame["image_path"].tolist(),
             [data.folds.group_names[number] for number in data.folds.group],
@@ -104,7 +104,7 @@ class OutOfFold:
                 path,
                 dtype={**dict.fromkeys(("image_path", "group", "State"), str), **dict.fromkeys(numbers, float)},
                 keep_default_na=False,
-                na_values=dict.fromkeys(numbers, [""]),
+                na_values={name: [""] for name in numbers},
             )
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
             raise ModelInvalid(f"{path} is damaged: {error}.") from error

@@ -1,4 +1,4 @@
-"""From the heads' raw grams to the estimates and maps that everything reports.
+"""Convert the heads' raw grams to the final estimates and maps.
 
 `xp` is the array namespace, numpy or torch: the ONNX export traces the same functions with torch.
 """
@@ -37,10 +37,10 @@ def finalise_grams(raw_g: Any, recipe: Recipe, known: TargetMask | None = None, 
 
 
 def finalise_map(raw: Any, grams: Any, recipe: Recipe, known: TargetMask | None = None, *, xp: Any = np) -> Any:
-    """The map (target, row, column), scaled so that its mean over patches is `grams` (target) and obeys the sums.
+    """The map (target, row, column), scaled so that its mean over patches is `grams` (target).
 
     `raw` holds the heads' grams per patch, at least 0. Where all patches of a target are 0, its estimate is spread
-    evenly.
+    evenly. With `recipe.balance`, each patch obeys the sums if all components are known.
     """
     known = known_targets(grams) if known is None else known
     mean = raw.mean((1, 2))[:, None, None]

@@ -15,7 +15,7 @@ class Heads(Protocol):
     """One small network per target and fold. The head of fold f is trained without the photos of fold f.
 
     Tokens and grams are on the CPU, whichever device the heads compute on. `reads_mean_token` is True where `grams`
-    depends on the mean token of a photo alone, so that fitting is quick and needs no patches.
+    depends only on the photo's mean token, so that fitting is quick and needs no patches.
     """
 
     reads_mean_token: ClassVar[bool]

@@ -14,7 +14,7 @@ from herbage.recipe import Recipe
 from herbage.targets import TARGETS, TargetMask
 
 HEADS: dict[str, type[Heads]] = {"patch": PatchHeads, "ridge": RidgeHeads, "crosspvt": CrossPvtHeads}
-"""From `Recipe.heads` to the class."""
+"""The class of each value of `Recipe.heads`."""
 
 
 def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width: int, known: TargetMask) -> Heads:

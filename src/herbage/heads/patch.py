@@ -148,7 +148,7 @@ def forward(
 def loss_gradient(bank: Bank, batch: Batch) -> tuple[Float[Tensor, " head"], Bank]:
     """Each head's mean squared error over the batch, and its gradient, computed in the vectors' type.
 
-    The gradient is written by hand: automatic differentiation reads the hidden layer more often.
+    The gradient is written by hand, because automatic differentiation would read the hidden layer more often.
     """
     heads, width, hidden = bank.w1.shape
     vectors, goal = batch
@@ -171,7 +171,7 @@ def loss_gradient(bank: Bank, batch: Batch) -> tuple[Float[Tensor, " head"], Ban
 
 
 class _Goal(NamedTuple):
-    """Scaled grams that each head is trained to, and the mean and scale of its training photos in grams."""
+    """Scaled grams that each head is trained to predict, and the mean and scale of its training photos in grams."""
 
     scaled: Float[Tensor, "photo target fold"]
     mean: Float[Tensor, "target fold"]
@@ -203,7 +203,7 @@ class _Standard(NamedTuple):
         share = in_training.double() / in_training.sum(0)
         mean, square = torch.einsum("pf,pmw->mfw", share, torch.stack(moments))
         spread = (square - mean**2).clamp(min=0).sqrt()
-        # A constant dimension carries no information; dividing by its spread would blow up rounding errors.
+        # A constant dimension carries no information; dividing by its spread would amplify rounding errors.
         inverse = torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0)
         return cls(mean.float(), inverse.float())
 

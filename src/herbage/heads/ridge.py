@@ -1,4 +1,4 @@
-"""The linear per-patch head: ridge regression on the mean token, whose per-patch values make a map."""
+"""The linear per-patch head: ridge regression on the mean token, whose values per patch form a map."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -36,8 +36,8 @@ class RidgeHeads:
         """Ridge on mean tokens standardised by the training photos; head (t, f) is fitted without fold f.
 
         There is one penalty per fold: the one with the least score-weighted squared error in a grouped cross-validation
-        inside the training folds. Dimensions that are not the backbone's, the last ones, are scaled to the weight that
-        the recipe gives them. Tokens are read one photo at a time.
+        inside the training folds. The last dimensions, those that are not the backbone's, are scaled to their weight in
+        the recipe. Tokens are read one photo at a time.
         """
         from sklearn.linear_model import Ridge  # only training needs it, and importing it takes a second
 
@@ -50,7 +50,7 @@ class RidgeHeads:
         for fold in range(data.folds.count):
             train = np.flatnonzero(data.folds.fold != fold)
             centre, spread = means[train].mean(0), means[train].std(0)
-            # A constant dimension carries no information; dividing by its spread would blow up rounding errors.
+            # A constant dimension carries no information; dividing by its spread would amplify rounding errors.
             inverse = np.divide(scale, spread, out=np.zeros_like(spread), where=spread > 1e-6)
             standard = (means[train] - centre) * inverse
             alpha = choose_alpha(standard, grams[train], data.folds.group[train], recipe.ridge.alphas)
@@ -99,7 +99,7 @@ def choose_alpha(
 ) -> float:
     """The penalty with the least score-weighted squared error over grouped inner folds.
 
-    With a single group no inner folds are possible, and the middle penalty is taken.
+    With a single group no inner folds are possible, and the middle penalty is returned.
     """
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GroupKFold

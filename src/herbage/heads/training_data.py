@@ -1,4 +1,4 @@
-"""What heads are fitted on, and how."""
+"""The data that heads are fitted to, and the options of the fit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,9 +86,9 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How heads are fitted; not what they are fitted to.
+    """Options of a fit that do not belong to the data or the recipe.
 
-    `checkpoint` is a folder where heads with a long training save finished parts, so that an interrupted training
+    `checkpoint` is a folder where heads that take long to train save finished parts, so that an interrupted training
     resumes. Only the patch heads use a `device` other than the CPU and report progress to `track`.
     """
 

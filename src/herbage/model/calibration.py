@@ -1,9 +1,9 @@
 """Calibration: a few weighed quadrat cuts correct a model for a new place, by a shrunken slope and offset.
 
 In a new place the weight is the estimate times (1 + a), plus b times the training mean, plus an error as large as the
-model's own. Before any cut, a and b are near 0; the cuts move them as far as their number justifies (a Bayesian linear
-model: Gelman et al., Bayesian Data Analysis, chapter 14). Prior spreads of a and b fitted to the differences between
-training groups were tried and corrected less well, because there are too few groups (docs/trust.md).
+model's own. The prior puts a and b near 0; the more cuts there are, the further they can move a and b (a Bayesian
+linear model: Gelman et al., Bayesian Data Analysis, chapter 14). Prior spreads of a and b fitted to the differences
+between training groups were tried and corrected less well, because there are too few groups (docs/trust.md).
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ Kind = Literal["none", "slope and offset"]
 
 
 def parts(known: TargetMask) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
-    """The fewest known targets that determine the others, and the sums; clover, dead and green where all are known.
+    """Return the parts (the fewest known targets that determine all known ones) and the matrix from parts to targets.
 
-    Rows of unknown targets are 0.
+    The parts are clover, dead and green where all targets are known. Rows of unknown targets in the matrix are 0.
     """
     own: list[int] = []
     for target in (0, 1, 2, 4, 3):
@@ -40,7 +40,7 @@ def parts(known: TargetMask) -> tuple[list[int], Float[np.ndarray, "5 part"]]:
 
 
 class Errors(NamedTuple):
-    """A model's out-of-fold error: root mean square per part, and each part's mean weight."""
+    """The root mean square of a model's out-of-fold errors, and the mean weight, per part (see `parts`)."""
 
     noise_g: Float[np.ndarray, " part"]
     unit_g: Float[np.ndarray, " part"]
@@ -63,7 +63,7 @@ class Correction:
     def apply(self, grams: Any, known: TargetMask | None = None, *, xp: Any = np) -> Any:
         """Correct balanced weights (..., 5) in g per quadrat.
 
-        `known` is by default read from the NaN of `grams`; `xp` is the array namespace, numpy or torch.
+        `known` defaults to the targets that are not NaN in `grams`; `xp` is the array namespace, numpy or torch.
         """
         known = known_targets(grams) if known is None else known
         own, every = parts(known)
@@ -122,8 +122,9 @@ def calibrate_intervals(
 ) -> tuple[Intervals, float]:
     """Intervals of the corrected model, and the factor by which the original ones were widened.
 
-    A target with enough cuts gets intervals from the cuts' leave-one-out residuals, each cut being a group of its own.
-    Other targets keep the original quantiles, multiplied by how much larger the cuts' errors are, at least 1.
+    A target with enough cuts gets intervals from the cuts' leave-one-out residuals, with each cut as a group of its
+    own. Other targets use the original residuals, multiplied by the ratio of the cuts' errors to the expected ones if
+    this is above 1.
     """
     corrected = weighed_g - calibration.residual_g
     own = np.abs(calibration.residual_g) / spread_g(corrected, intervals.unit_g)

@@ -83,8 +83,8 @@ def _trust(evidence: Evidence) -> list[str]:
     if evidence.unmeasured_coverage:
         lines.append(f"- {evidence.unmeasured_coverage}")
     lines.append(
-        f"- `in_domain` is False for at most {false_alarms(evidence.training.groups):.0%} of the photos of a new place "
-        f"that are like the training photos."
+        f"- `in_domain` is False for at most {false_alarms(evidence.training.groups):.0%} of the photos from a new "
+        f"place that are similar to the training photos."
     )
     if evidence.learning:
         points = [*((one.photos, one.weighted_r2) for one in evidence.learning)]
@@ -98,10 +98,10 @@ def _calibration(evidence: Evidence) -> list[list[str]]:
     if evidence.calibration is None:
         return []
     return [
-        ["## Corrected by own cuts"],
+        ["## Calibration with own cuts"],
         [
             *(f"- {line}" for line in evidence.calibration.summary()),
-            "- The score above is of the model before the correction.",
+            "- The score above is that of the model before calibration.",
         ],
     ]
 

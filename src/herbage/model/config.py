@@ -16,7 +16,7 @@ from herbage.recipe import Recipe
 from herbage.targets import TARGETS
 
 FORMAT = 3
-"""Increased when an older version could not read a folder correctly, or this version an older folder."""
+"""Increased when older versions of herbage cannot read new folders correctly, or new versions older folders."""
 
 
 class _Record(BaseModel):
@@ -28,13 +28,13 @@ ByTarget = tuple[float | None, float | None, float | None, float | None, float |
 
 
 def by_target(values: Float[np.ndarray, "5"]) -> ByTarget:
-    """Values as a record holds them, NaN as None."""
+    """Convert one value per target to the form of a record, with None for NaN."""
     c, d, g, t, gdm = (None if np.isnan(value) else float(value) for value in values)
     return c, d, g, t, gdm
 
 
 class BackboneRecord(_Record):
-    """The backbone that the heads were trained on; `engine` is what computed the training tokens."""
+    """The backbone that the heads were trained on; `engine` is the one that computed the training tokens."""
 
     name: str
     digest: str
@@ -55,9 +55,10 @@ class BackboneRecord(_Record):
 
 
 class TrainingRecord(_Record):
-    """The training photos; `mean_g` per target, `aspect` the median of width over height.
+    """The training photos. `mean_g`: mean weight per target. `aspect`: median of width divided by height.
 
-    A target that was not weighed, and that no sum determines, has no mean.
+    A target that was not weighed, and that no sum determines, has no mean. `in_words` describes the photos in the
+    report.
     """
 
     photos: int
@@ -89,7 +90,7 @@ class ScoreRecord(_Record):
 
     @classmethod
     def of(cls, score: Score) -> "ScoreRecord":
-        """The record of a score, NaN as None."""
+        """The record of a score, with None for NaN."""
         plain = {**score._asdict(), "targets": {name: t._asdict() for name, t in score.targets.items()}}
         return cls.model_validate(_nan_to_none(plain))
 
@@ -110,7 +111,7 @@ class LearningCurvePoint(_Record):
 
     @classmethod
     def of(cls, photos: int, weighted_r2: float) -> "LearningCurvePoint":
-        """The record of a point, NaN as None."""
+        """The record of a point, with None for NaN."""
         return cls(photos=photos, weighted_r2=None if np.isnan(weighted_r2) else weighted_r2)
 
 
@@ -154,7 +155,7 @@ class CalibrationRecord(_Record):
         return Correction(np.array(self.slope), np.array(self.offset_g))
 
     def summary(self) -> list[str]:
-        """What was corrected, and by how much, as lines of text."""
+        """The correction, and the errors before and after it, as lines of text."""
         if self.kind == "none":
             lines = [f"{self.cuts} cuts: a correction does not reduce the leave-one-out error, so none is applied."]
         else:
@@ -167,7 +168,9 @@ class CalibrationRecord(_Record):
         )
         if self.cuts < MIN_CUTS_FOR_INTERVALS:
             widened = f", widened by a factor of {self.widened:.2f}" if self.widened > 1 else ""
-            lines.append(f"With fewer than {MIN_CUTS_FOR_INTERVALS} cuts the model retains its own intervals{widened}.")
+            lines.append(
+                f"With fewer than {MIN_CUTS_FOR_INTERVALS} cuts the intervals are those of the original model{widened}."
+            )
         else:
             lines.append("The intervals of the weighed targets are computed from the cuts.")
         return lines
@@ -191,7 +194,7 @@ NO_EVIDENCE: dict[str, Any] = {
 
 
 class ModelConfig(_Record):
-    """The part of config.json that all models have. `source` says where the heads come from."""
+    """The part of config.json that all models have. `source` is a text about the origin of the heads."""
 
     format: int = FORMAT
     herbage: str

@@ -1,10 +1,10 @@
-"""Select photos to cut and weigh, spread over the range of estimates and of appearance."""
+"""Select the photos whose quadrats should be cut and weighed, spread over the range of estimates and appearance."""
 
 import numpy as np
 from jaxtyping import Float
 
 AXES = 4
-"""Principal components of the tokens that describe the appearance of a photo."""
+"""Number of principal components of the tokens that describe the appearance of a photo."""
 
 APPEARANCE_WEIGHT = 2.0
 """Weight of all components together; the estimate has weight 1."""
@@ -13,7 +13,7 @@ APPEARANCE_WEIGHT = 2.0
 def choose_cuts(
     weight_g: Float[np.ndarray, " photo"], mean_tokens: Float[np.ndarray, "photo width"], count: int
 ) -> list[int]:
-    """Rows of the photos to cut, sorted: the photo nearest to the centre of each of `count` k-means clusters.
+    """Rows of the selected photos, sorted: the photo nearest to the centre of each of `count` k-means clusters.
 
     Clusters are formed in standardised estimates and principal components of tokens. Extreme photos, which
     space-filling designs select first (Kennard and Stone 1969), are often unusual and corrected models less well

@@ -1,4 +1,4 @@
-"""Is a photo like the training photos? A distance between mean tokens, and its limit."""
+"""The domain check: the distance of a photo's mean token from those of the training photos, and its limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FALSE_ALARMS = 0.05
 """Share of in-domain photos of a new group that may be flagged as out of domain."""
 
 SHRINKAGE = 0.1
-"""Shrinkage towards equal variances in all directions, since a token has more dimensions than there are photos."""
+"""Shrinkage towards equal variances in all directions, since there are usually more dimensions than photos."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Domain:
 
     Tokens are standardised by `centre` and `inverse_spread`. `axes` are the principal directions of the training photos
     with their shrunken `variance`; in all other directions the variance is `floor`. Of the distances tried, this one
-    separated images without pasture best from held-out groups (docs/trust.md).
+    best separated images without pasture from held-out groups (docs/trust.md).
     """
 
     centre: Float[Tensor, " width"]

@@ -38,11 +38,11 @@ def _nothing() -> Float[np.ndarray, "5"]:
 class Estimate:
     """One photo's dry weights in g per quadrat of `quadrat_area_m2`, with an interval of the given level.
 
-    `map` holds the grams of each target if the whole quadrat looked like that patch, upright, so that its mean over
-    patches is `grams`; None where the heads have no map. `training_photo` says whether the model was trained on the
-    photo, `shape_differs` whether its aspect ratio differs from the training photos'. Where the model has no evidence,
-    `low` and `high` are NaN and the flags None. A photo that failed has the `status` `unreadable` or `skipped`, a
-    message, and NaN weights.
+    A patch of the upright `map` holds the grams that the quadrat would have if all of it looked like this patch, so the
+    mean over patches is `grams`; None if no map was requested, or if the heads have none. `training_photo`: whether the
+    model was trained on the photo. `shape_differs`: whether its aspect ratio differs from that of the training photos.
+    Where the model has no evidence, `low` and `high` are NaN and the flags None. A photo that failed has the `status`
+    `unreadable` or `skipped`, a message, and NaN weights.
     """
 
     photo: str
@@ -98,7 +98,7 @@ class Estimate:
         return None if self.map is None else g_per_m2(self.map, self.quadrat_area_m2)
 
     def rounded(self) -> "Estimate":
-        """Rounded as in predictions.csv. All files are made from this, so that a resumed run gives the same files."""
+        """A copy rounded as in predictions.csv. All files are written from it, so resumed runs give the same files."""
         grams, low, high = (
             np.array([round(g, DIGITS) for g in of.tolist()]) for of in (self.grams, self.low, self.high)
         )

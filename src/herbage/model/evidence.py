@@ -32,7 +32,7 @@ SCALE_PERCENTILE = 99
 
 
 class Comparisons(NamedTuple):
-    """What a model's score is reported with: scores of the baselines by name, and the learning curve."""
+    """What is reported next to a model's score: scores of the baselines by name, and the learning curve."""
 
     baselines: Mapping[str, Score]
     learning_curve: Sequence[tuple[int, float]]
@@ -42,10 +42,10 @@ class Comparisons(NamedTuple):
 class Evidence:
     """How good a trained model is, and what its training photos look like.
 
-    `photos` holds the sha256 of the training photos in the order of `oof`, so that a photo the model was trained on is
-    recognised. `map_scale_g` is the top of the maps' colour scale per target, in g per training quadrat, so that all
-    maps are comparable. `score`, `coverage` and `oof` are those of the model before a calibration; `intervals` are
-    calibrated.
+    `photos` holds the sha256 of the training photos in the order of `oof`, so that photos on which the model was
+    trained are recognised. `map_scale_g` is the top of the maps' colour scale per target, in g per training quadrat, so
+    that all maps are comparable. `score`, `coverage` and `oof` are those of the model before a calibration; `intervals`
+    are calibrated.
     """
 
     training: TrainingRecord
@@ -97,7 +97,7 @@ class Evidence:
 
     @property
     def unmeasured_coverage(self) -> str:
-        """A sentence on the intervals whose coverage the training groups are too few to measure; empty if none."""
+        """A sentence about the levels whose coverage cannot be measured with so few groups; empty if there are none."""
         groups, measured = self.training.groups, [of.level for of in self.coverage]
         given = [f"{of:.0%}" for of in LEVELS if of not in measured and is_level_possible(of, groups)]
         if given:
@@ -120,12 +120,12 @@ class Evidence:
         return replace(self, intervals=intervals, calibration=record)
 
     def uncalibrated(self) -> "Evidence":
-        """The evidence of the model before own cuts corrected it."""
+        """The evidence of the model before it was corrected by own cuts."""
         intervals = Intervals.fit(self.oof.weighed_g, self.oof.estimated_g, self.oof.group_index)
         return replace(self, intervals=intervals, calibration=None)
 
     def record(self) -> EvidenceRecord:
-        """What config.json holds; `tensors` and `oof` have files of their own."""
+        """The part in config.json; `tensors` and `oof` are stored in files of their own."""
         return EvidenceRecord(
             training=self.training,
             score=self.score,

@@ -18,9 +18,9 @@ class Intervals:
     `ratio` is |weighed - estimated| divided by the spread expected for the estimate, NaN where a photo has no weight of
     a target; `group` is the group of each photo; `unit_g` each target's mean over the training photos.
 
-    Photos of one place and day are not exchangeable, so each residual is weighted by one over its group's photos, and
-    the mass of one more group is placed at infinity (Dunn, Wasserman and Ramdas 2023, arXiv:1809.07441). With G groups
-    the highest possible level is G / (G + 1): 90 % needs 9 groups.
+    Photos of one place and day are not exchangeable, so the residuals of a group share a weight of one, and the mass of
+    one more group is placed at infinity (Dunn, Wasserman and Ramdas 2023, arXiv:1809.07441). With G groups the highest
+    possible level is G / (G + 1): 90 % needs 9 groups.
     """
 
     ratio: Float[np.ndarray, "photo 5"]
@@ -54,7 +54,7 @@ class Intervals:
 
 
 def spread_g(grams: Float[np.ndarray, "*photo 5"], unit_g: Float[np.ndarray, "5"]) -> Float[np.ndarray, "*photo 5"]:
-    """The expected error up to a factor: it grows linearly with the estimate, from that of bare ground.
+    """The expected error up to a factor: the estimate plus the target's mean `unit_g`, so it is above 0 on bare ground.
 
     Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/trust.md).
     """
@@ -97,7 +97,7 @@ def coverage(
     group: Int[np.ndarray, " photo"],
     level: float,
 ) -> Coverage | None:
-    """Coverage of each group by intervals fitted to the other groups; None where those are too few for the level."""
+    """Measure the intervals of each group, fitted to the other groups; None with too few groups for the level."""
     groups = np.unique(group)
     if not is_level_possible(level, len(groups) - 1):
         return None

@@ -1,4 +1,4 @@
-"""HerbageModel: from tokens to an estimate, and to one folder on disk and back."""
+"""HerbageModel: estimates photos from their tokens, and is saved to and opened from one folder."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -94,7 +94,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
     @property
     def map_scale_g_per_m2(self) -> Float[np.ndarray, "5"] | None:
-        """The top of the maps' colour scale per target, per area, so that colours do not depend on the quadrat."""
+        """The top of the maps' colour scale per target in g/m2, so that colours do not depend on the quadrat's area."""
         return None if self.evidence is None else g_per_m2(self.evidence.map_scale_g, self.quadrat_area_m2)
 
     @cached_property
@@ -125,7 +125,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         device: Device = "auto",
         precision: Precision = "auto",
     ) -> Backbone:
-        """Open the model's backbone, once; `backbone` is its folder or hub id if it has moved since training.
+        """Open the model's backbone, on first use; `backbone` is its folder or hub id if it has moved since training.
 
         Raises BackboneInvalid where its weights are not those that the heads were trained on.
         """
@@ -211,7 +211,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         )
 
     def finalise(self, raw_g: Any, *, xp: Any = np) -> Any:
-        """Final estimates (..., 5) in g from raw ones: balanced, and corrected by own cuts where there were any.
+        """Final estimates (..., 5) in g from raw ones: balanced if the recipe requires it, and corrected if calibrated.
 
         `xp` is the array namespace, numpy or torch.
         """
@@ -221,7 +221,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         return self.evidence.calibration.correction.apply(balance(grams, self.known, xp=xp), self.known, xp=xp)
 
     def _with_photo(self, estimate: Estimate, photo: Photo) -> Estimate:
-        """Add the photo's facts, and flag a training photo and a differing shape."""
+        """Add the photo's EXIF data, and flag training photos and photos of another shape."""
         if self.evidence is None:
             return replace(estimate, facts=photo.facts)
         usual = self.evidence.training.aspect
@@ -232,8 +232,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             messages.append("training photo: expect larger errors on new photos")
         if shape_differs:
             messages.append(
-                f"{photo.aspect:.2f} times as wide as high, the training photos {usual:.2f}; if the photo shows more "
-                f"than the quadrat, give the quadrat's corners"
+                f"aspect ratio (width / height) {photo.aspect:.2f}, training photos {usual:.2f}; if the photo shows "
+                f"more than the quadrat, set the quadrat's corners"
             )
         return replace(
             estimate,
@@ -260,7 +260,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         store: str | Path | None = None,
         **options: Unpack[BackboneOptions],
     ) -> pd.DataFrame:
-        """Estimate a folder, a photo or a list of paths; returns a data frame with predictions.csv's columns.
+        """Estimate a folder, a photo or a text file of paths; returns a data frame with predictions.csv's columns.
 
         It writes no files: `herbage.predict` does. Weights are in g per quadrat and kg per ha.
         """
@@ -271,7 +271,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         return frame.astype(dict.fromkeys(NUMBERS, float))
 
     def without_calibration(self) -> "HerbageModel":
-        """The model before own cuts corrected it; it shares the opened backbones."""
+        """The model before it was corrected by own cuts; it shares the opened backbones."""
         if self.evidence is None or self.evidence.calibration is None:
             return self
         plain = HerbageModel(self.config, self.heads, self.evidence.uncalibrated())

@@ -2,7 +2,7 @@
 
 Such a file is a pickled module. It is read by torch's restricted unpickler, with inert stand-ins for exactly the
 classes of the notebook's network. A file that names anything else is refused, and no code of it is run. State dicts are
-read too.
+also accepted.
 """
 
 import io
@@ -28,7 +28,7 @@ from herbage.targets import TARGETS
 
 FOLDS = 5
 MODULES = 32
-"""More modules than the notebook's network has, its containers included."""
+"""Maximum number of modules in a checkpoint, containers included; the notebook's network has fewer."""
 
 
 class _Inert:
@@ -153,7 +153,7 @@ def _refuse_foreign(content: bytes, path: Path) -> None:
 
 
 def _named(content: bytes) -> Iterator[str]:
-    """The globals named in the pickles of a checkpoint, as module.name, read as data."""
+    """The globals named in the pickles of a checkpoint, as module.name; the pickles are parsed and not executed."""
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             pickles = [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]

@@ -10,10 +10,11 @@ from herbage.model.intervals import spread_g
 
 @dataclass(frozen=True, eq=False)
 class MeanErrors:
-    """Errors of group means over the training photos per target, in units of `spread_g` at the mean.
+    """Out-of-fold errors of group means per target, in units of `spread_g`.
 
-    `shared` is the standard deviation of the error that a group's photos have in common, `own` that of each photo's own
-    error, and `score` each group's mean error divided by the error expected for its number of photos.
+    `shared` is the standard deviation of the error that the photos of a group have in common, and `own` that of the
+    rest of a photo's error. `score` is each group's absolute mean error, divided by the one expected for its number of
+    photos.
     """
 
     shared: Float[np.ndarray, "5"]
@@ -46,7 +47,7 @@ class MeanErrors:
         return cls(np.sqrt(shared), np.sqrt(own), np.abs(means) / np.maximum(expected, 1e-9), unit)
 
     def half_width_g(self, mean_g: Float[np.ndarray, "5"], photos: int, level: float) -> Float[np.ndarray, "5"]:
-        """Half the width of the interval of a mean of `photos` photos for the model's error, conformal over groups.
+        """Half the width of the conformal interval for the model's error of a mean over `photos` photos.
 
         NaN where there are too few groups for the level.
         """

@@ -1,4 +1,4 @@
-"""The heads as a scikit-learn estimator, to use with its tools on tokens of your own."""
+"""The heads as a scikit-learn estimator, to use with scikit-learn's tools on your own tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         y: Float[np.ndarray, "photo target"],
         groups: Sequence[Any] | Shaped[np.ndarray, " photo"] | None = None,
     ) -> "HeadsRegressor":
-        """Fit to `y` in g per quadrat; `groups` are labels of photos that belong together, by default each alone.
+        """Fit to `y` in g per quadrat; `groups` labels photos that belong together, by default every photo alone.
 
         A column of `y` that is NaN has no head. Raises InputInvalid for another shape, and TrainingFailed.
         """
@@ -48,6 +48,8 @@ class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         if y.ndim != 2 or y.shape[1] != 5 or len(y) != len(X):
             raise InputInvalid(f"Expected grams of shape ({len(X)}, 5), one row per photo; got {y.shape}.")
         own = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        if len(np.unique(own)) < 2:
+            raise InputInvalid("`groups`: expected photos of at least 2 groups; got one.")
         fold = np.full(len(y), -1)
         folds = min(self.folds, len(np.unique(own)))
         for number, (_, held_out) in enumerate(GroupKFold(folds).split(y, groups=own)):

@@ -180,7 +180,8 @@ def _check_size(file: PhotoFile, width: int, height: int) -> None:
         )
     if max(width, height) > ASPECT_LIMIT * min(width, height):
         raise PhotoTooLarge(
-            f"{file.name} has {width} x {height} pixels; expected a photo at most {ASPECT_LIMIT} times longer than wide"
+            f"{file.name} has {width} x {height} pixels; expected a longer side of at most {ASPECT_LIMIT} times the "
+            f"shorter one"
         )
 
 
@@ -191,7 +192,7 @@ def _formats(file: PhotoFile) -> tuple[str, ...]:
 
 @cache
 def _reads_heif() -> bool:
-    """Whether Pillow can read HEIC; registers the reader on first use, because importing it is slow."""
+    """Whether Pillow can read HEIC; registers the reader on first use only, because importing it is slow."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError:

@@ -1,4 +1,4 @@
-"""Read CSV and Excel files into data frames; columns in which every cell is a number become numeric."""
+"""Read CSV and Excel files into data frames; columns without text become numeric, except those in TEXT_COLUMNS."""
 
 import warnings
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | No
     if isinstance(table, pd.DataFrame):
         return _renamed(table.reset_index(drop=True).copy(), columns or {}, "the table"), "the table"
     frame = _renamed(_read_text(table), columns or {}, str(table)).fillna("")
-    # Empty lines are dropped, but the index keeps counting them, so that row numbers match the spreadsheet's.
+    # Empty lines are dropped, but the index still counts them, so that row numbers match the spreadsheet's.
     frame = frame[(frame != "").any(axis=1)]
     if frame.empty:
         raise TableInvalid(f"{table} has no rows: expected a header and at least one row.")

@@ -1,7 +1,7 @@
 """Read and validate tables of weighed photos and of photos to estimate.
 
-All faults of a table are reported in one message, with their rows and columns. Rows are numbered as in a spreadsheet:
-the header is row 1.
+The faults of a table are reported together in one message, which lists the first 30 with their rows and columns. Rows
+are numbered as in a spreadsheet: the header is row 1.
 """
 
 import logging
@@ -37,13 +37,13 @@ log = logging.getLogger("herbage")
 FAULTS_SHOWN = 30
 FIRST_ROW = 2
 GRAMS_LIMIT = 1e5
-"""Maximum weight in g per quadrat; anything heavier is a typing error or in another unit."""
+"""Maximum weight in g per quadrat; a larger number is a typing error or in another unit."""
 
 LIGHT_KG_PER_HA, HEAVY_KG_PER_HA = 20, 20_000
 """Plausible range of a table's mean herbage mass; outside it, `unit` or `quadrat_area_m2` is probably wrong."""
 
 TOLERANCE_G = 0.1
-"""Maximum difference between a target and the sum of its parts, from the scales and from rounding."""
+"""Differences between a target and the sum of its parts up to this are attributed to the scales and to rounding."""
 
 # The last follows from the first two; it is checked only in tables that lack some targets.
 SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
@@ -260,8 +260,15 @@ def _check(
     if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
         faults += _missing_targets(frame)
     if faults:
-        shown = faults[:FAULTS_SHOWN] + ([f"... and {len(faults) - FAULTS_SHOWN} more"] * (len(faults) > FAULTS_SHOWN))
-        raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(shown))
+        raise TableInvalid(_fault_list(where, faults))
+
+
+def _fault_list(where: str, faults: Sequence[str]) -> str:
+    """One message with the number of faults and the first of them."""
+    lines = [f"{where} has {counted(len(faults), 'fault')}:", *faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"... and {len(faults) - FAULTS_SHOWN} more")
+    return "\n  ".join(lines)
 
 
 def _not_found(finder: _PhotoFinder) -> str:
@@ -360,7 +367,7 @@ def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
             )
         corners.append(quadrat)
     if faults:
-        raise TableInvalid(f"{where} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults[:FAULTS_SHOWN]))
+        raise TableInvalid(_fault_list(where, faults))
     return corners
 
 

@@ -1,1 +1,1 @@
-"""Tables, maps, GIS layers, reports and exports, all made from the same Estimate."""
+"""Tables, maps, GIS layers and reports, all made from the same Estimate; and exports of models."""

@@ -29,7 +29,7 @@ from herbage.tokens.store import TokenStore
 log = logging.getLogger("herbage")
 
 CALIBRATION_IMAGES = 200
-"""Images that int8 is calibrated on, taken from all photos in turn."""
+"""Number of images on which int8 is calibrated, taken from all photos in turn."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Parity:
     """How an exported backbone differs from its source on some photos.
 
     Cosines compare each token with its counterpart. `estimate_apart` is the mean absolute difference of `target`,
-    divided by its mean. The scores are out-of-fold weighted R2 of the training photos among them, None if there are
-    none: the model's heads on tokens of the source, and on tokens of the export.
+    divided by its mean. The scores are out-of-fold weighted R2 of the model's heads on tokens of the source and of the
+    export, for the training photos among the photos; None if there are fewer than two.
     """
 
     photos: int
@@ -91,7 +91,7 @@ def export_openvino(
 
 
 def _calibration_images(model: HerbageModel, files: Sequence[PhotoFile], patch_px: int) -> list[Callable[[], Tensor]]:
-    """Functions that make one image each: from the photos in turn, and each time another image of a photo."""
+    """Functions that return one input image each; they take the photos in turn, and each time another of its images."""
 
     def image(number: int) -> Tensor:
         photo = open_photo(files[number % len(files)])

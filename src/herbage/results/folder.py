@@ -128,7 +128,7 @@ class ResultsFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Complete all files, or after an error leave the rows for the next run to reuse."""
+        """Complete all files; after an error, leave the finished rows for the next run."""
         self._open.__exit__(kind, error, traceback)
         if error is not None:
             return
@@ -147,7 +147,7 @@ class ResultsFolder:
             geojson = self.paddocks.geojson(options.assignment.polygons, self.request.round_coordinates)
             files["paddocks.geojson"] = geojson.encode()
         if table.empty:
-            log.warning("No photo belongs to a paddock. Polygons only find photos with a position.")
+            log.warning("No photo belongs to a paddock. Only photos with a position can be assigned by polygons.")
         else:
             files["wedge.png"] = draw_wedge(table, pre_grazing=options.pre_grazing, residual=options.residual)
             self.report.add_paddocks(table, files["wedge.png"])

@@ -1,4 +1,4 @@
-"""Photos as GeoJSON points after RFC 7946 (WGS 84, longitude first), written one by one."""
+"""Photos as GeoJSON points according to RFC 7946 (WGS 84, longitude first), written one by one."""
 
 import json
 import os

@@ -38,7 +38,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class OnnxParity:
-    """Largest difference between ONNX Runtime and herbage in fp32, of any target, divided by the mean total."""
+    """Largest difference between ONNX Runtime and herbage in fp32, of any target, relative to the mean main target."""
 
     photos: int
     grams_apart: float

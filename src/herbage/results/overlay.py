@@ -30,11 +30,11 @@ def draw_overlay(
     scale_g_per_m2: Float[np.ndarray, "5"] | None,
     target: int | None = None,
 ) -> bytes:
-    """A PNG of the photo, the photo under its map in g/m2, the colour scale, and the total; for estimates with a map.
+    """A PNG with the photo, the photo under its map in g/m2, the colour scale and the estimate.
 
     `scale_g_per_m2` is the top of the scale per target; None takes this map's own 99th percentile. `target` is by
-    default the total, or the main target that the model knows. The map is smoothed for display only. Raises ValueError
-    where the estimate has no map.
+    default the main target of the estimate: the total if it is known. The map is smoothed for display only. Raises
+    ValueError where the estimate has no map.
     """
     if estimate.map is None:
         raise ValueError(f"{estimate.photo} has no map to draw")
@@ -81,7 +81,7 @@ def swatches() -> list[str]:
 
 
 def map_files(photo: str) -> tuple[str, str]:
-    """The file names of a photo's overlay and map, unique because they include the folders of its path."""
+    """The file names of a photo's overlay and map; they include the folders of its path, to avoid equal names."""
     name = photo.replace("/", "__").replace("\\", "__")
     if len(name.encode()) > NAME_BYTES:
         name = f"{sha256(name.encode()).hexdigest()[:12]}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"

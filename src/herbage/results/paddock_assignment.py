@@ -95,7 +95,7 @@ def by_folder(file: PhotoFile, _: Estimate) -> str:
 
 
 def by_column(names: Mapping[str, str]) -> PaddockOf:
-    """The paddock in a sidecar table; `names` is by photo."""
+    """The paddock in a sidecar table; `names` maps photo names to paddocks."""
     return lambda file, _: names.get(file.name)
 
 

@@ -44,7 +44,7 @@ class _Visit:
 class PaddockSummary:
     """Takes estimates one by one; `table` has one row per paddock, for its last day.
 
-    Weights are counted in grams per training quadrat. Without `errors`, as for imported heads, means have no interval;
+    Weights are summed in grams per training quadrat. Without `errors`, as for imported heads, means have no interval;
     `widened` is the factor by which a calibration widened intervals.
     """
 

@@ -136,7 +136,7 @@ def check_results_place(out: Path, *, overwrite: bool) -> None:
 
 
 def spreadsheet_text(value: Any) -> Any:
-    """Numbers unchanged; text on one line, quoted where a spreadsheet would take it for a formula."""
+    """Numbers unchanged; text on one line, with a leading apostrophe where a spreadsheet would read it as a formula."""
     if not isinstance(value, str):
         return value
     line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", value)
@@ -144,7 +144,7 @@ def spreadsheet_text(value: Any) -> Any:
 
 
 def plain_text(cell: str) -> str:
-    """The text of a cell before `spreadsheet_text`."""
+    """The text from which `spreadsheet_text` made this cell."""
     return cell[1:] if cell[:1] == "'" and cell[1:].lstrip()[:1] in FORMULA else cell
 
 

@@ -30,9 +30,9 @@ TABLE_PICTURE_PX = 120
 
 
 def model_report(config: ModelConfig, evidence: Evidence, worst: Sequence[tuple[str, bytes]] = ()) -> str:
-    """Score, baselines, scores by State, errors, residuals, and the reliability of intervals and domain check.
+    """A page with score, baselines, scores by State, errors, residuals, and reliability of intervals and domain check.
 
-    `worst` holds a caption and a picture of the photos with the largest errors.
+    `worst` holds a caption and a picture for each of the photos with the largest errors.
     """
     return _render(
         "model.html.j2",

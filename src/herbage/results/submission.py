@@ -10,7 +10,7 @@ from herbage.targets import TARGETS
 
 
 def submission_table(test: pd.DataFrame, grams: Mapping[str, Float[np.ndarray, "5"]]) -> pd.DataFrame:
-    """The columns `sample_id, target`, with the rows and order of the test table; `grams` is by image_path.
+    """The columns `sample_id, target`, with the rows and order of the test table; `grams` maps image_path to weights.
 
     Values below 0 become 0. Raises ValueError for values that are not finite.
     """

@@ -1,4 +1,4 @@
-"""Own cuts: select photos to cut and weigh, and correct a model with the weighed cuts."""
+"""Own cuts: select photos of quadrats to cut and weigh, and correct a model with the weighed cuts."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targe
 log = logging.getLogger("herbage")
 
 IMPLAUSIBLE_FACTOR = 4.0
-"""Cuts that differ from their estimates by more than this factor are more often in a wrong unit than unusual."""
+"""If the mean of the cuts differs from that of their estimates by more than this factor, the unit is probably wrong."""
 
 
 def calibrate(
@@ -51,7 +51,7 @@ def calibrate(
 
     `cuts` is a table as for `train`; the total alone is enough, and rows without a weight are left out.
     `quadrat_area_m2` is that of the cuts, if it differs from the training quadrat's. A model that was calibrated before
-    is calibrated anew from its original state. Photos that cannot be read are listed in the result's `dropped`. Raises
+    is calibrated again from its original state. Photos that cannot be read are listed in the result's `dropped`. Raises
     TableInvalid for fewer than 3 cuts, InputInvalid for cuts of other targets, PhotosMissing, OutputExists, and
     ModelInvalid for imported heads.
     """
@@ -69,7 +69,7 @@ def calibrate(
     dropped: dict[str, str] = {}
     made = track(source.estimates(table.files, backbone, store=store), "calibrate", len(table.files))
     weighed_g, estimated_g = _cuts(skip_failed(made, dropped), table)
-    # The model counts in grams per training quadrat.
+    # The model works in grams per training quadrat.
     weighed_g = weighed_g * source.quadrat_area_m2 / area
     known = known_targets(weighed_g + estimated_g)
     if not any(known):
@@ -108,7 +108,9 @@ def _cuts(
 def _warn_of_implausible(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> None:
     factor = weighed_g.mean() / max(estimated_g.mean(), 1e-6)
     if not 1 / IMPLAUSIBLE_FACTOR <= factor <= IMPLAUSIBLE_FACTOR:
-        log.warning("The cuts weigh %.3g times the model's estimates: are `unit` and `quadrat_area_m2` right?", factor)
+        log.warning(
+            "The cuts weigh %.3g times the model's estimates: are `unit` and `quadrat_area_m2` correct?", factor
+        )
 
 
 def plan_cuts(

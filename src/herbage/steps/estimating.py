@@ -23,7 +23,7 @@ from herbage.tokens.cluster import Cluster, PhotoTask, absolute_folder, stream_o
 
 @dataclass(frozen=True)
 class Folders:
-    """Where overlays and maps are written, and where tokens are cached; None for neither."""
+    """Where overlays and maps are written, and where tokens are cached; None if they are not."""
 
     maps: Path | None
     store: Path | None
@@ -77,7 +77,7 @@ def estimate_on_cluster(
     files: Sequence[PhotoFile],
     cluster: Cluster,
 ) -> Iterator[Estimated]:
-    """The same on the workers of a cluster, which open the model themselves."""
+    """Yield the estimate of each photo in order, from the workers of a cluster, which open the model themselves."""
     options = {**options, "backbone": absolute_folder(options.get("backbone"))}
     task = partial(_make_task, absolute_folder(model), options, request, folders.absolute())
     for file, result in stream_on_cluster(files, task, cluster):

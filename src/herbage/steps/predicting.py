@@ -38,8 +38,8 @@ log = logging.getLogger("herbage")
 class PredictionSummary:
     """The result of `predict`: photos estimated, and failures with their reasons.
 
-    Of the photos estimated: those out of domain, with another shape than the training photos, in the training photos,
-    without a position, and without a paddock.
+    The other counts are of estimated photos: out of domain (`outside`), of another shape than the training photos, used
+    for training, without a position, and without a paddock.
     """
 
     estimated: int = 0
@@ -71,7 +71,7 @@ class PredictionSummary:
             )
         if self.shape_differs:
             log.warning(
-                "%s with another shape than the training photos: see the message in the table.",
+                "%s with another aspect ratio than the training photos: see the column message of predictions.csv.",
                 counted(self.shape_differs, "photo"),
             )
 
@@ -101,12 +101,12 @@ def predict(
     """Estimate photos and write predictions.csv, photos.geojson and report.html to the folder `out`.
 
     It returns counts and failures; `HerbageModel.predict` returns a data frame and writes nothing. `maps` adds an
-    overlay and an array in g/m2 per photo. `table` is a sidecar table of `image_path`: with the quadrats' corners,
-    x1 y1 ... x4 y4, where photos show more than the quadrat, and with the column that `paddocks` names; `columns` maps
-    herbage's column names to the table's. `paddocks` may also be the word `folder`, or a .geojson file of polygons; it
-    adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg
-    DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
-    the same paths.
+    overlay and an array in g/m2 per photo. `table` is a sidecar table with `image_path` and further columns: the
+    quadrats' corners x1 y1 ... x4 y4, where photos show more than the quadrat, and the column that `paddocks` names;
+    `columns` maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a .geojson
+    file of polygons; it adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to
+    `residual` (kg DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos
+    and `out` at the same paths.
 
     An interrupted run resumes after its last complete row, if the model and the settings are the same. Memory does not
     grow with the number of photos. Raises InputInvalid, PhotosMissing and OutputExists.
@@ -144,7 +144,7 @@ def predict(
         made = estimate_photos(opened, backbone, request, folders, files[reused:])
     else:
         uses_gpu = options.get("device", "auto") in ("auto", "cuda")
-        where = Cluster(cluster, folder.attempts, "run it again with `overwrite`", worker_cpus, uses_gpu)
+        where = Cluster(cluster, folder.attempts, "run it again with `overwrite=True`", worker_cpus, uses_gpu)
         made = estimate_on_cluster(model, options, request, folders, files[reused:], where)
     area = quadrat_area_m2 or opened.quadrat_area_m2
     reread = not coordinates or (assignment is not None and assignment.polygons is not None)

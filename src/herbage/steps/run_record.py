@@ -32,8 +32,8 @@ def run_record(
 ) -> str:
     """The text of run.json.
 
-    `tables` are files or data frames by parameter name, recorded with their sha256. Of the model and the backbone the
-    digests are recorded. `about` holds further options and results of the command.
+    `tables` are files or data frames by parameter name, recorded with their sha256. The digests of the model and the
+    backbone are recorded. `about` holds further options and results of the command.
     """
     record: dict[str, Any] = {"command": command, **about}
     if model is not None:

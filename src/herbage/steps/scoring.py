@@ -41,7 +41,7 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Each model's score; of two models the difference (second minus first), of several the score of their average."""
+    """Each model's score; for two also the difference (second minus first), for several also that of their average."""
 
     models: list[ModelScore]
     difference: Difference | None = None
@@ -147,7 +147,7 @@ def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:
 def _estimate_table(
     model: HerbageModel, new: _NewTable, failed: dict[str, str], options: BackboneOptions, track: Track
 ) -> OutOfFold:
-    """Weighed and estimated grams of a new table; photos that cannot be read are noted in `failed`."""
+    """Weighed and estimated grams of a new table; photos that cannot be read are added to `failed`."""
     table = new.read(model.quadrat_area_m2)
     made = model.estimates(table.files, model.open_backbone(**options))
     rows, grams, training_photos = [], [], 0

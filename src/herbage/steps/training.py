@@ -48,7 +48,7 @@ log = logging.getLogger("herbage")
 
 WORST_PHOTOS = 6
 MEMORY_SHARE = 0.25
-"""Training tokens are held in memory up to this share of it."""
+"""Training tokens are held in memory if they fill at most this share of the machine's memory."""
 
 
 def train(
@@ -70,11 +70,11 @@ def train(
 ) -> HerbageModel:
     """Extract missing tokens, train all heads, evaluate them out of fold, and write the model folder if `model` is set.
 
-    Tokens are cached in `store`, by default `tokens/` next to the model folder, and only in memory without either.
-    `columns` maps herbage's column names to the table's, such as {"Dry_Total_g": "yield"}; `unit` is the unit of its
-    weights. Targets that were not weighed, and that no sum determines, get no head. Photos that cannot be read are
-    left out and listed in the model's `dropped`. Raises InputInvalid, TableInvalid, RecipeInvalid, OutputExists and
-    TrainingFailed before any file of the model is written.
+    Tokens are cached in `store`, by default `tokens/` next to the model folder; without both, in memory only. `columns`
+    maps herbage's column names to the table's, such as {"Dry_Total_g": "yield"}; `unit` is the unit of its weights.
+    Targets that were not weighed, and that no sum determines, get no head. Photos that cannot be read are left out and
+    listed in the model's `dropped`. Raises InputInvalid, TableInvalid, RecipeInvalid, OutputExists and TrainingFailed
+    before any file of the model is written.
     """
     started = time.time()
     recipe, place = load_recipe(recipe), None if model is None else Path(model).resolve()
@@ -140,7 +140,7 @@ def import_heads(
 
 @dataclass
 class _Extracted:
-    """Tokens, digests and aspects (width over height) of the readable photos; the others with the reason."""
+    """Tokens, digests and aspects (width over height) of the readable photos; `dropped` has the others with reasons."""
 
     tokens: Sequence[Tensor]
     digests: list[str]
@@ -177,7 +177,7 @@ def _extract(
         first = next(iter(found.dropped.values()))
         raise PhotosMissing(f"None of the {len(files)} photos can be read; the first: {first}.")
     if token_store is not None and not in_memory:
-        log.info("The tokens do not fit in memory; they are read from the store during training.")
+        log.info("The tokens would fill much of the memory, so they are read from the store during training.")
         found.tokens = StoredTokens(token_store, found.digests)
     return found
 
@@ -205,7 +205,7 @@ def _maps(heads: Heads, recipe: Recipe, tokens: Sequence[Tensor]) -> list[Float[
 
 
 def _baselines(weighed: WeighedTable, data: TrainingData, store: str | Path | None, track: Track) -> dict[str, Score]:
-    log.info("Extracting the texture of the same photos for the baselines:")
+    log.info("Extracting texture features for the baselines")
     texture = _extract(weighed.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
     return score_baselines(data, texture.tokens)
 
@@ -216,7 +216,7 @@ def _report_score(evidence: Evidence) -> None:
     log.info("Out-of-fold weighted R2 %s", "n/a" if own is None else f"{own:.3f}")
     for name, baseline in evidence.baselines.items():
         if own is not None and baseline.weighted_r2 is not None and baseline.weighted_r2 > own:
-            log.warning("The baseline “%s” scores %.3f: this model is not better.", name, baseline.weighted_r2)
+            log.warning("The baseline “%s” scores higher (%.3f) than this model.", name, baseline.weighted_r2)
 
 
 def _worst(model: HerbageModel, files: Sequence[PhotoFile], data: TrainingData) -> list[tuple[str, bytes]]:

@@ -39,7 +39,7 @@ class Cluster:
     `address` is that of a Ray cluster; `auto` takes the cluster that this machine belongs to, or else this machine
     alone. A worker has a GPU where `uses_gpu` is set and there are GPUs, else `worker_cpus` cores, by default all cores
     of a machine. `attempts` is a folder shared by all machines, where photos in progress are recorded; `retry_hint`
-    tells the user how to try a skipped photo again.
+    ends the message about a skipped photo and says how to try it again.
     """
 
     address: str
@@ -54,8 +54,7 @@ def stream_on_cluster(
 ) -> Iterator[tuple[PhotoFile, Result | PhotoTooLarge]]:
     """Yield each photo in the order given, with the result of a worker, or the reason why it was skipped.
 
-    `make_task` is called once in each worker. Raises InputInvalid where there is no such cluster, and errors of the
-    workers.
+    `make_task` is called once in each worker. Raises InputInvalid if no cluster answers, and the errors of the workers.
     """
     if not files:
         return
@@ -124,7 +123,7 @@ class _Worker(Generic[Result]):
 
 
 class _Attempts:
-    """Counts the attempts at each photo in a small file, which remains where a worker died."""
+    """Counts the attempts at each photo in a small file, which remains if its worker died."""
 
     def __init__(self, folder: Path, retry_hint: str) -> None:
         self.folder, self.retry_hint = folder, retry_hint

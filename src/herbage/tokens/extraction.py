@@ -36,15 +36,15 @@ LOOKUP_BATCH, UPDATE_BATCH = 1000, 100
 """Photos per query and per update of the store's index."""
 
 MIN_PATCHES = 1600
-"""Patches per call of a backbone, if a photo has as many: enough to keep a core busy without using more memory."""
+"""Approximate number of patches per call of a CPU backbone: enough to keep a core busy, at little memory."""
 
 
 @dataclass
 class Extracted:
     """The result for one photo: its tokens, or the reason why there are none.
 
-    `photo` is None where the file was not opened, because the store had the tokens, or could not be opened.
-    `from_store` is True where the tokens came from the store; `entry` is the index entry from before.
+    `photo` is None if the file could not be opened, or was not opened because the store had its tokens. `from_store` is
+    True if the store had the tokens; `entry` is the index entry from before this run.
     """
 
     file: PhotoFile
@@ -76,12 +76,12 @@ def stream_tokens(
     open_photos: bool = False,
     read_stored: bool = True,
 ) -> Iterator[Extracted]:
-    """Yield every photo's tokens, in the order given, from the store or from the backbone, which then fills the store.
+    """Yield every photo's tokens, in the order given, from the store or from the backbone; new ones are stored.
 
     With `open_photos` each photo is opened even if the store has its tokens, for its capture time and position. Without
-    `read_stored` the tokens in the store are not read, their items have none, and only file lengths are checked. A
-    photo that cannot be read gives an item with a failure; a damaged token file is replaced. Stopping early loses
-    nothing that was yielded.
+    `read_stored` stored tokens are not read: their items have no tokens, and only file lengths are checked. A photo
+    that cannot be read gives an item with a failure; a damaged token file is replaced. Stopping early loses nothing
+    that was yielded.
 
     On a CPU each thread takes a photo from file to tokens: threads that share one matrix product would wait for each
     other whenever a core decodes. On a GPU the threads decode, and the backbone gets batches.
@@ -121,7 +121,7 @@ def log_missing(files: Sequence[PhotoFile], backbone: Backbone, recipe: Recipe, 
         return
     needed = missing * token_bytes(backbone, recipe)
     log.info(
-        "%s: %d in the store, at most %d to extract with %s (%s), which need %s of disk space",
+        "%s: %d in the store, at most %d to extract with %s (%s), which needs up to %s of disk space",
         counted(len(files), "photo"), len(files) - missing, missing, backbone.name, backbone.engine.precision,
         file_size(needed),
     )  # fmt: skip
@@ -313,5 +313,5 @@ class _Clock:
         seconds = time.monotonic() - self.started
         rest = seconds * self.left / self.parallel
         if rest > 5:
-            log.info("The first photo took %.1f s; at most %.0f s for the %d left.", seconds, rest, self.left)
+            log.info("The first photo took %.1f s; at most %.0f s for the remaining %d.", seconds, rest, self.left)
         self.logged = True

@@ -212,7 +212,7 @@ class PhotoIndex:
 
 
 def _keys(photos: Iterable[PhotoFile]) -> list[tuple[str, int, int] | None]:
-    """A key that changes whenever a file does; None where there is no file."""
+    """Path (with corners), size and modification time as the key of each photo; None where there is no file."""
     folders: dict[Path, Path] = {}
     keys: list[tuple[str, int, int] | None] = []
     for photo in photos:

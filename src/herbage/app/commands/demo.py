@@ -1,4 +1,4 @@
-"""The command that draws swards and runs every other step on them."""
+"""The command that draws swards, trains on them and estimates them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from herbage.outputs import DEMO_FOLDER, check_output_folder
 
 
 def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet = False) -> int:
-    """Draw swards of known weight and run every step on them, with the embedded backbone.
+    """Draw swards of known weight, train on them and estimate them, with the built-in backbone.
 
     For example:
         herbage demo --out demo

@@ -61,14 +61,14 @@ def predict(
     out
         The folder for the results.
     maps
-        Write maps/: where the weight is, as one overlay and one array per photo.
+        Write maps/ with one overlay (PNG) and one array (g/m2) per photo.
     level
         The share of weights that intervals should contain.
     quadrat_area
         Square metres in these photos, if this differs from the training photos.
     table
-        A table of image_path with facts about photos: x1 y1 ... x4 y4, the quadrat's corners where photos show more
-        than the quadrat, and the column that --paddocks names.
+        A table of image_path and, where photos show more than the quadrat, its corners (x1 y1 ... x4 y4); it may also
+        have the column that --paddocks names.
     paddocks
         How photos are assigned to paddocks: a column of --table, the word folder, or a .geojson file of polygons. Adds
         paddocks.csv, paddocks.geojson and wedge.png.

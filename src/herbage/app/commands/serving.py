@@ -26,7 +26,7 @@ def serve(
     Parameters
     ----------
     host
-        127.0.0.1 serves this computer only; 0.0.0.0 serves everybody who can reach it, such as a phone.
+        127.0.0.1 serves this computer only; 0.0.0.0 also serves other devices on the network, such as a phone.
     port
         The port; 0 takes a free one.
     token

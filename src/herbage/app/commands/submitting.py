@@ -45,5 +45,5 @@ def submit(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} with the mean" if failed else ""))
+    print(f"Wrote {out}" + (f"; {counted(len(failed), 'unreadable photo')} got the mean" if failed else ""))
     return print_failures(failed)

@@ -63,7 +63,7 @@ class Prediction(BaseModel):
         None, description="Whether the photo's aspect ratio differs from that of the training photos."
     )
     level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="The level of the intervals.")
-    quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-3, le=1e4, description="The area that the photo shows.")
+    quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-4, le=1e4, description="The area that the photo shows.")
     map: Annotated[str, Field(max_length=100)] | None = None
 
     def cells(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the API does, without HTTP: estimates, maps, files, and summaries of paddocks.
 
-Only estimates and maps are held, in memory, and only the newest; photos are not stored.
+Only the newest estimates with maps are stored, in memory; photos are not stored.
 """
 
 import asyncio

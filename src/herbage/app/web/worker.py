@@ -17,7 +17,7 @@ from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile
 
 BATCH = 16
-"""Photos per batch: enough to keep the cores busy, but few enough for clients that disconnect to matter soon."""
+"""Photos per batch: enough to keep the cores busy, but few enough to finish soon after clients disconnect."""
 
 Answer = tuple[Estimate, str]
 """An estimate and the SHA-256 digest of its photo."""
