@@ -141,7 +141,7 @@ def test_a_folder_without_a_backbone_is_refused(tmp_path, tiny_dinov2):
     with pytest.raises(WeightsMissing, match="`backbone`: the folder .*gone does not exist"):
         open_backbone(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BackboneInvalid, match=r"no config\.json"):
+    with pytest.raises(BackboneInvalid, match=r"neither config\.json nor openvino\.json"):
         open_backbone(tmp_path / "empty")
     shutil.copytree(tiny_dinov2, tmp_path / "vit")
     config = json.loads((tmp_path / "vit/config.json").read_text())

@@ -66,7 +66,7 @@ def test_it_predicts_without_a_map_and_warns_in_one_line(place, weighed_photos, 
     assert run(["predict", str(place / "model"), photos, "--out", str(out), "--maps", "--level", "0.7", "--quiet"]) == 0
     printed = capsys.readouterr().err.splitlines()
     assert printed[0] == "Recipe small has no patch map, so no maps are written."
-    assert [line.partition(":")[0] for line in printed[1:]] == ["The model was trained on 24 photos of these"]
+    assert [line.partition(":")[0] for line in printed[1:]] == ["The model was trained on 24 of these photos"]
     assert not (out / "maps").exists()
     frame = pd.read_csv(out / "predictions.csv")
     assert frame["status"].eq("ok").all()

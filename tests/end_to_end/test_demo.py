@@ -185,6 +185,7 @@ def test_a_second_demo_replaces_the_first_only_on_request(demo, capsys):
 def test_the_commands_of_the_first_tutorial_work(demo, tmp_path, monkeypatch):
     (tmp_path / "demo").symlink_to(demo)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("herbage.app.commands.demo.check_output_folder", lambda *_, **__: None)
     monkeypatch.setattr("herbage.app.demo.run_demo", lambda *_, **__: "the demo was run")
     run_page("docs/tutorials/first-paddock.md", tmp_path)
     assert len(pd.read_csv("one/predictions.csv")) == 1

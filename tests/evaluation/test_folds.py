@@ -51,11 +51,11 @@ def test_the_seed_moves_the_folds_and_nothing_else_does():
     assert (one.fold != other.fold).any()
 
 
-def test_without_columns_to_group_by_it_says_so_loudly(caplog):
+def test_without_columns_to_group_by_it_warns_loudly(caplog):
     frame = frame_of(range(20)).drop(columns="Sampling_Date")
     folds = make_folds(frame, np.random.default_rng(0).uniform(0, 90, (20, 5)))
     assert folds.grouped_by == ()
-    assert "UNGROUPED FOLDS: the table has no State and Sampling_Date" in caplog.text
+    assert "UNGROUPED FOLDS: the table lacks State or Sampling_Date" in caplog.text
     assert "too high" in caplog.text
 
 

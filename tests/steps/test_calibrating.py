@@ -35,7 +35,7 @@ def test_ten_cuts_correct_a_model_for_a_new_place(farm, capsys):
     assert record.rmse_g[1] < 0.8 * record.rmse_g[0]
     assert "Calibration with own cuts" in (farm / "mine/report.html").read_text()
     card = (farm / "mine/README.md").read_text()
-    assert "## Corrected by own cuts" in card
+    assert "## Calibration with own cuts" in card
     assert "10 cuts: corrected by" in card
     estimate = mine.estimate(farm / "photos/sward_47.jpg")
     assert estimate.grams[TOTAL] == pytest.approx(after["photos/sward_47.jpg"], rel=1e-5)
@@ -72,7 +72,7 @@ def test_an_invalid_calibration_is_one_message(farm, tmp_path, capsys):
 def test_cuts_that_are_probably_in_another_unit_give_a_warning(farm, caplog):
     names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
-    assert "times the model's estimates: are `unit` and `quadrat_area_m2` right?" in caplog.text
+    assert "times the model's estimates: are `unit` and `quadrat_area_m2` correct?" in caplog.text
     caplog.clear()
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
     assert "are `unit`" not in caplog.text

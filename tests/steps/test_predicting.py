@@ -102,9 +102,9 @@ def test_a_photo_of_another_shape_gives_a_warning_unless_its_corners_are_given(f
     )
     sidecar.to_csv(tmp_path / "corners.csv", index=False)
     steps.predict(farm / "model", tmp_path / "photos", out=tmp_path / "plain")
-    assert "1 photo with another shape than the training photos" in caplog.text
+    assert "1 photo with another aspect ratio than the training photos" in caplog.text
     assert (
-        "if the photo shows more than the quadrat, give the quadrat's corners"
+        "if the photo shows more than the quadrat, set the quadrat's corners"
         in rows(tmp_path / "plain")["message"].iloc[0]
     )
     steps.predict(farm / "model", tmp_path / "photos", out=tmp_path / "cut", table=tmp_path / "corners.csv")
@@ -168,12 +168,12 @@ def test_training_photos_are_flagged(models, weighed_photos, tmp_path, caplog):
     shutil.copy(weighed_photos / "train/ID3.png", tmp_path / "photos/old.png")
     done = steps.predict(models / "ridge", tmp_path / "photos", out=tmp_path / "r")
     assert done.training_photos == 1
-    assert "The model was trained on 1 photo of these: expect larger errors on new photos." in caplog.text
+    assert "The model was trained on 1 of these photos: expect larger errors on new photos." in caplog.text
     messages = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")["message"]
     assert "training photo: expect larger errors on new photos" in messages["old.png"]
     assert pd.isna(messages["new.png"])
     report = (tmp_path / "r/report.html").read_text()
-    assert "The model was trained on 1 of them" in report
+    assert "The model was trained on 1 of these photos: expect larger errors on new photos." in report
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e-320])
