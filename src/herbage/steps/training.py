@@ -4,7 +4,8 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -85,30 +86,31 @@ def train(
         check_model_place(place, overwrite=overwrite, inputs=[photos, store, *tables])
     weighed = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=quadrat_area_m2)
     # Before the long work, so that a table that allows no folds is reported at once.
-    split = make_folds(weighed.frame, weighed.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
+    split_folds = partial(make_folds, count=folds, group_by=group_by, seed=recipe.fold_seed)
+    split = split_folds(weighed.frame, weighed.grams)
     backbone = open_backbone_or(recipe.backbone, options)
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
 
     found = _extract(weighed.files, backbone, recipe, store, track)
     if found.dropped:
-        log.warning("%d of %d photos cannot be read and are left out.", len(found.dropped), len(weighed.files))
-        weighed = weighed.take([row for row, file in enumerate(weighed.files) if file.name not in found.dropped])
-        split = make_folds(weighed.frame, weighed.grams, count=folds, group_by=group_by, seed=recipe.fold_seed)
-    readings = sensor_readings(weighed.frame)
-    data = TrainingData(found.tokens, weighed.grams, split, found.digests, readings)
+        weighed = weighed.take(found.rows)
+        split = split_folds(weighed.frame, weighed.grams)
+    data = TrainingData(found.tokens, weighed.grams, split, found.digests, sensor_readings(weighed.frame))
 
-    log.info(
-        "Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(data), folds, len(split.group_names)
-    )
+    groups = len(split.group_names)
+    log.info("Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(data), folds, groups)
     checkpoint = None if place is None else place.parent / f".{place.name}.unfinished"
     heads, estimated = fit_out_of_fold(recipe, data, FitOptions(seed, checkpoint, backbone.engine.device, track))
-    oof = OutOfFold.of(weighed.frame, data, estimated)
+
+    evidence = Evidence.fit(
+        _training_record(weighed, split, seed, quadrat_area_m2, found.aspects),
+        data,
+        OutOfFold.of(weighed.frame, data, estimated),
+        _maps(heads, recipe, data.tokens),
+        Comparisons(_baselines(weighed, data, store, track), learning_curve(recipe, data)),
+    )
+    _log_score(evidence)
     config = ModelConfig(herbage=herbage.__version__, recipe=recipe, backbone=BackboneRecord.of(backbone), folds=folds)
-    training = _training_record(weighed, split, seed, quadrat_area_m2, found.aspects)
-    maps = _maps(heads, recipe, data.tokens)
-    comparisons = Comparisons(_baselines(weighed, data, store, track), learning_curve(recipe, data))
-    evidence = Evidence.fit(training, data, oof, maps, comparisons)
-    _report_score(evidence)
     report = model_report(config, evidence, _worst(HerbageModel(config, heads, evidence), weighed.files, data))
     trained = HerbageModel(config, heads, evidence, report=report, dropped=found.dropped)
     if place is not None:
@@ -140,12 +142,13 @@ def import_heads(
 
 @dataclass
 class _Extracted:
-    """Tokens, digests and aspects (width over height) of the readable photos; `dropped` has the others with reasons."""
+    """Table rows, tokens, digests and aspects (width over height) of the readable photos; `dropped` has the others."""
 
     tokens: Sequence[Tensor]
-    digests: list[str]
-    aspects: list[float]
-    dropped: dict[str, str]
+    rows: list[int] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    aspects: list[float] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
 
 
 def _check_options(seed: int, quadrat_area_m2: float) -> None:
@@ -163,19 +166,22 @@ def _extract(
         log_missing(files, backbone, recipe, token_store)
     in_memory = token_store is None or token_bytes(backbone, recipe) * len(files) <= MEMORY_SHARE * memory_bytes()
     tokens: list[Tensor] = []
-    found = _Extracted(tokens, [], [], {})
+    found = _Extracted(tokens)
     items = stream_tokens(files, backbone, recipe, token_store, open_photos=True)
-    for item in track(items, f"extract with {Path(backbone.name).name}", len(files)):
+    for row, item in enumerate(track(items, f"extract with {Path(backbone.name).name}", len(files))):
         if item.failure:
             found.dropped[item.file.name] = str(item.failure)
             continue
         if in_memory:
             tokens.append(item.tokens)
+        found.rows.append(row)
         found.digests.append(item.sha256)
         found.aspects.append(item.photo.aspect)
     if not found.digests:
         first = next(iter(found.dropped.values()))
         raise PhotosMissing(f"None of the {len(files)} photos can be read; the first: {first}.")
+    if found.dropped:
+        log.warning("%d of %d photos cannot be read and are left out.", len(found.dropped), len(files))
     if token_store is not None and not in_memory:
         log.info("The tokens would fill much of the memory, so they are read from the store during training.")
         found.tokens = StoredTokens(token_store, found.digests)
@@ -210,7 +216,7 @@ def _baselines(weighed: WeighedTable, data: TrainingData, store: str | Path | No
     return score_baselines(data, texture.tokens)
 
 
-def _report_score(evidence: Evidence) -> None:
+def _log_score(evidence: Evidence) -> None:
     """Log the score, and warn of each baseline that is better."""
     own = evidence.score.weighted_r2
     log.info("Out-of-fold weighted R2 %s", "n/a" if own is None else f"{own:.3f}")
