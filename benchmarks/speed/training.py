@@ -13,6 +13,7 @@ from benchmarks.harness import option_parser, parse
 from benchmarks.speed import notebook
 from benchmarks.speed.timing import compared, in_turn, report
 from herbage.heads.patch import PatchHeads, computing_type
+from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.recipe import load_recipe
 
 PHOTOS, VIEWS, PATCHES, WIDTH = 75, 6, 256, 1536
@@ -28,16 +29,19 @@ def main() -> None:
     folds = np.arange(PHOTOS) % FOLDS
     grams = np.random.default_rng(0).uniform(1, 60, (PHOTOS, TARGETS))
     goal = torch.from_numpy(grams).float()
-    settings = load_recipe("seed").patch.model_copy(update={"epochs": epochs})
+    recipe = load_recipe("seed")
+    recipe = recipe.model_copy(update={"patch": recipe.patch.model_copy(update={"epochs": epochs})})
+    data = TrainingData(list(tokens), grams, Folds.of(folds))
     train = torch.from_numpy(folds != 0)
 
     def theirs() -> None:
         for target in range(TARGETS):
             notebook.train_head(tokens[train], goal[train][:, target], epochs)
 
-    seconds = in_turn(
-        1 if options.quick else 3, theirs=theirs, ours=lambda: PatchHeads.fit(list(tokens), grams, folds, settings, 0)
-    )
+    def ours() -> None:
+        PatchHeads.fit(data, recipe, FitOptions())
+
+    seconds = in_turn(1 if options.quick else 3, theirs=theirs, ours=ours)
     slow = [one * FOLDS for one in seconds["theirs"]]
     # Two gradients per step, each of two products: forward, and backward to the weights.
     rows = PHOTOS * (FOLDS - 1) * PATCHES * epochs
