@@ -47,7 +47,7 @@ class ResultsFolder:
     >>> reused = folder.begin(files)
     >>> with folder:
     ...     for item in estimates:
-    ...         folder.add(item.file, item.estimate, item.picture)
+    ...         folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
     """
 
     def __init__(

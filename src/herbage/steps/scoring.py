@@ -104,7 +104,7 @@ def score(
         oof = _own_estimates(model, name) if new is None else _estimate_table(model, new, failed, options, track)
         tables.append(oof)
         record = ScoreRecord.of(score_estimates(oof.weighed_g, oof.estimated_g))
-        mean_g = {target: float(oof.frame()[target].mean()) for target in record.targets}
+        mean_g = {str(target): float(mean) for target, mean in oof.frame()[list(record.targets)].mean().items()}
         baselines = model.evidence.baselines if new is None and model.evidence is not None else {}
         scores.append(ModelScore(name, record, mean_g, model.quadrat_area_m2, baselines, failed))
     # The out-of-fold estimates of a calibrated model are those of the model before its calibration.
