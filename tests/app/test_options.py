@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from herbage.app import cli, commands
-from herbage.app.options import FLAGS, PARAMETERS, BackboneArguments, as_options
+from herbage.app.options import FLAGS, PARAMETERS, BackboneArguments, TableArguments, as_options
 from tests.conftest import START
 
 SOURCE = Path(commands.__file__).parents[2]
@@ -32,7 +32,7 @@ def test_parameters_of_messages_are_shown_as_options(message, shown):
 def test_every_parameter_that_messages_may_name_is_an_option_of_a_command():
     functions = [cli.app[name].default_command for name in cli.app if not name.startswith("--")]
     options = {name for function in functions for name in inspect.signature(function).parameters}
-    options |= set(inspect.signature(BackboneArguments).parameters)
+    options |= {*inspect.signature(BackboneArguments).parameters, *inspect.signature(TableArguments).parameters}
     for name in PARAMETERS:
         flag = FLAGS.get(name, "--" + name.replace("_", "-"))
         assert name in options or flag.removeprefix("--").replace("-", "_") in options, name

@@ -4,6 +4,7 @@ import pytest
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import PhotoFile
+from herbage.photos.spreadsheet import TableFormat
 from herbage.photos.tables import read_sidecar, read_test_table, read_weighed_table
 from herbage.targets import TARGETS
 
@@ -173,7 +174,7 @@ def test_a_workbook_with_other_names_and_units_is_equivalent(weighed_photos, tmp
     })  # fmt: skip
     odd.to_excel(tmp_path / "cuts.xlsx", index=False)
     names = {"image_path": "Photo file", "Dry_Total_g": "yield, dry"}
-    read = read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=names, unit=unit, quadrat_area_m2=0.25)
+    read = read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, TableFormat(names), unit=unit, quadrat_area_m2=0.25)
     np.testing.assert_allclose(read.grams[:, 3], wide["Dry_Total_g"])
     assert read.frame["Sampling_Date"].iloc[0] == "2015-01-01"
     for wrong, message in (
@@ -182,7 +183,7 @@ def test_a_workbook_with_other_names_and_units_is_equivalent(weighed_photos, tmp
         ({**names, "GDM_g": "yield, dry"}, "`columns` maps two names to the same column"),
     ):
         with pytest.raises(TableInvalid, match=message):
-            read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, columns=wrong)
+            read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, TableFormat(wrong))
 
 
 def test_weights_that_do_not_add_up_are_logged_by_photo_and_used(weighed_photos, caplog):
@@ -238,7 +239,7 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_lists(tmp_path):
     assert names == {"farm/a.jpg": "Home"}
     renamed = sidecar.assign(Paddock=["Home"]).rename(columns={"image_path": "Bild"})
     renamed.to_csv(tmp_path / "theirs.csv", index=False)
-    theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", {"image_path": "Bild"})
+    theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", TableFormat({"image_path": "Bild"}))
     assert theirs == read_sidecar(tmp_path / "side.csv", files, "Paddock")
     pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
     assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}

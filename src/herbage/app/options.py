@@ -19,10 +19,10 @@ FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 """Options whose name differs from that of the Python parameter."""
 
 PARAMETERS = frozenset({
-    "as_format", "backbone", "cluster", "columns", "count", "device", "folds", "group_by", "host", "level", "maps",
-    "model", "model_out", "out", "overwrite", "paddocks", "photos", "port", "pre_grazing", "precision",
-    "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "store", "table", "token", "unit",
-    "verify", "worker_cpus",
+    "as_format", "backbone", "cluster", "columns", "count", "dates", "decimal", "device", "folds", "group_by", "host",
+    "level", "maps", "model", "model_out", "out", "overwrite", "paddocks", "photos", "port", "pre_grazing",
+    "precision", "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "sheet", "store",
+    "table", "token", "unit", "verify", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 
@@ -137,13 +137,6 @@ Level = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 Store = Annotated[Path | None, Parameter(help="A folder to cache tokens in.")]
 Quiet = Annotated[bool, Parameter(negative="", help="Show warnings only, no progress.")]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace an existing output.")]
-Columns = Annotated[
-    str | None,
-    checked(
-        _check_columns,
-        help="The table's column names as NAME=TABLE_NAME, separated by commas, such as Dry_Total_g=Yield.",
-    ),
-]
 Unit = Annotated[
     Literal["g", "g_per_m2", "kg_per_ha"],
     Parameter(help="Unit of the weights: grams per quadrat, grams per square metre, kg of dry matter per hectare."),
@@ -162,6 +155,38 @@ WorkerCpus = Annotated[
     ),
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+
+
+@Parameter(name="*", group=Group("How the table is read", sort_key=5))
+@dataclass(frozen=True)
+class TableArguments:
+    """How the table is read, where its own values do not decide it.
+
+    Parameters
+    ----------
+    columns
+        The table's column names as NAME=TABLE_NAME, separated by commas, such as Dry_Total_g=Yield.
+    decimal
+        The decimal sign of the table's numbers.
+    sheet
+        The sheet of a workbook.
+    dates
+        The order of day and month in dates such as 4/9/2025.
+    """
+
+    columns: Annotated[str | None, checked(_check_columns)] = None
+    decimal: Literal["point", "comma"] | None = None
+    sheet: str | None = None
+    dates: Literal["day-first", "month-first"] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of steps."""
+        return {
+            "columns": column_names(self.columns),
+            "decimal": self.decimal,
+            "sheet": self.sheet,
+            "dates": self.dates,
+        }
 
 
 def column_names(columns: str | None) -> dict[str, str]:

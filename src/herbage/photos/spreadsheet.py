@@ -2,25 +2,54 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.formatting import listed
+from herbage.remarks import Remark
+
+DecimalSign = Literal["point", "comma"]
+DateOrder = Literal["day-first", "month-first"]
 
 EXCEL = (".xlsx", ".xlsm")
 TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}
 
 
-def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, str]:
-    """Return the table, and its name for messages.
+@dataclass(frozen=True)
+class TableFormat:
+    """How to read a table where its text alone does not decide it.
 
-    `columns` maps herbage's column names to the file's. Raises TableInvalid.
+    `columns` maps herbage's column names to the file's. `decimal` is the decimal sign of its numbers, `sheet` a sheet
+    of a workbook, and `dates` the order of dates such as 4/9/2025; None leaves the decision to the table's own values.
     """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    decimal: DecimalSign | None = None
+    sheet: str | None = None
+    dates: DateOrder | None = None
+
+
+DEFAULT_FORMAT = TableFormat()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read: `where` is its name for messages, `remarks` is how it was read where that could be doubted."""
+
+    frame: pd.DataFrame
+    where: str
+    remarks: tuple[Remark, ...] = ()
+
+
+def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORMAT) -> Table:
+    """Read a table; raises TableInvalid."""
     if isinstance(table, pd.DataFrame):
-        return _renamed(table.reset_index(drop=True).copy(), columns or {}, "the table"), "the table"
-    frame = _renamed(_read_text(table), columns or {}, str(table)).fillna("")
+        return Table(_renamed(table.reset_index(drop=True).copy(), how.columns, "the table"), "the table")
+    frame = _renamed(_read_text(table), how.columns, str(table)).fillna("")
     # Empty lines are dropped, but the index still counts them, so that row numbers match the spreadsheet's.
     frame = frame[(frame != "").any(axis=1)]
     if frame.empty:
@@ -30,7 +59,7 @@ def read_frame(table: str | Path | pd.DataFrame, columns: Mapping[str, str] | No
         numbers = pd.to_numeric(frame[name], errors="coerce")
         if numbers.notna().eq(frame[name].notna()).all():
             frame[name] = numbers
-    return frame, str(table)
+    return Table(frame, str(table))
 
 
 def _read_text(table: str | Path) -> pd.DataFrame:

@@ -5,7 +5,7 @@ are numbered as in a spreadsheet: the header is row 1.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -16,37 +16,28 @@ from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted, listed
+from herbage.photos.matching import PhotoFinder
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
-from herbage.photos.spreadsheet import read_frame
+from herbage.photos.plausibility import warn_of_contradictions, warn_of_implausible_mean
+from herbage.photos.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
+from herbage.photos.validation import (
+    FAULTS_SHOWN,
+    FIRST_ROW,
+    check_columns,
+    fault_list,
+    grams_column,
+    long_columns,
+    target_name_column,
+)
+from herbage.remarks import Remark
 from herbage.targets import (
-    CLOVER,
-    DEAD,
-    GDM,
-    GREEN,
     QUADRAT_AREA_M2,
     TARGETS,
-    TOTAL,
     derive,
-    kg_per_ha,
-    known_targets,
-    main_target,
 )
 
 log = logging.getLogger("herbage")
 
-FAULTS_SHOWN = 30
-FIRST_ROW = 2
-GRAMS_LIMIT = 1e5
-"""Maximum weight in g per quadrat; a larger number is a typing error or in another unit."""
-
-LIGHT_KG_PER_HA, HEAVY_KG_PER_HA = 20, 20_000
-"""Plausible range of a table's mean herbage mass; outside it, `unit` or `quadrat_area_m2` is probably wrong."""
-
-TOLERANCE_G = 0.1
-"""Differences between a target and the sum of its parts up to this are attributed to the scales and to rounding."""
-
-# The last follows from the first two; it is checked only in tables that lack some targets.
-SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
 CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
 
 Unit = Literal["g", "g_per_m2", "kg_per_ha"]
@@ -64,36 +55,41 @@ class WeighedTable:
     files: Sequence[PhotoFile]
     grams: Float[np.ndarray, "photo 5"]
     frame: pd.DataFrame
+    remarks: tuple[Remark, ...] = ()
 
     def take(self, rows: list[int]) -> "WeighedTable":
         """A table of these rows, in this order."""
         return WeighedTable(
-            [self.files[row] for row in rows], self.grams[rows], self.frame.iloc[rows].reset_index(drop=True)
+            [self.files[row] for row in rows],
+            self.grams[rows],
+            self.frame.iloc[rows].reset_index(drop=True),
+            self.remarks,
         )
 
 
 def read_weighed_table(
     table: str | Path | pd.DataFrame,
     photos: str | Path,
+    how: TableFormat = DEFAULT_FORMAT,
     *,
-    columns: Mapping[str, str] | None = None,
     unit: Unit = "g",
     quadrat_area_m2: float = QUADRAT_AREA_M2,
     skip_empty: bool = False,
 ) -> WeighedTable:
     """Read a table in long form (columns target_name and target) or wide form (a column per target).
 
-    A target may be missing from the whole table: it is derived if the sums determine it, else NaN. `columns` maps
-    herbage's column names to the file's. With `skip_empty`, photos without any weight are skipped; otherwise they are
-    faults. Weights that contradict the sums are logged as warnings. Raises TableInvalid.
+    A target may be missing from the whole table: it is derived if the sums determine it, else NaN. With `skip_empty`,
+    photos without any weight are skipped; otherwise they are faults. Weights that contradict the sums are logged as
+    warnings. Raises TableInvalid.
     """
-    frame, where = read_frame(table, columns)
-    finder = _PhotoFinder(Path(photos))
+    read = read_frame(table, how)
+    frame, where = read.frame, read.where
+    finder = PhotoFinder(Path(photos))
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
             of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
             frame = _without_empty(frame, of_photo.transform("all"), where)
-        _check(frame, where, finder, _long_columns(), unique=["image_path", "target_name"])
+        check_columns(frame, where, finder, long_columns(), unique=["image_path", "target_name"])
         wide = _widen(frame, where)
     else:
         empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
@@ -109,18 +105,18 @@ def read_weighed_table(
             )
         if skip_empty:
             frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
-        _check(frame, where, finder, {name: _grams_column() for name in weighed}, unique=["image_path"])
+        check_columns(frame, where, finder, {name: grams_column() for name in weighed}, unique=["image_path"])
         wide = frame
     grams = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
-    _warn_of_contradictions(grams, wide["image_path"].tolist(), where)
-    _warn_of_implausible_mean(grams, quadrat_area_m2, where)
+    warn_of_contradictions(grams, wide["image_path"].tolist(), where)
+    warn_of_implausible_mean(grams, quadrat_area_m2, where)
     corners = _corners(wide, where)
     files = [
         PhotoFile(path, finder.find(path) or Path(path), quadrat)
         for path, quadrat in zip(wide["image_path"], corners, strict=True)
     ]
     other = wide.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    return WeighedTable(files, derive(grams), other)
+    return WeighedTable(files, derive(grams), other, read.remarks)
 
 
 def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
@@ -136,15 +132,16 @@ def read_sidecar(
     table: str | Path,
     files: Sequence[PhotoFile],
     column: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    how: TableFormat = DEFAULT_FORMAT,
 ) -> tuple[Sequence[PhotoFile], dict[str, str]]:
     """Read quadrat corners, and optionally a column of text, for photos from a table with `image_path`.
 
     Returns the photos, with corners if the table has columns x1 y1 ... x4 y4, and the text in `column` by photo name.
     Without `column`, the corners are required. Rows are matched to photos by path, or else by file name; photos without
-    a row are unchanged. `columns` maps herbage's column names to the file's. Raises TableInvalid.
+    a row are unchanged. Raises TableInvalid.
     """
-    frame, where = read_frame(table, columns)
+    read = read_frame(table, how)
+    frame, where = read.frame, read.where
     required = ["image_path", *([column] if column else CORNERS)]
     if missing := [name for name in required if name not in frame]:
         raise TableInvalid(
@@ -181,11 +178,11 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     """
     import pandera.pandas as pa
 
-    frame, where = read_frame(table)
-    frame = frame.drop(columns="target", errors="ignore")
-    columns = {"sample_id": pa.Column(str, unique=True), "target_name": _target_name_column()}
-    _check(frame, where, None, columns, unique=["image_path", "target_name"])
-    finder = _PhotoFinder(Path(photos))
+    read = read_frame(table)
+    frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
+    columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
+    check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
+    finder = PhotoFinder(Path(photos))
     names = list(dict.fromkeys(frame["image_path"]))
     found = {name: finder.find(name) for name in names}
     if not any(found.values()):
@@ -193,155 +190,8 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     return frame, [PhotoFile(name, found[name] or Path(photos) / name) for name in names]
 
 
-class _PhotoFinder:
-    """Finds an `image_path` in a folder, with or without the first component of the path."""
-
-    def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise TableInvalid(f"`photos={root}`: expected a folder.")
-        self.root = root
-
-    def find(self, image_path: str) -> Path | None:
-        path = PurePosixPath(str(image_path).replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            return None
-        for parts in (path.parts, path.parts[1:]):
-            candidate = self.root.joinpath(*parts)
-            if parts and candidate.is_file():
-                return candidate
-        return None
-
-
-def _grams_column() -> Any:
-    import pandera.pandas as pa
-
-    return pa.Column(
-        float,
-        checks=[
-            pa.Check(lambda s: ~(s < 0), error="negative grams"),
-            pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
-            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g per quadrat"),
-        ],
-    )
-
-
-def _target_name_column() -> Any:
-    import pandera.pandas as pa
-
-    return pa.Column(str, pa.Check.isin(TARGETS, error=f"unknown target (known: {', '.join(TARGETS)})"))
-
-
-def _long_columns() -> dict[str, Any]:
-    return {"target_name": _target_name_column(), "target": _grams_column()}
-
-
-def _check(
-    frame: pd.DataFrame, where: str, finder: _PhotoFinder | None, columns: dict[str, Any], unique: list[str]
-) -> None:
-    import pandera.pandas as pa
-
-    faults: list[str] = []
-    if finder and "image_path" in frame and not any(finder.find(path) for path in frame["image_path"].dropna()):
-        faults.append(f"column image_path: none of its photos was found in {finder.root}: is `photos` correct?")
-        finder = None
-    paths = pa.Column(
-        str,
-        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_not_found(finder)) if finder else None,
-    )
-    unique = unique if set(unique) <= set(frame.columns) else []
-    schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
-    as_read = frame.copy()
-    for name in {"target", *TARGETS} & set(frame.columns):
-        frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
-    try:
-        schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        faults += _describe(errors.failure_cases, as_read)
-    if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
-        faults += _missing_targets(frame)
-    if faults:
-        raise TableInvalid(_fault_list(where, faults))
-
-
-def _fault_list(where: str, faults: Sequence[str]) -> str:
-    """One message with the number of faults and the first of them."""
-    lines = [f"{where} has {counted(len(faults), 'fault')}:", *faults[:FAULTS_SHOWN]]
-    if len(faults) > FAULTS_SHOWN:
-        lines.append(f"... and {len(faults) - FAULTS_SHOWN} more")
-    return "\n  ".join(lines)
-
-
-def _not_found(finder: _PhotoFinder) -> str:
-    return f"photo not found in {finder.root}"
-
-
-def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """Format pandera's failure cases as `row R, column C: fault (got V)`, sorted by row, without duplicates."""
-    faults: dict[tuple[int, str], str] = {}
-    for case in cases.to_dict("records"):
-        check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
-        if check == "column_in_dataframe":
-            faults.setdefault(
-                (0, str(value)), f"column {value} is missing; the columns are {', '.join(map(str, frame.columns))}"
-            )
-            continue
-        if pd.isna(case["index"]):
-            continue  # a type fault of the whole column; other cases list its rows
-        index = int(case["index"])
-        row = index + FIRST_ROW
-        if check == "multiple_fields_uniqueness":
-            key = ", ".join(str(frame.loc[index, c]) for c in ("image_path", "target_name") if c in frame.columns)
-            faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({key})")
-        elif check == "field_uniqueness":
-            faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
-        elif check == "not_nullable":
-            cell: Any = frame.loc[index, column]
-            fault = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
-            faults.setdefault((row, column), f"row {row}, column {column}: {fault}")
-        else:
-            faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
-    return [faults[key] for key in sorted(faults)]
-
-
-def _missing_targets(frame: pd.DataFrame) -> list[str]:
-    """Faults for photos in a long table that lack targets which other photos have."""
-    faults = []
-    weighed = set(frame["target_name"])
-    for path, rows in frame.groupby("image_path", sort=False):
-        missing = [target for target in TARGETS if target in weighed - set(rows["target_name"])]
-        if missing:
-            row = int(rows.index[0]) + FIRST_ROW
-            faults.append(f"row {row}, column target_name: {path} has no {', '.join(missing)}")
-    return faults
-
-
 def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
     return {"g": 1.0, "g_per_m2": quadrat_area_m2, "kg_per_ha": quadrat_area_m2 / 10}[unit]
-
-
-def _warn_of_contradictions(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> None:
-    """Warn about photos whose weights differ from a sum of weighed parts by more than TOLERANCE_G."""
-    lines = []
-    complete = not np.isnan(grams).any()
-    for total, parts in SUMS_TO_CHECK[: 2 if complete else 3]:
-        # NaN if a part was not weighed; the comparison below is then False.
-        difference = grams[:, total] - grams[:, list(parts)].sum(1)
-        for row in np.flatnonzero(np.abs(difference) > TOLERANCE_G).tolist():
-            names = " + ".join(TARGETS[part] for part in parts)
-            lines.append(f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g")
-    if lines:
-        more = f"\n  ... and {len(lines) - FAULTS_SHOWN} more" if len(lines) > FAULTS_SHOWN else ""
-        log.warning("Some weights in %s do not add up; they are used unchanged:\n  %s%s",
-                    where, "\n  ".join(lines[:FAULTS_SHOWN]), more)  # fmt: skip
-
-
-def _warn_of_implausible_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> None:
-    known = known_targets(grams)
-    if len(grams) and any(known):
-        mean = float(kg_per_ha(grams[:, main_target(known)].mean(keepdims=True), quadrat_area_m2)[0])
-        if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
-            log.warning("The weights in %s are %s kg DM/ha on average: are `unit` and `quadrat_area_m2` correct?",
-                        where, f"{mean:,.0f}")  # fmt: skip
 
 
 def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
@@ -367,7 +217,7 @@ def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
             )
         corners.append(quadrat)
     if faults:
-        raise TableInvalid(_fault_list(where, faults))
+        raise TableInvalid(fault_list(where, faults))
     return corners
 
 

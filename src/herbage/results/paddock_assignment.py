@@ -9,6 +9,7 @@ from typing import Any
 from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
 from herbage.photos.photo import PhotoFile
+from herbage.photos.spreadsheet import TableFormat
 from herbage.photos.tables import read_sidecar
 
 FOLDER = "folder"
@@ -65,7 +66,7 @@ class Assignment:
 
 
 def read_assignment(
-    files: Sequence[PhotoFile], paddocks: str | None, table: str | Path | None, columns: Mapping[str, str] | None
+    files: Sequence[PhotoFile], paddocks: str | None, table: str | Path | None, how: TableFormat
 ) -> tuple[Sequence[PhotoFile], Assignment | None]:
     """The photos, with corners from the sidecar table, and their assignment to paddocks; None without `paddocks`.
 
@@ -81,7 +82,7 @@ def read_assignment(
         )
     names: dict[str, str] = {}
     if table is not None:
-        files, names = read_sidecar(table, files, column, columns)
+        files, names = read_sidecar(table, files, column, how)
     if paddocks is None:
         return files, None
     if polygons is not None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from herbage.photos.spreadsheet import TableFormat
+
 
 @dataclass(frozen=True)
 class PredictRequest:
@@ -21,7 +23,7 @@ class PredictRequest:
     quadrat_area_m2: float | None
     maps: bool
     table: str | None
-    columns: Mapping[str, str]
+    table_format: TableFormat
     coordinates: bool
     round_coordinates: int | None
 

@@ -21,6 +21,7 @@ from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_model_place, check_output_file
 from herbage.photos.discovery import find_photos
+from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.results.report import model_report
@@ -40,6 +41,9 @@ def calibrate(
     photos: str | Path,
     model_out: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     unit: Unit = "g",
     quadrat_area_m2: float | None = None,
     store: str | Path | None = None,
@@ -64,7 +68,8 @@ def calibrate(
         check_model_place(Path(model_out), overwrite=overwrite, inputs=inputs, parameter="model_out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
-    table = read_weighed_table(cuts, photos, columns=columns, unit=unit, quadrat_area_m2=area, skip_empty=True)
+    how = TableFormat(columns or {}, decimal, sheet, dates)
+    table = read_weighed_table(cuts, photos, how, unit=unit, quadrat_area_m2=area, skip_empty=True)
     backbone = source.open_backbone(**options)
     dropped: dict[str, str] = {}
     made = track(source.estimates(table.files, backbone, store=store), "calibrate", len(table.files))

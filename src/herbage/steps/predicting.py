@@ -21,6 +21,7 @@ from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
+from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.progress import Track, silent
 from herbage.results.folder import PaddockOptions, ResultsFolder
 from herbage.results.paddock_assignment import read_assignment
@@ -86,6 +87,9 @@ def predict(
     quadrat_area_m2: float | None = None,
     table: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     paddocks: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
@@ -116,7 +120,8 @@ def predict(
     check_results_place(Path(out), overwrite=overwrite)
     opened = open_model(model)
     files = _outside(Path(out), find_photos(photos), Path(photos))
-    files, assignment = read_assignment(files, paddocks, table, columns)
+    how = TableFormat(columns or {}, decimal, sheet, dates)
+    files, assignment = read_assignment(files, paddocks, table, how)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -128,7 +133,7 @@ def predict(
         quadrat_area_m2=quadrat_area_m2,
         maps=maps and _has_map(opened),
         table=None if table is None else table_sha256(table),
-        columns=dict(columns or {}),
+        table_format=how,
         coordinates=coordinates,
         round_coordinates=round_coordinates,
     )

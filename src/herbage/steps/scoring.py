@@ -18,6 +18,7 @@ from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
 from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
+from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 
@@ -64,7 +65,7 @@ class _NewTable:
 
     table: str | Path | pd.DataFrame
     photos: str | Path
-    columns: Mapping[str, str] | None
+    how: TableFormat
     unit: Unit
 
     def read(self, quadrat_area_m2: float) -> WeighedTable:
@@ -72,7 +73,7 @@ class _NewTable:
         return read_weighed_table(
             self.table,
             self.photos,
-            columns=self.columns,
+            self.how,
             unit=self.unit,
             quadrat_area_m2=quadrat_area_m2,
             skip_empty=True,
@@ -85,6 +86,9 @@ def score(
     table: str | Path | pd.DataFrame | None = None,
     photos: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     unit: Unit = "g",
     track: Track = silent,
     **options: Unpack[BackboneOptions],
@@ -94,7 +98,7 @@ def score(
     `unit` is that of the new table's weights; scores are in g per quadrat. Raises InputInvalid and TableInvalid where
     the models or tables cannot be compared, and ModelInvalid where imported heads have no out-of-fold estimates.
     """
-    new = _new_table(table, photos, columns, unit)
+    new = _new_table(table, photos, TableFormat(columns or {}, decimal, sheet, dates), unit)
     given = [models] if isinstance(models, str | Path | HerbageModel) else models
     opened = [open_model(one) for one in given]
     scores, tables = [], []
@@ -122,7 +126,7 @@ def score(
 def _new_table(
     table: str | Path | pd.DataFrame | None,
     photos: str | Path | None,
-    columns: Mapping[str, str] | None,
+    how: TableFormat,
     unit: Unit,
 ) -> _NewTable | None:
     if table is None and photos is not None:
@@ -131,7 +135,7 @@ def _new_table(
         return None
     if photos is None:
         raise TableInvalid("`table` requires `photos`, the folder of its photos.")
-    return _NewTable(table, photos, columns, unit)
+    return _NewTable(table, photos, how, unit)
 
 
 def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:

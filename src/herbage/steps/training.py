@@ -34,6 +34,7 @@ from herbage.model.evidence import Comparisons, Evidence
 from herbage.model.model import HerbageModel
 from herbage.outputs import check_model_place
 from herbage.photos.photo import PhotoFile, open_photo
+from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
@@ -64,6 +65,9 @@ def train(
     seed: int = 0,
     quadrat_area_m2: float = QUADRAT_AREA_M2,
     columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     unit: Unit = "g",
     overwrite: bool = False,
     track: Track = silent,
@@ -84,7 +88,8 @@ def train(
         store = store or place.parent / "tokens"
         tables = [] if isinstance(table, pd.DataFrame) else [table]
         check_model_place(place, overwrite=overwrite, inputs=[photos, store, *tables])
-    weighed = read_weighed_table(table, photos, columns=columns, unit=unit, quadrat_area_m2=quadrat_area_m2)
+    how = TableFormat(columns or {}, decimal, sheet, dates)
+    weighed = read_weighed_table(table, photos, how, unit=unit, quadrat_area_m2=quadrat_area_m2)
     # Before the long work, so that a table that allows no folds is reported at once.
     split_folds = partial(make_folds, count=folds, group_by=group_by, seed=recipe.fold_seed)
     split = split_folds(weighed.frame, weighed.grams)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from herbage.app.options import (
     BackboneArguments,
-    Columns,
     Model,
     OptionalArea,
     Overwrite,
@@ -13,9 +12,9 @@ from herbage.app.options import (
     Quiet,
     Store,
     Table,
+    TableArguments,
     TablePhotos,
     Unit,
-    column_names,
 )
 from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.outputs import check_model_place, check_output_file
@@ -74,7 +73,7 @@ def calibrate(
     *,
     photos: TablePhotos,
     model_out: Path,
-    columns: Columns = None,
+    how: TableArguments = TableArguments(),
     unit: Unit = "g",
     quadrat_area: OptionalArea = None,
     store: Store = None,
@@ -106,7 +105,7 @@ def calibrate(
         cuts_csv,
         photos=photos,
         model_out=model_out,
-        columns=column_names(columns),
+        **how.options(),
         unit=unit,
         quadrat_area_m2=quadrat_area,
         store=store,

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from herbage.app.options import (
     BackboneArguments,
-    Columns,
     Level,
     Model,
     OnCluster,
@@ -17,8 +16,8 @@ from herbage.app.options import (
     Photos,
     Quiet,
     Store,
+    TableArguments,
     WorkerCpus,
-    column_names,
 )
 from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
@@ -33,7 +32,7 @@ def predict(
     level: Level = 0.9,
     quadrat_area: OptionalArea = None,
     table: OptionalTable = None,
-    columns: Columns = None,
+    how: TableArguments = TableArguments(),
     paddocks: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
@@ -95,7 +94,7 @@ def predict(
         level=level,
         quadrat_area_m2=quadrat_area,
         table=table,
-        columns=column_names(columns),
+        **how.options(),
         paddocks=paddocks,
         pre_grazing=pre_grazing,
         residual=residual,

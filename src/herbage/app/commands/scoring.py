@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from herbage.app.options import (
     BackboneArguments,
-    Columns,
     Json,
     Models,
     OptionalPhotos,
     OptionalTable,
     Quiet,
+    TableArguments,
     Unit,
-    column_names,
 )
 from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 
@@ -26,7 +25,7 @@ def score(
     *,
     table: OptionalTable = None,
     photos: OptionalPhotos = None,
-    columns: Columns = None,
+    how: TableArguments = TableArguments(),
     unit: Unit = "g",
     engine: BackboneArguments = BackboneArguments(),
     as_json: Json = False,
@@ -57,7 +56,7 @@ def score(
         models,
         table=table,
         photos=photos,
-        columns=column_names(columns),
+        **how.options(),
         unit=unit,
         track=tracker(quiet),
         **engine.options(),

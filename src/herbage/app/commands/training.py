@@ -4,15 +4,14 @@ from pathlib import Path
 
 from herbage.app.options import (
     BackboneArguments,
-    Columns,
     Overwrite,
     QuadratArea,
     Quiet,
     Recipe,
     Table,
+    TableArguments,
     TablePhotos,
     Unit,
-    column_names,
 )
 from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 from herbage.outputs import check_model_place
@@ -29,7 +28,7 @@ def train(
     group_by: str | None = None,
     seed: int = 0,
     quadrat_area: QuadratArea = 0.21,
-    columns: Columns = None,
+    how: TableArguments = TableArguments(),
     unit: Unit = "g",
     engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
@@ -80,7 +79,7 @@ def train(
         group_by=None if group_by is None else [c.strip() for c in group_by.split(",") if c.strip()],
         seed=seed,
         quadrat_area_m2=quadrat_area,
-        columns=column_names(columns),
+        **how.options(),
         unit=unit,
         overwrite=overwrite,
         track=tracker(quiet),

@@ -1,0 +1,130 @@
+"""Check the columns of a table. All faults are reported in one message, with their rows and columns.
+
+Rows are numbered as in a spreadsheet: the header is row 1.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from herbage.errors import TableInvalid
+from herbage.formatting import counted
+from herbage.photos.matching import PhotoFinder
+from herbage.targets import TARGETS
+
+FAULTS_SHOWN = 30
+FIRST_ROW = 2
+GRAMS_LIMIT = 1e5
+"""Maximum weight in g per quadrat; a larger number is a typing error or in another unit."""
+
+
+def check_columns(
+    frame: pd.DataFrame, where: str, finder: PhotoFinder | None, columns: dict[str, Any], unique: list[str]
+) -> None:
+    """Convert weights to numbers in place, and raise TableInvalid with the faults of all columns.
+
+    With a `finder`, each `image_path` must be the path of a photo.
+    """
+    import pandera.pandas as pa
+
+    faults: list[str] = []
+    if finder and "image_path" in frame and not any(finder.find(path) for path in frame["image_path"].dropna()):
+        faults.append(f"column image_path: none of its photos was found in {finder.root}: is `photos` correct?")
+        finder = None
+    paths = pa.Column(
+        str,
+        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_not_found(finder)) if finder else None,
+    )
+    unique = unique if set(unique) <= set(frame.columns) else []
+    schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
+    as_read = frame.copy()
+    for name in {"target", *TARGETS} & set(frame.columns):
+        frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
+    try:
+        schema.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        faults += _describe(errors.failure_cases, as_read)
+    if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
+        faults += _missing_targets(frame)
+    if faults:
+        raise TableInvalid(fault_list(where, faults))
+
+
+def fault_list(where: str, faults: Sequence[str]) -> str:
+    """One message with the number of faults and the first of them."""
+    lines = [f"{where} has {counted(len(faults), 'fault')}:", *faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"... and {len(faults) - FAULTS_SHOWN} more")
+    return "\n  ".join(lines)
+
+
+def grams_column() -> Any:
+    """The check of a column of weights."""
+    import pandera.pandas as pa
+
+    return pa.Column(
+        float,
+        checks=[
+            pa.Check(lambda s: ~(s < 0), error="negative grams"),
+            pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
+            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g per quadrat"),
+        ],
+    )
+
+
+def target_name_column() -> Any:
+    """The check of a column of target names."""
+    import pandera.pandas as pa
+
+    return pa.Column(str, pa.Check.isin(TARGETS, error=f"unknown target (known: {', '.join(TARGETS)})"))
+
+
+def long_columns() -> dict[str, Any]:
+    """The checks of the columns of a table in long form."""
+    return {"target_name": target_name_column(), "target": grams_column()}
+
+
+def _not_found(finder: PhotoFinder) -> str:
+    return f"photo not found in {finder.root}"
+
+
+def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+    """Format pandera's failure cases as `row R, column C: fault (got V)`, sorted by row, without duplicates."""
+    faults: dict[tuple[int, str], str] = {}
+    for case in cases.to_dict("records"):
+        check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
+        if check == "column_in_dataframe":
+            faults.setdefault(
+                (0, str(value)), f"column {value} is missing; the columns are {', '.join(map(str, frame.columns))}"
+            )
+            continue
+        if pd.isna(case["index"]):
+            continue  # a type fault of the whole column; other cases list its rows
+        index = int(case["index"])
+        row = index + FIRST_ROW
+        if check == "multiple_fields_uniqueness":
+            key = ", ".join(str(frame.loc[index, c]) for c in ("image_path", "target_name") if c in frame.columns)
+            faults.setdefault((row, "duplicate"), f"row {row}: duplicate of another row ({key})")
+        elif check == "field_uniqueness":
+            faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
+        elif check == "not_nullable":
+            cell: Any = frame.loc[index, column]
+            fault = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
+            faults.setdefault((row, column), f"row {row}, column {column}: {fault}")
+        else:
+            faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
+    return [faults[key] for key in sorted(faults)]
+
+
+def _missing_targets(frame: pd.DataFrame) -> list[str]:
+    """Faults for photos in a long table that lack targets which other photos have."""
+    faults = []
+    weighed = set(frame["target_name"])
+    for path, rows in frame.groupby("image_path", sort=False):
+        missing = [target for target in TARGETS if target in weighed - set(rows["target_name"])]
+        if missing:
+            row = int(rows.index[0]) + FIRST_ROW
+            faults.append(f"row {row}, column target_name: {path} has no {', '.join(missing)}")
+    return faults
