@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "herbage"
 ROOMS = [
-    "formatting", "progress", "environment", "errors", "files", "outputs", "hub", "targets", "recipe", "photos", "backbones",
+    "formatting", "remarks", "progress", "environment", "errors", "files", "outputs", "hub", "targets", "recipe", "photos", "backbones",
     "tokens", "heads", "evaluation", "model", "results", "steps", "app",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
