@@ -42,9 +42,31 @@ def test_a_list_from_a_spreadsheet_with_a_line_that_is_not_a_path(tmp_path):
         open_photo(bad)
 
 
-def test_circular_links_are_not_followed(weighed_photos, tmp_path):
+def test_circular_links_end(weighed_photos, tmp_path):
     shutil.copy(weighed_photos / "train/ID1.png", tmp_path / "a.png")
     (tmp_path / "round").symlink_to(tmp_path)
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert [file.name for file in find_photos(tmp_path)] == ["a.png"]
+
+
+def test_links_out_of_the_folder_are_followed_once(tmp_path):
+    farm, disk = tmp_path / "farm", tmp_path / "disk"
+    for place in (farm / "North", disk / "South"):
+        place.mkdir(parents=True)
+        corner_photo().save(place / "a.png")
+    (disk / "South/back").symlink_to(tmp_path)  # contains the farm, the disk and this link
+    (farm / "first").symlink_to(disk)
+    (farm / "second").symlink_to(disk)
+    (farm / "North/again").symlink_to(farm / "North")
+    assert [file.name for file in find_photos(farm)] == ["North/a.png", "first/South/a.png"]
+
+
+@pytest.mark.parametrize("folder", [
+    ".thumbnails", ".Trash-1000", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle", "System Volume Information",
+])  # fmt: skip
+def test_folders_of_the_operating_system_are_not_searched(folder, tmp_path):
+    for place in (tmp_path / "North", tmp_path / "North" / folder / "inner", tmp_path / folder):
+        place.mkdir(parents=True)
+        corner_photo().save(place / "a.png")
+    assert [file.name for file in find_photos(tmp_path)] == ["North/a.png"]

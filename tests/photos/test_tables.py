@@ -174,7 +174,9 @@ def test_a_workbook_with_other_names_and_units_is_equivalent(weighed_photos, tmp
     })  # fmt: skip
     odd.to_excel(tmp_path / "cuts.xlsx", index=False)
     names = {"image_path": "Photo file", "Dry_Total_g": "yield, dry"}
-    read = read_weighed_table(tmp_path / "cuts.xlsx", weighed_photos, TableFormat(names), unit=unit, quadrat_area_m2=0.25)
+    read = read_weighed_table(
+        tmp_path / "cuts.xlsx", weighed_photos, TableFormat(names), unit=unit, quadrat_area_m2=0.25
+    )
     np.testing.assert_allclose(read.grams[:, 3], wide["Dry_Total_g"])
     assert read.frame["Sampling_Date"].iloc[0] == "2015-01-01"
     for wrong, message in (
@@ -227,22 +229,23 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_lists(tmp_path):
     files = [PhotoFile("farm/a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
     sidecar = pd.DataFrame([["a.jpg", 0, 0, 9, 0, 9, 9, 0, 9]], columns=["image_path", *CORNERS])
     sidecar.to_csv(tmp_path / "side.csv", index=False)
-    (first, second), names = read_sidecar(tmp_path / "side.csv", files)
-    assert names == {}
+    read = read_sidecar(tmp_path / "side.csv", files)
+    first, second = read.files
+    assert read.text == {}
+    assert [(one.what, one.names) for one in read.remarks] == [("photos_without_row", ("b.jpg",))]
     assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
     assert second == files[1]
     with pytest.raises(TableInvalid, match="no image_path matches any of the photos"):
         read_sidecar(tmp_path / "side.csv", files[1:])
     sidecar.assign(Paddock=["Home"]).to_csv(tmp_path / "side.csv", index=False)
-    (first, _), names = read_sidecar(tmp_path / "side.csv", files, "Paddock")
-    assert first.corners is not None
-    assert names == {"farm/a.jpg": "Home"}
+    read = read_sidecar(tmp_path / "side.csv", files, "Paddock")
+    assert read.files[0].corners is not None
+    assert read.text == {"farm/a.jpg": "Home"}
     renamed = sidecar.assign(Paddock=["Home"]).rename(columns={"image_path": "Bild"})
     renamed.to_csv(tmp_path / "theirs.csv", index=False)
     theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", TableFormat({"image_path": "Bild"}))
-    assert theirs == read_sidecar(tmp_path / "side.csv", files, "Paddock")
-    pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "Paddock": [7, None]}).to_csv(tmp_path / "numbers.csv", index=False)
-    assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock")[1] == {"farm/a.jpg": "7"}
+    assert (theirs.files, theirs.text) == (read.files, read.text)
+    (tmp_path / "numbers.csv").write_text("image_path,Paddock\na.jpg,07\nb.jpg,\n")
     with pytest.raises(TableInvalid, match="lacks the column Field; its columns are image_path"):
         read_sidecar(tmp_path / "side.csv", files, "Field")
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)

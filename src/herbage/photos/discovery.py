@@ -12,6 +12,17 @@ from herbage.photos.photo import SUFFIXES, PhotoFile
 
 log = logging.getLogger("herbage")
 
+SYSTEM_FOLDERS = {
+    "@eadir",
+    "__macosx",
+    "#recycle",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+}
+"""Folders of operating systems and file servers with thumbnails, copies and deleted files, in lower case."""
+
 
 class PhotoList(Sequence[PhotoFile]):
     """Photos below `root`, stored as relative paths; each PhotoFile is created on access."""
@@ -36,12 +47,13 @@ class PhotoList(Sequence[PhotoFile]):
 def find_photos(where: str | Path) -> PhotoList:
     """Find the photos in a folder (recursively, sorted by path) or a text file of paths, or return a single photo.
 
-    Paths in a text file are relative to the file's folder. Hidden files are ignored and links to folders are not
-    followed. Unreadable folders are logged as warnings. Raises PhotosMissing if there is no photo.
+    Paths in a text file are relative to the file's folder. Files and folders whose names begin with a dot, and
+    SYSTEM_FOLDERS, are not searched. Links to folders outside `where` are followed, each folder once. Unreadable
+    folders are logged as warnings. Raises PhotosMissing if there is no photo.
     """
     root = Path(where)
     if root.is_dir():
-        found = PhotoList(root, list(_walk(root, "")))
+        found = PhotoList(root, list(_walk(root, "", root.resolve(), set())))
         if not found:
             raise PhotosMissing(f"{root} contains no photos: expected files ending in {', '.join(SUFFIXES)}.")
         return found
@@ -79,29 +91,42 @@ def parse_shard(shard: str) -> tuple[int, int]:
     return index, count
 
 
-def _walk(root: Path, folder: str) -> Iterator[str]:
-    """Photo paths relative to `root`, sorted by their path components."""
+def _walk(root: Path, folder: str, home: Path, seen: set[Path], *, behind_link: bool = False) -> Iterator[str]:
+    """Photo paths relative to `root`, sorted by their path components.
+
+    A link is followed if it leads out of `home`, the resolved root, to a folder that is not in `seen`: other folders
+    are searched where they are.
+    """
     try:
         with os.scandir(root / folder) as entries:
-            found = sorted(
-                (entry.name, _is_folder(entry)) for entry in entries if _is_folder(entry) or _is_photo(entry)
-            )
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            found = sorted((one.name, _is_searched(one), one.is_symlink()) for one in visible if _is_wanted(one))
     except OSError as error:
         log.warning("Could not search %s for photos: %s", root / folder, error.strerror)
         return
-    for name, is_folder in found:
-        if is_folder:
-            yield from _walk(root, f"{folder}{name}{os.sep}")
-        else:
+    for name, is_folder, is_link in found:
+        inner = f"{folder}{name}{os.sep}"
+        if not is_folder:
             yield folder + name
+        elif not (is_link or behind_link):
+            yield from _walk(root, inner, home, seen)
+        elif not (target := (root / inner).resolve()).is_relative_to(home) and target not in seen:
+            seen.add(target)
+            yield from _walk(root, inner, home, seen, behind_link=True)
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    return entry.is_dir(follow_symlinks=False)
+def _is_wanted(entry: "os.DirEntry[str]") -> bool:
+    return _is_searched(entry) or _is_photo(entry)
+
+
+def _is_searched(entry: "os.DirEntry[str]") -> bool:
+    with suppress(OSError):  # a symbolic link to itself
+        return entry.is_dir() and entry.name.casefold() not in SYSTEM_FOLDERS
+    return False
 
 
 def _is_photo(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES):
+    if not entry.name.lower().endswith(SUFFIXES):
         return False
     with suppress(OSError):  # a symbolic link to itself
         return entry.is_file()

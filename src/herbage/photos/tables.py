@@ -5,9 +5,10 @@ are numbered as in a spreadsheet: the header is row 1.
 """
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,15 +17,15 @@ from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted, listed
-from herbage.photos.matching import PhotoFinder
-from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
+from herbage.photos.matching import Matches, PhotoFinder, ambiguous_paths, match_paths, other_case
+from herbage.photos.photo import PhotoFile
 from herbage.photos.plausibility import warn_of_contradictions, warn_of_implausible_mean
+from herbage.photos.quadrats import CORNERS, corner_columns, quadrat_suffixes, read_corners
 from herbage.photos.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.photos.validation import (
     FAULTS_SHOWN,
     FIRST_ROW,
     check_columns,
-    fault_list,
     grams_column,
     long_columns,
     target_name_column,
@@ -37,8 +38,6 @@ from herbage.targets import (
 )
 
 log = logging.getLogger("herbage")
-
-CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
 
 Unit = Literal["g", "g_per_m2", "kg_per_ha"]
 """Unit of the weights in a table: g per quadrat, g per square metre, kg per hectare."""
@@ -84,13 +83,14 @@ def read_weighed_table(
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
-    finder = PhotoFinder(Path(photos))
+    finder = PhotoFinder(Path(photos), _paths(frame), where)
+    key = ["image_path", *corner_columns(frame)]
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
             of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
             frame = _without_empty(frame, of_photo.transform("all"), where)
-        check_columns(frame, where, finder, long_columns(), unique=["image_path", "target_name"])
-        wide = _widen(frame, where)
+        check_columns(frame, where, finder, long_columns(), unique=[*key, "target_name"])
+        wide = _widen(frame, key, where)
     else:
         empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
         frame = frame.drop(columns=empty)
@@ -105,18 +105,20 @@ def read_weighed_table(
             )
         if skip_empty:
             frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
-        check_columns(frame, where, finder, {name: grams_column() for name in weighed}, unique=["image_path"])
+        check_columns(frame, where, finder, {name: grams_column() for name in weighed}, unique=key)
         wide = frame
     grams = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
-    warn_of_contradictions(grams, wide["image_path"].tolist(), where)
+    corners = read_corners(wide, where)
+    suffixes = quadrat_suffixes(wide["image_path"], corners, where)
+    names = [path + suffix for path, suffix in zip(wide["image_path"], suffixes, strict=True)]
+    warn_of_contradictions(grams, names, where)
     warn_of_implausible_mean(grams, quadrat_area_m2, where)
-    corners = _corners(wide, where)
     files = [
-        PhotoFile(path, finder.find(path) or Path(path), quadrat)
-        for path, quadrat in zip(wide["image_path"], corners, strict=True)
+        PhotoFile(name, finder.find(path) or Path(path), quadrat)
+        for name, path, quadrat in zip(names, wide["image_path"], corners, strict=True)
     ]
-    other = wide.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    return WeighedTable(files, derive(grams), other, read.remarks)
+    other = wide.assign(image_path=names).drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
+    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks()))
 
 
 def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
@@ -128,17 +130,27 @@ def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) ->
     return frame[~empty]
 
 
+@dataclass(frozen=True)
+class Sidecar:
+    """Photos with what a sidecar table adds: corners of quadrats, and a text by photo name."""
+
+    files: Sequence[PhotoFile]
+    text: Mapping[str, str]
+    remarks: tuple[Remark, ...] = ()
+
+
 def read_sidecar(
     table: str | Path,
     files: Sequence[PhotoFile],
     column: str | None = None,
     how: TableFormat = DEFAULT_FORMAT,
-) -> tuple[Sequence[PhotoFile], dict[str, str]]:
+    folder: str = "",
+) -> Sidecar:
     """Read quadrat corners, and optionally a column of text, for photos from a table with `image_path`.
 
-    Returns the photos, with corners if the table has columns x1 y1 ... x4 y4, and the text in `column` by photo name.
-    Without `column`, the corners are required. Rows are matched to photos by path, or else by file name; photos without
-    a row are unchanged. Raises TableInvalid.
+    Corners are in the columns x1 y1 ... x4 y4; without `column`, they are required. A photo with several rows is
+    returned once per row, as `NAME#1`, `NAME#2` and so on. Photos without a row are unchanged. `folder` is the name of
+    the folder that contains the photos. Raises TableInvalid.
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
@@ -149,21 +161,44 @@ def read_sidecar(
         )
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
-    row_of = {PurePosixPath(path).name: row for row, path in enumerate(frame["image_path"])}
-    row_of |= {path: row for row, path in enumerate(frame["image_path"])}
-    rows = [row_of.get(file.name, row_of.get(Path(file.name).name)) for file in files]
-    if all(row is None for row in rows):
+    photos = [file.name for file in files]
+    matches = match_paths(_paths(frame), photos, folder)
+    if matches.ambiguous:
+        raise TableInvalid(ambiguous_paths(matches, where))
+    if not matches.photo:
         raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
-    corners = _corners(frame, where)
-    text = {
-        file.name: _as_written(frame[column].iloc[row])
-        for file, row in zip(files, rows, strict=True)
-        if column and row is not None and pd.notna(frame[column].iloc[row])
-    }
-    return [
-        file if row is None or corners[row] is None else replace(file, corners=corners[row])
-        for file, row in zip(files, rows, strict=True)
-    ], text
+    corners = read_corners(frame, where)
+    suffixes = quadrat_suffixes(frame["image_path"], corners, where)
+    rows_of: dict[int, list[int]] = defaultdict(list)
+    for row, path in enumerate(frame["image_path"]):
+        if path in matches.photo:
+            rows_of[matches.photo[path]].append(row)
+    found: list[PhotoFile] = []
+    text: dict[str, str] = {}
+    for number, file in enumerate(files):
+        if number not in rows_of:
+            found.append(file)
+        for row in rows_of.get(number, []):
+            found.append(replace(file, name=file.name + suffixes[row], corners=corners[row] or file.corners))
+            if column and pd.notna(cell := frame[column].iloc[row]):
+                text[found[-1].name] = _as_written(cell)
+    lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
+    remarks = (*read.remarks, *other_case(matches, where), *_without_match(_paths(frame), matches, lonely, where))
+    return Sidecar(found, text, remarks)
+
+
+def _paths(frame: pd.DataFrame) -> list[str]:
+    """The paths in a table, for matching; a table without them is refused later, with all its faults."""
+    return [] if "image_path" not in frame else [path for path in frame["image_path"] if isinstance(path, str)]
+
+
+def _without_match(paths: Sequence[str], matches: Matches, lonely: Sequence[str], where: str) -> Iterator[Remark]:
+    """Remarks about rows of a sidecar table without a photo, and photos without a row (`lonely`)."""
+    if others := [path for path in paths if path not in matches.photo]:
+        message = f"{counted(len(others), 'row')} of {where} without a photo"
+        yield Remark.of("rows_without_photo", others, message, is_warning=False)
+    if lonely:
+        yield Remark.of("photos_without_row", lonely, f"{counted(len(lonely), 'photo')} without a row in {where}")
 
 
 def _as_written(cell: Any) -> str:
@@ -182,7 +217,7 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
     check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
-    finder = PhotoFinder(Path(photos))
+    finder = PhotoFinder(Path(photos), _paths(frame), where)
     names = list(dict.fromkeys(frame["image_path"]))
     found = {name: finder.find(name) for name in names}
     if not any(found.values()):
@@ -194,42 +229,26 @@ def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
     return {"g": 1.0, "g_per_m2": quadrat_area_m2, "kg_per_ha": quadrat_area_m2 / 10}[unit]
 
 
-def _corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
-    """The quadrat's corners in each row, or None if the row's cells are empty or the table has no corner columns."""
-    present = [name for name in CORNERS if name in frame]
-    if not present:
-        return [None] * len(frame)
-    if missing := [name for name in CORNERS if name not in present]:
-        raise TableInvalid(f"{where} has some of the corner columns but lacks {', '.join(missing)}.")
-    numbers = frame[list(CORNERS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    filled = frame[list(CORNERS)].notna().to_numpy()
-    faults: list[str] = []
-    corners: list[Corners | None] = []
-    for row, values, is_filled in zip(frame.index, numbers, filled, strict=True):
-        if not is_filled.any():
-            corners.append(None)
-            continue
-        quadrat: Corners = tuple(zip(values[::2].tolist(), values[1::2].tolist(), strict=True))
-        if not is_quadrilateral(quadrat):
-            faults.append(
-                f"row {row + FIRST_ROW}: expected the quadrat's upper left, upper right, lower right and lower left "
-                f"corner in pixels, got {', '.join(f'({x:g}, {y:g})' for x, y in quadrat)}"
-            )
-        corners.append(quadrat)
-    if faults:
-        raise TableInvalid(fault_list(where, faults))
-    return corners
+def _widen(frame: pd.DataFrame, key: list[str], where: str) -> pd.DataFrame:
+    """Convert long form to one row per photo, in order of first appearance, with all columns of its first row.
 
-
-def _widen(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Convert long form to one row per photo, in order of first appearance, with all columns of its first row."""
-    other = [c for c in frame.columns if c not in ("sample_id", "target_name", "target", "image_path")]
-    values = frame.groupby("image_path", sort=False)[other].nunique(dropna=False)
-    differing = [f"{path}: {column}" for path, row in values.iterrows() for column in other if row[column] > 1]
+    `key` are the columns that identify a photo, or a quadrat in it. Raises TableInvalid where rows of a photo differ.
+    """
+    other = [c for c in frame.columns if c not in ("sample_id", "target_name", "target", *key)]
+    quadrats = frame.groupby(key, sort=False, dropna=False)
+    first, values = frame.drop_duplicates(key), quadrats[other].nunique(dropna=False)
+    differing = [
+        f"{path}: {column}"
+        for path, counts in zip(first["image_path"], values.to_dict("records"), strict=True)
+        for column in other
+        if counts[column] > 1
+    ]
     if differing:
         raise TableInvalid(
             f"{where} has different values in the rows of one photo: {'; '.join(differing[:FAULTS_SHOWN])}."
         )
-    grams = frame.pivot(index="image_path", columns="target_name", values="target")
-    first_rows = frame.drop_duplicates("image_path")[["image_path", *other]]
-    return first_rows.join(grams.astype(float), on="image_path")
+    numbered = frame.assign(quadrat=quadrats.ngroup())
+    grams = numbered.pivot(index="quadrat", columns="target_name", values="target").astype(float)
+    if grams.isna().any(axis=None):
+        raise TableInvalid(f"{where} has quadrats without a row for each target that others have.")
+    return pd.concat([first[[*key, *other]], grams.set_axis(first.index)], axis=1)

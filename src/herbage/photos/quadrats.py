@@ -1,0 +1,71 @@
+"""The quadrats that a table marks in photos: their corners, and their names where a photo shows several."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from herbage.errors import TableInvalid
+from herbage.photos.photo import Corners, is_quadrilateral
+from herbage.photos.validation import FIRST_ROW, fault_list
+
+CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
+"""Columns of the corners in pixels: upper left, upper right, lower right, lower left."""
+
+
+def corner_columns(frame: pd.DataFrame) -> list[str]:
+    """The corner columns that a table has."""
+    return [name for name in CORNERS if name in frame]
+
+
+def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
+    """The quadrat's corners in each row, or None if the row's cells are empty or the table has no corner columns.
+
+    Raises TableInvalid where corners are not those of a quadrilateral, or where a photo has several rows that are not
+    about different quadrats; `where` is the name of the table.
+    """
+    present = corner_columns(frame)
+    if not present:
+        return [None] * len(frame)
+    if missing := [name for name in CORNERS if name not in present]:
+        raise TableInvalid(f"{where} has some of the corner columns but lacks {', '.join(missing)}.")
+    numbers = frame[list(CORNERS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    filled = frame[list(CORNERS)].notna().to_numpy()
+    faults: list[str] = []
+    corners: list[Corners | None] = []
+    for row, values, is_filled in zip(frame.index, numbers, filled, strict=True):
+        if not is_filled.any():
+            corners.append(None)
+            continue
+        quadrat: Corners = tuple(zip(values[::2].tolist(), values[1::2].tolist(), strict=True))
+        if not is_quadrilateral(quadrat):
+            faults.append(
+                f"row {row + FIRST_ROW}: expected the quadrat's upper left, upper right, lower right and lower left "
+                f"corner in pixels, got {', '.join(f'({x:g}, {y:g})' for x, y in quadrat)}"
+            )
+        corners.append(quadrat)
+    if faults:
+        raise TableInvalid(fault_list(where, faults))
+    return corners
+
+
+def quadrat_suffixes(paths: "pd.Series[str]", corners: Sequence[Corners | None], where: str) -> list[str]:
+    """What distinguishes the names of the quadrats in a photo: #1, #2, ... or nothing where a photo has one row.
+
+    Raises TableInvalid where the rows of a photo do not all have corners, or not different ones.
+    """
+    rows_of, number = Counter(paths), Counter[str]()
+    seen: dict[tuple[str, Corners | None], int] = {}
+    suffixes, faults = [], []
+    for label, path, quadrat in zip(paths.index, paths, corners, strict=True):
+        row = label + FIRST_ROW
+        number[path] += 1
+        suffixes.append(f"#{number[path]}" if rows_of[path] > 1 else "")
+        if rows_of[path] > 1 and quadrat is None:
+            faults.append(f"row {row}: {path} has several rows, but this one has no corners")
+        elif (earlier := seen.setdefault((path, quadrat), row)) != row:
+            faults.append(f"row {row}: {path} has the same corners as in row {earlier}")
+    if faults:
+        faults.append("several rows of a photo are several quadrats in it: give corners x1 y1 ... x4 y4 that differ")
+        raise TableInvalid(fault_list(where, faults))
+    return suffixes
