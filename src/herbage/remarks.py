@@ -29,10 +29,13 @@ class Remark:
     is_warning: bool = True
 
     @classmethod
-    def of(cls, what: str, names: Sequence[str], message: str, *, is_warning: bool = True) -> "Remark":
-        """A remark about these names; the message is followed by the first of them."""
+    def of(
+        cls, what: str, names: Sequence[str], message: str, *, count: int | None = None, is_warning: bool = True
+    ) -> "Remark":
+        """A remark about these names; the message is followed by the first of them. `count` is by default theirs."""
         shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
-        return cls(what, f"{message}: {shown}.", len(names), tuple(names[:NAMES_STORED]), is_warning)
+        count = len(names) if count is None else count
+        return cls(what, f"{message}: {shown}.", count, tuple(names[:NAMES_STORED]), is_warning)
 
     def record(self) -> dict[str, Any]:
         """Its entry in run.json."""

@@ -51,17 +51,19 @@ def test_the_seed_moves_the_folds_and_nothing_else_does():
     assert (one.fold != other.fold).any()
 
 
-def test_without_columns_to_group_by_it_warns_loudly(caplog):
+def test_without_columns_to_group_by_it_warns_loudly():
     frame = frame_of(range(20)).drop(columns="Sampling_Date")
     folds = make_folds(frame, np.random.default_rng(0).uniform(0, 90, (20, 5)))
     assert folds.grouped_by == ()
-    assert "UNGROUPED FOLDS: the table lacks State or Sampling_Date" in caplog.text
-    assert "too high" in caplog.text
+    (remark,) = folds.remarks
+    assert remark.is_warning
+    assert "UNGROUPED FOLDS: the table lacks State or Sampling_Date" in remark.message
+    assert "too high" in remark.message
 
 
-def test_an_empty_group_by_warns_as_loudly(caplog):
-    make_folds(frame_of(range(20)), np.random.default_rng(0).uniform(0, 90, (20, 5)), group_by=[])
-    assert "UNGROUPED FOLDS: `group_by` is empty" in caplog.text
+def test_an_empty_group_by_warns_as_loudly():
+    folds = make_folds(frame_of(range(20)), np.random.default_rng(0).uniform(0, 90, (20, 5)), group_by=[])
+    assert "UNGROUPED FOLDS: `group_by` is empty" in folds.remarks[0].message
 
 
 def test_own_columns_group_too():

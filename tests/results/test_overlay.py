@@ -53,4 +53,6 @@ def test_overlays_are_deterministic_and_any_name_and_size_can_be_drawn():
 
 def test_maps_of_one_name_in_two_folders_have_different_files():
     assert len({map_files(n) for n in ("a/x.jpg", "b/x.jpg", "x.jpg", "x.png")}) == 4
+    alike = ("a/b.jpg", "a__b.jpg", "a\\b.jpg", "a_/b.jpg", "a/_b.jpg", "a___b.jpg")
+    assert len({map_files(name) for name in alike}) == len(alike)
     assert not set("/\\") & set("".join(map_files("a/b\\c.jpg")))

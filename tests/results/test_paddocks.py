@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
 from herbage.model.paddock_error import MeanErrors
 from herbage.photos.photo import PhotoFacts, PhotoFile
-from herbage.results.paddock_assignment import Polygons, by_column, by_folder, by_polygon
+from herbage.results.paddock_assignment import by_polygon
+from herbage.results.paddock_polygons import Polygons
 from herbage.results.paddocks import COLUMNS, PaddockSummary
 from herbage.results.wedge import draw_wedge
 from herbage.targets import SUMS
@@ -21,9 +21,10 @@ ALL = (True,) * 5
 KG = 10 / 0.21
 
 
-def an_estimate(total, *, day=None, place=(None, None), clover=0.1, dead=0.3, area=0.21, **more):
+def an_estimate(total, *, day=None, time=None, place=(None, None), clover=0.1, dead=0.3, area=0.21, **more):
     components = np.array([clover, dead, 1 - clover - dead]) * total * area / 0.21
-    taken = None if day is None else datetime.fromisoformat(f"{day}T10:00")
+    time = time if day is None else f"{day}T10:00"
+    taken = None if time is None else datetime.fromisoformat(time)
     return Estimate("a.jpg", grams=SUMS @ components, quadrat_area_m2=area, facts=PhotoFacts(taken, *place), **more)
 
 
@@ -141,7 +142,7 @@ def test_a_photo_belongs_to_the_polygon_that_it_was_taken_in(tmp_path):
         ((-41.5, 149.0), None),
         ((None, None), None),
     ):
-        assert paddock(file, an_estimate(10, place=place)) == name
+        assert paddock(file, PhotoFacts(None, *place)) == name
     summary = paddocks()
     for total in (10, 20):
         summary.add("River", an_estimate(total, place=(-41.5, 147.5)))
@@ -162,14 +163,6 @@ def test_a_file_without_paddocks_is_refused_with_the_reason(tmp_path, content, m
     (tmp_path / "farm.geojson").write_text(content)
     with pytest.raises(InputInvalid, match=message):
         Polygons.read(tmp_path / "farm.geojson")
-
-
-def test_folders_and_columns_assign_paddocks_too():
-    file = PhotoFile("farm/River/a.jpg", Path("a.jpg"))
-    assert by_folder(file, an_estimate(1)) == "River"
-    assert by_folder(replace(file, name="a.jpg"), an_estimate(1)) == "(no folder)"
-    assert by_column({"farm/River/a.jpg": "R"})(file, an_estimate(1)) == "R"
-    assert by_column({})(file, an_estimate(1)) is None
 
 
 @pytest.mark.parametrize("count", [1, 5, 90])

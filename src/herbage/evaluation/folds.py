@@ -1,7 +1,5 @@
 """Assign photos to folds: stratified, and without splitting a group."""
 
-import logging
-import re
 import warnings
 from collections.abc import Sequence
 
@@ -10,11 +8,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from herbage.errors import FoldLeak, TableInvalid
+from herbage.evaluation.groups import name_groups
 from herbage.heads.training_data import Folds
+from herbage.photos.spreadsheet import DateOrder
 
-log = logging.getLogger("herbage")
-
-GROUP_BY = ("State", "Sampling_Date")
 WEIGHT_BINS = 5
 
 
@@ -24,21 +21,23 @@ def make_folds(
     *,
     count: int = 5,
     group_by: Sequence[str] | None = None,
+    photos: Sequence[str] | None = None,
+    dates: DateOrder | None = None,
     seed: int = 0,
 ) -> Folds:
     """Stratified folds that never split a group; raises TableInvalid where the table does not allow them.
 
-    A group is the photos that share all of `group_by`, by default State and Sampling_Date where the table has both.
+    Groups are those of `name_groups`, which takes `group_by`, `photos` and `dates`.
     Strata are State, or else five bins of the target that is heaviest on average.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # only training needs it
 
     if count < 2:
         raise TableInvalid(f"`folds={count}`: expected at least 2, so that each photo has heads trained without it.")
-    names, grouped_by = _group_names(frame, group_by)
-    group_names, group = np.unique(names, return_inverse=True)
+    groups = name_groups(frame, group_by, photos=photos, dates=dates)
+    group_names, group = np.unique(groups.names, return_inverse=True)
     if len(group_names) < count:
-        by = f"groups of {', '.join(grouped_by)}" if grouped_by else "photos"
+        by = f"groups of {', '.join(groups.grouped_by)}" if groups.grouped_by else "photos"
         raise TableInvalid(f"`folds={count}` needs at least {count} {by}; the table has {len(group_names)}.")
     strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, np.nanargmax(grams.mean(0))])
     if np.unique(strata, return_counts=True)[1].max() < count:
@@ -54,49 +53,26 @@ def make_folds(
         raise TableInvalid(
             f"`folds={count}` leaves a fold without photos, because the groups are too uneven; use fewer folds."
         )
-    return Folds(fold, group, group_names.tolist(), grouped_by)
+    return Folds(fold, group, group_names.tolist(), groups.grouped_by, groups.remarks)
 
 
-def refuse_leak(folds: Folds, digests: Sequence[str]) -> None:
-    """Raise FoldLeak where a group, or one photo under two names, is in two folds."""
-    for what, keys in (("group", [folds.group_names[g] for g in folds.group]), ("photo with sha256", digests)):
+def refuse_leak(folds: Folds, digests: Sequence[str], paths: Sequence[str] = ()) -> None:
+    """Raise FoldLeak where a group, or one photo under two names, is in two folds; `paths` name the photos."""
+    groups = [folds.group_names[group] for group in folds.group]
+    for keys, names in (
+        (groups, [f"group {name}" for name in groups]),
+        (digests, paths or [f"photo with sha256 {digest}" for digest in digests]),
+    ):
         home: dict[str, int] = {}
-        for key, fold in zip(keys, folds.fold.tolist(), strict=True):
-            if home.setdefault(key, fold) != fold:
+        for row, (key, fold) in enumerate(zip(keys, folds.fold.tolist(), strict=True)):
+            first = home.setdefault(key, row)
+            if folds.fold[first] != fold:
+                same_name = names[first] == names[row]
+                what = f"{names[first]} is" if same_name else f"{names[first]} and {names[row]} are byte-equal,"
                 raise FoldLeak(
-                    f"The {what} {key} is in fold {home[key]} and in fold {fold}: a head would be evaluated on its "
-                    f"training data. Put photos that belong together into one group (`group_by`), or remove the copy."
+                    f"{what} in fold {folds.fold[first]} and in fold {fold}: a head would be evaluated on its training "
+                    f"data. Put photos that belong together into one group (`group_by`), or remove the copy."
                 )
-
-
-def _group_names(frame: pd.DataFrame, group_by: Sequence[str] | None) -> tuple[list[str], tuple[str, ...]]:
-    if group_by is None and set(GROUP_BY) <= set(frame.columns):
-        group_by = GROUP_BY
-    if not group_by:
-        log.warning(
-            "UNGROUPED FOLDS: %s, so photos of one place and day can be in training and evaluation, and the score will "
-            "be too high. Set `group_by` to the columns that photos of one place and day share.",
-            f"the table lacks {' or '.join(GROUP_BY)}" if group_by is None else "`group_by` is empty",
-        )
-        return [str(path) for path in frame["image_path"]], ()
-    if missing := [column for column in group_by if column not in frame.columns]:
-        raise TableInvalid(
-            f"`group_by`: the table has no column {', '.join(missing)}; it has {', '.join(frame.columns)}."
-        )
-    values = frame[list(group_by)]
-    if values.isna().any(axis=None):
-        row, column = (int(i[0]) for i in np.nonzero(values.isna().to_numpy()))
-        raise TableInvalid(f"{frame['image_path'].iloc[row]} has no {values.columns[column]}, which `group_by` needs.")
-    return [" ".join(map(_one_spelling, row)) for row in values.itertuples(index=False)], tuple(group_by)
-
-
-def _one_spelling(value: object) -> str:
-    """A group's name with single spaces, and with year-first dates in one form: 2015/9/4 and 2015-09-04 are equal."""
-    text = " ".join(str(value).split())
-    if date := re.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", text):
-        year, month, day = date.groups()
-        return f"{year}-{int(month):02}-{int(day):02}"
-    return text
 
 
 def _bins(weight_g: Float[np.ndarray, " photo"]) -> Int[np.ndarray, " photo"]:

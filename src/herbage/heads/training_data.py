@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from herbage.progress import Track, silent
+from herbage.remarks import Remark
 from herbage.targets import TargetMask, known_targets
 
 
@@ -17,13 +18,14 @@ class Folds:
     """The fold and the group of each photo. A group is never split over folds.
 
     `group` indexes `group_names`; `grouped_by` names the columns that define groups, and is empty where every photo is
-    a group of its own.
+    a group of its own. `remarks` are about the groups.
     """
 
     fold: Int[np.ndarray, " photo"]
     group: Int[np.ndarray, " photo"]
     group_names: Sequence[str]
     grouped_by: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @classmethod
     def of(cls, fold: Int[np.ndarray, " photo"], group: Int[np.ndarray, " photo"] | None = None) -> "Folds":

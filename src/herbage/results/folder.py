@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 from herbage.files import write_atomic
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
-from herbage.photos.photo import PhotoFile
+from herbage.photos.photo import PhotoFacts, PhotoFile
+from herbage.remarks import Remark
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.overlay import map_files
 from herbage.results.paddock_assignment import Assignment
@@ -57,12 +58,14 @@ class ResultsFolder:
         request: PredictRequest,
         *,
         paddocks: PaddockOptions | None,
+        remarks: Iterable[Remark] = (),
         overwrite: bool,
     ) -> None:
-        """Raises OutputExists where complete results exist that may not be replaced."""
+        """Raises OutputExists where complete results exist that may not be replaced; `remarks` are for the report."""
         self.place, self.request, self.paddock_options = place, request, paddocks
         self.table = PredictionsTable(place / "predictions.csv", overwrite=overwrite)
         self.report = PredictionsReport(model, request.level)
+        self.remarks = list(remarks)
         self.paddocks = None if paddocks is None else PaddockSummary.of(model, request.level)
         self.reused = 0
         self._added = 0
@@ -120,10 +123,15 @@ class ResultsFolder:
         self.report.add(written, picture)
         if estimate.status != "ok":
             return
-        if self.paddocks is not None and self.paddock_options is not None:
-            self.paddocks.add(self.paddock_options.assignment.paddock_of(file, estimate), written)
+        self._add_to_paddock(file, estimate.facts, written)
         if self.request.maps:
             self._stale_maps -= set(map_files(estimate.photo))
+
+    def _add_to_paddock(self, file: PhotoFile, facts: PhotoFacts, written: Estimate) -> None:
+        if self.paddocks is not None and self.paddock_options is not None:
+            assignment = self.paddock_options.assignment
+            if file.name not in assignment.copies:
+                self.paddocks.add(assignment.paddock_of(file, facts), written)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -135,13 +143,14 @@ class ResultsFolder:
         shutil.rmtree(self.attempts, ignore_errors=True)
         written = self._write_paddocks()
         self._delete_stale(written)
-        write_atomic(self.place / "report.html", self.report.html())
+        write_atomic(self.place / "report.html", self.report.html(self.remarks))
 
     def _write_paddocks(self) -> set[str]:
         """Write the files of paddocks; returns their names."""
         if self.paddocks is None or self.paddock_options is None:
             return set()
         options, table = self.paddock_options, self.paddocks.table()
+        self.remarks += self.paddocks.remarks()
         files = {"paddocks.csv": self.paddocks.csv().encode()}
         if self.request.coordinates:
             geojson = self.paddocks.geojson(options.assignment.polygons, self.request.round_coordinates)

@@ -1,6 +1,7 @@
 """Overlays: the map of a photo drawn over it, with units and colour scale."""
 
 import io
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,8 @@ WIDTH_PX, MAX_HEIGHT_PX = 900, 1800
 OPACITY = 0.6
 MARGIN_PX = 16
 NAME_BYTES = 200
+AMBIGUOUS = re.compile(r"__|_[/\\]|[/\\]_|\\")
+"""Names that would be equal to others when separators of folders are replaced by two underscores."""
 BAR_PX = 18
 
 
@@ -81,10 +84,11 @@ def swatches() -> list[str]:
 
 
 def map_files(photo: str) -> tuple[str, str]:
-    """The file names of a photo's overlay and map; they include the folders of its path, to avoid equal names."""
-    name = photo.replace("/", "__").replace("\\", "__")
-    if len(name.encode()) > NAME_BYTES:
-        name = f"{sha256(name.encode()).hexdigest()[:12]}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"
+    """The file names of a photo's overlay and map, which no other photo has; they include the folders of its path."""
+    name = re.sub(r"[/\\]", "__", photo)
+    if AMBIGUOUS.search(photo) or len(name.encode()) > NAME_BYTES:
+        digest = sha256(photo.encode()).hexdigest()[:12]
+        name = f"{digest}__{name.encode()[-NAME_BYTES // 2 :].decode(errors='ignore')}"
     return f"{name}.png", f"{name}.npy"
 
 

@@ -1,74 +1,51 @@
-"""Which paddock each photo belongs to: by folder, by a column of a table, or by polygons."""
+"""The photos of a run, and the paddock of each: by folder, by a column of a table, or by polygons."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from herbage.errors import InputInvalid
-from herbage.model.estimate import Estimate
-from herbage.photos.photo import PhotoFile
+from herbage.photos.copies import find_copies
+from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile
 from herbage.photos.spreadsheet import TableFormat
 from herbage.photos.tables import read_sidecar
+from herbage.remarks import Remark
+from herbage.results.paddock_folders import FolderPaddocks
+from herbage.results.paddock_polygons import Polygons
 
 FOLDER = "folder"
 
-PaddockOf = Callable[[PhotoFile, Estimate], str | None]
+PaddockOf = Callable[[PhotoFile, PhotoFacts], str | None]
 """The name of a photo's paddock, None where it belongs to none."""
 
 
 @dataclass(frozen=True)
-class Polygons:
-    """A GeoJSON file of paddocks: features with their names and shapes."""
-
-    features: list[dict[str, Any]]
-    names: list[str]
-    shapes: list[Any]
-
-    @classmethod
-    def read(cls, path: Path) -> "Polygons":
-        """Raises InputInvalid where the file is not a FeatureCollection of polygons, or shapely is missing."""
-        try:
-            from shapely.geometry import shape
-        except ImportError as error:
-            raise InputInvalid("`paddocks`: a GeoJSON file needs shapely: pip install 'herbage[gis]'") from error
-        try:
-            features = [
-                one for one in json.loads(path.read_text("utf-8-sig"))["features"]
-                if one["geometry"] and one["geometry"]["type"] in ("Polygon", "MultiPolygon")
-            ]  # fmt: skip
-            shapes = [shape(one["geometry"]) for one in features]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputInvalid(f"`paddocks={path}` is not a GeoJSON file of polygons: {error}") from error
-        if not features:
-            raise InputInvalid(f"`paddocks={path}` has no polygon.")
-        if any(
-            not (-180 <= x <= 180 and -90 <= y <= 90) for one in shapes for x, y in [one.bounds[:2], one.bounds[2:]]
-        ):
-            raise InputInvalid(f"`paddocks={path}` is not in longitude and latitude (WGS 84), as GeoJSON requires.")
-        return cls(features, [_feature_name(one, number) for number, one in enumerate(features)], shapes)
-
-    def containing(self, longitude: float, latitude: float) -> str | None:
-        """The name of the first polygon that contains this point."""
-        from shapely.geometry import Point
-
-        point = Point(longitude, latitude)
-        return next((name for name, one in zip(self.names, self.shapes, strict=True) if one.covers(point)), None)
-
-
-@dataclass(frozen=True)
 class Assignment:
-    """Assigns photos to paddocks; `polygons` are the paddocks' shapes where they are known."""
+    """How photos are assigned to paddocks; `polygons` are the paddocks' shapes where they are known.
+
+    `copies` are the names of photos that are byte-equal to another photo of their paddock; they are in no mean.
+    """
 
     paddock_of: PaddockOf
     polygons: Polygons | None = None
+    copies: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class AssignedPhotos:
+    """The photos of a run, with corners from a sidecar table, and their assignment if there are paddocks."""
+
+    files: Sequence[PhotoFile]
+    assignment: Assignment | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 def read_assignment(
-    files: Sequence[PhotoFile], paddocks: str | None, table: str | Path | None, how: TableFormat
-) -> tuple[Sequence[PhotoFile], Assignment | None]:
-    """The photos, with corners from the sidecar table, and their assignment to paddocks; None without `paddocks`.
+    files: Sequence[PhotoFile], photos: Path, paddocks: str | None, table: str | Path | None, how: TableFormat
+) -> AssignedPhotos:
+    """Read the sidecar table and the paddocks of the files found in `photos`, a folder, a photo or a list of paths.
 
     `paddocks` is a column of `table`, the word `folder`, or a .geojson file. Raises InputInvalid and TableInvalid.
     """
@@ -80,19 +57,30 @@ def read_assignment(
         raise InputInvalid(
             f"`paddocks={column}`: expected a column of `table`, the word folder, or a .geojson file of polygons."
         )
-    names: dict[str, str] = {}
+    remarks: list[Remark] = []
+    names: Mapping[str, str] = {}
     if table is not None:
-        files, names = read_sidecar(table, files, column, how)
+        sidecar = read_sidecar(table, files, column, how, photos.resolve().name if photos.is_dir() else "")
+        files, names = sidecar.files, sidecar.text
+        remarks += sidecar.remarks
     if paddocks is None:
-        return files, None
+        return AssignedPhotos(files, None, tuple(remarks))
     if polygons is not None:
-        return files, Assignment(by_polygon(polygons), polygons)
-    return files, Assignment(by_folder if column is None else by_column(names))
+        paddock_of, known = by_polygon(polygons), polygons.names
+    elif column is not None:
+        paddock_of, known = by_column(names), list(dict.fromkeys(names.values()))
+    else:
+        folders = FolderPaddocks.of(files, is_list=not photos.is_dir())
+        paddock_of, known = by_folder(folders), list(dict.fromkeys(folders.names.values()))
+        remarks += _dropped(folders)
+    copies = _copies(files, paddock_of)
+    remarks += [*_nearly_equal(known), *_copies_counted_once(copies)]
+    return AssignedPhotos(files, Assignment(paddock_of, polygons, copies), tuple(remarks))
 
 
-def by_folder(file: PhotoFile, _: Estimate) -> str:
-    """The name of the folder that contains the photo."""
-    return PurePosixPath(file.name).parent.name or "(no folder)"
+def by_folder(folders: FolderPaddocks) -> PaddockOf:
+    """The folder that contains the photo."""
+    return lambda file, _: folders.of_photo(file)
 
 
 def by_column(names: Mapping[str, str]) -> PaddockOf:
@@ -103,8 +91,7 @@ def by_column(names: Mapping[str, str]) -> PaddockOf:
 def by_polygon(polygons: Polygons) -> PaddockOf:
     """The polygon that contains a photo's position."""
 
-    def paddock(_: PhotoFile, estimate: Estimate) -> str | None:
-        facts = estimate.facts
+    def paddock(_: PhotoFile, facts: PhotoFacts) -> str | None:
         if facts.longitude is None or facts.latitude is None:
             return None
         return polygons.containing(facts.longitude, facts.latitude)
@@ -112,7 +99,43 @@ def by_polygon(polygons: Polygons) -> PaddockOf:
     return paddock
 
 
-def _feature_name(feature: dict[str, Any], number: int) -> str:
-    properties = feature.get("properties") or {}
-    lower = {str(key).lower(): value for key, value in properties.items() if value not in (None, "")}
-    return str(next((lower[key] for key in ("name", "paddock", "id") if key in lower), f"polygon {number + 1}"))
+def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> dict[str, str]:
+    """Photos that are byte-equal to another photo of their paddock: their names, and the name of the other photo.
+
+    Raises InputInvalid for copies in two paddocks. Copies have the same position, so polygons cannot separate them.
+    """
+    copies: dict[str, str] = {}
+    for equal in find_copies(files):
+        by_paddock: dict[str | None, list[str]] = defaultdict(list)
+        for file in equal:
+            by_paddock[paddock_of(file, NO_FACTS)].append(file.name)
+        if len(assigned := [name for name in by_paddock if name is not None]) > 1:
+            raise InputInvalid(
+                f"`paddocks`: {' and '.join(by_paddock[name][0] for name in assigned)} are byte-equal, but in the "
+                f"paddocks {' and '.join(assigned)}. Remove the photo that does not belong to its paddock."
+            )
+        first, *others = by_paddock[assigned[0] if assigned else None]
+        copies |= dict.fromkeys(others, first)
+    return copies
+
+
+def _copies_counted_once(copies: Mapping[str, str]) -> Iterator[Remark]:
+    if copies:
+        pairs = [f"{copy} = {first}" for copy, first in copies.items()]
+        yield Remark.of("copies", pairs, "Photos that are byte-equal to another one of their paddock are in no mean")
+
+
+def _dropped(folders: FolderPaddocks) -> Iterator[Remark]:
+    if folders.dropped:
+        message = "The names of paddocks omit the camera's own folders"
+        yield Remark.of("camera_folders", folders.dropped, message, is_warning=False)
+
+
+def _nearly_equal(names: Sequence[str]) -> Iterator[Remark]:
+    """A remark about paddocks whose names differ only in case, spaces, hyphens or underscores."""
+    spellings = defaultdict(set)
+    for name in names:
+        spellings[" ".join(re.split(r"[\s_-]+", name.casefold().strip()))].add(name)
+    alike = [" / ".join(sorted(of_one)) for of_one in spellings.values() if len(of_one) > 1]
+    if alike:
+        yield Remark.of("similar_paddocks", alike, "Different paddocks with nearly equal names; are they the same")

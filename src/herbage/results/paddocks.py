@@ -1,21 +1,22 @@
 """The pasture cover of paddocks: means of their photos with intervals, growth, and shares of green and legume."""
 
 import json
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from scipy.special import stdtrit
 
+from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
-from herbage.results.paddock_assignment import Polygons
+from herbage.remarks import NAMES_STORED, Remark
+from herbage.results.paddock_polygons import Polygons
 from herbage.results.predictions import spreadsheet_text
-from herbage.targets import CLOVER, GDM, TARGETS, TOTAL, TargetMask, kg_per_ha, main_target
+from herbage.results.visits import PaddockPhotos, PhotoSums
+from herbage.targets import CLOVER, GDM, TOTAL, TargetMask, kg_per_ha, main_target
 
 MAX_GROWTH_HALF_WIDTH = 100.0
 """Growth with a wider interval (half width, kg DM/ha/day) is left empty: no pasture grows that fast."""
@@ -23,26 +24,17 @@ MAX_GROWTH_HALF_WIDTH = 100.0
 COLUMNS = (
     "paddock", "photos", "taken_on", "kg_per_ha", "kg_per_ha_low", "kg_per_ha_high", "sampling_kg_per_ha",
     "model_kg_per_ha", "photos_to_halve_sampling", "variation", "GDM_kg_per_ha", "green_share", "legume_share",
-    "in_domain_share", "growth_kg_per_ha_day", "growth_low", "growth_high", "growth_since",
+    "in_domain_share", "growth_kg_per_ha_day", "growth_low", "growth_high", "growth_since", "earlier_photos",
+    "undated_photos",
 )  # fmt: skip
-"""The columns of paddocks.csv. `kg_per_ha` is that of Total, or of the main target that the model knows."""
+"""The columns of paddocks.csv. `kg_per_ha` is that of Total, or of the main target that the model knows.
 
-
-@dataclass
-class _Visit:
-    """Sums over the photos of one paddock on one day, so that memory does not grow with their number."""
-
-    photos: int = 0
-    sums: Float[np.ndarray, "5"] = field(default_factory=lambda: np.zeros(len(TARGETS)))
-    squares: float = 0.0
-    in_domain: int = 0
-    domain_known: int = 0
-    place: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
-    placed: int = 0
+`earlier_photos` are those of earlier visits, and `undated_photos` have no capture time; neither are in the mean.
+"""
 
 
 class PaddockSummary:
-    """Takes estimates one by one; `table` has one row per paddock, for its last day.
+    """Takes estimates one by one; `table` has one row per paddock, for its last visit.
 
     Weights are summed in grams per training quadrat. Without `errors`, as for imported heads, means have no interval;
     `widened` is the factor by which a calibration widened intervals.
@@ -60,7 +52,8 @@ class PaddockSummary:
         self.errors, self.level, self.area, self.widened = errors, level, quadrat_area_m2, widened
         self.main = main_target(known)
         self.unassigned = 0
-        self._visits: dict[str, dict[date | None, _Visit]] = {}
+        self._unassigned_names: list[str] = []
+        self._paddocks: dict[str, PaddockPhotos] = {}
 
     @classmethod
     def of(cls, model: HerbageModel, level: float) -> "PaddockSummary":
@@ -74,26 +67,16 @@ class PaddockSummary:
 
     def add(self, paddock: str | None, estimate: Estimate) -> None:
         """Add an estimate; photos without a paddock are counted as unassigned."""
-        if paddock is None:
-            self.unassigned += 1
+        if paddock is not None:
+            self._paddocks.setdefault(paddock, PaddockPhotos()).add(estimate, self.area)
             return
-        day = estimate.facts.taken_at.date() if estimate.facts.taken_at else None
-        visit = self._visits.setdefault(paddock, {}).setdefault(day, _Visit())
-        # Rounded as in predictions.csv, so that a resumed run gives the same summary.
-        grams = estimate.rounded().grams * self.area / estimate.quadrat_area_m2
-        visit.photos += 1
-        visit.sums += grams
-        visit.squares += float(grams[self.main] ** 2)
-        if estimate.in_domain is not None:
-            visit.domain_known += 1
-            visit.in_domain += estimate.in_domain
-        if estimate.facts.longitude is not None and estimate.facts.latitude is not None:
-            visit.place += [estimate.facts.longitude, estimate.facts.latitude]
-            visit.placed += 1
+        self.unassigned += 1
+        if len(self._unassigned_names) < NAMES_STORED:
+            self._unassigned_names.append(estimate.photo)
 
     def table(self) -> pd.DataFrame:
         """One row per paddock, highest cover first, with the columns of paddocks.csv."""
-        rows = [self._row(name, visits) for name, visits in self._visits.items()]
+        rows = [self._row(name, photos) for name, photos in self._paddocks.items()]
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         return frame.sort_values(["kg_per_ha", "paddock"], ascending=[False, True]).reset_index(drop=True)
 
@@ -112,51 +95,70 @@ class PaddockSummary:
             name, geometry = cells["paddock"], None
             if polygons is not None and name in polygons.names:
                 geometry = polygons.features[polygons.names.index(name)]["geometry"]
-            elif (placed := [one for one in self._visits[name].values() if one.placed]) and polygons is None:
-                place = sum(one.place for one in placed) / sum(one.placed for one in placed)
+            elif polygons is None and (total := self._paddocks[name].total()).placed:
+                place = total.place / total.placed
                 geometry = {"type": "Point", "coordinates": np.round(place, 7 if digits is None else digits).tolist()}
             if geometry is not None:
                 features.append({"type": "Feature", "geometry": geometry, "properties": cells})
         return json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False) + "\n"
 
-    def _row(self, name: str, visits: dict[date | None, _Visit]) -> dict[str, Any]:
-        days = sorted(visits, key=lambda day: (day is not None, day or date.min))
-        last = visits[days[-1]]
+    def remarks(self) -> Iterator[Remark]:
+        """The photos that are in no mean."""
+        if self.unassigned:
+            message = f"{counted(self.unassigned, 'photo')} in no paddock"
+            yield Remark.of("photos_without_paddock", self._unassigned_names, message, count=self.unassigned)
+        visits = {name: photos.visits() for name, photos in sorted(self._paddocks.items())}
+        earlier = {name: of_paddock[:-1] for name, (of_paddock, _) in visits.items() if len(of_paddock) > 1}
+        if count := sum(visit.photos for of_paddock in earlier.values() for visit in of_paddock):
+            days = [f"{name} ({', '.join(str(v.day) for v in of_paddock)})" for name, of_paddock in earlier.items()]
+            message = f"{counted(count, 'photo')} of earlier visits, which are not in the means"
+            yield Remark.of("photos_of_earlier_visits", days, message, count=count, is_warning=False)
+        undated = {name: left_out for name, (_, left_out) in visits.items() if left_out.photos}
+        if count := sum(left_out.photos for left_out in undated.values()):
+            message = f"{counted(count, 'photo')} without a capture time, which are in no mean of several visits"
+            names = [f"{name} ({one.photos}, such as {one.example})" for name, one in undated.items()]
+            yield Remark.of("undated_photos", names, message, count=count)
+
+    def _row(self, name: str, photos: PaddockPhotos) -> dict[str, Any]:
+        visits, undated = photos.visits()
+        last = visits[-1]
         mean, sampling, model = self._mean(last)
-        total = last.sums[TOTAL]
+        total = last.grams[TOTAL]
         cells: dict[str, Any] = {
             "paddock": name,
             "photos": last.photos,
-            "taken_on": days[-1].isoformat() if days[-1] else None,
+            "taken_on": last.day.isoformat() if last.day else None,
             "kg_per_ha": mean,
             "sampling_kg_per_ha": sampling,
             "model_kg_per_ha": model,
             "photos_to_halve_sampling": 3 * last.photos if last.photos > 1 else None,
-            "variation": self._deviation(last) * last.photos / last.sums[self.main]
-            if last.photos > 1 and last.sums[self.main]
+            "variation": self._deviation(last) * last.photos / last.grams[self.main]
+            if last.photos > 1 and last.grams[self.main]
             else None,
-            "GDM_kg_per_ha": self._kg(last.sums[GDM] / last.photos),
-            "green_share": last.sums[GDM] / total if total else None,
-            "legume_share": last.sums[CLOVER] / total if total else None,
+            "GDM_kg_per_ha": self._kg(last.grams[GDM] / last.photos),
+            "green_share": last.grams[GDM] / total if total else None,
+            "legume_share": last.grams[CLOVER] / total if total else None,
             "in_domain_share": last.in_domain / last.domain_known if last.domain_known else None,
+            "earlier_photos": sum(visit.photos for visit in visits[:-1]),
+            "undated_photos": undated.photos,
         }
         half = float(np.hypot(sampling, model))
         cells["kg_per_ha_low"], cells["kg_per_ha_high"] = max(mean - half, 0.0), mean + half
-        if len(days) > 1 and days[-2] is not None and days[-1] is not None:
-            before, *halves = self._mean(visits[days[-2]])
-            span = (days[-1] - days[-2]).days
+        days = [visit.day for visit in visits[-2:] if visit.day]
+        if len(days) == 2 and (span := (days[1] - days[0]).days):
+            before, *halves = self._mean(visits[-2])
             growth, half_width = (mean - before) / span, float(np.linalg.norm([half, *halves])) / span
             if half_width <= MAX_GROWTH_HALF_WIDTH:
                 cells |= {
                     "growth_kg_per_ha_day": growth, "growth_low": growth - half_width,
                     "growth_high": growth + half_width,
-                    "growth_since": days[-2].isoformat(),
+                    "growth_since": days[0].isoformat(),
                 }  # fmt: skip
         return {key: _rounded(value) for key, value in cells.items()}
 
-    def _mean(self, visit: _Visit) -> tuple[float, float, float]:
+    def _mean(self, visit: PhotoSums) -> tuple[float, float, float]:
         """The mean, and half widths of its intervals for sampling and for the model's error alone, in kg DM/ha."""
-        mean_g = visit.sums / visit.photos
+        mean_g = visit.grams / visit.photos
         sampling = np.nan
         if visit.photos > 1:
             quantile = stdtrit(visit.photos - 1, (1 + self.level) / 2)  # of Student's t distribution
@@ -167,12 +169,12 @@ class PaddockSummary:
             model = self._kg(half * self.widened)
         return self._kg(mean_g[self.main]), float(sampling), float(model)
 
-    def _deviation(self, visit: _Visit) -> float:
+    def _deviation(self, visit: PhotoSums) -> float:
         """Standard deviation of single photos in g per quadrat; 0 for one photo."""
         if visit.photos < 2:
             return 0.0
-        mean = visit.sums[self.main] / visit.photos
-        return float(np.sqrt(max(visit.squares - visit.photos * mean**2, 0.0) / (visit.photos - 1)))
+        mean = visit.grams[self.main] / visit.photos
+        return float(np.sqrt(max(visit.squares[self.main] - visit.photos * mean**2, 0.0) / (visit.photos - 1)))
 
     def _kg(self, grams: float) -> float:
         return float(kg_per_ha(np.array([grams], float), self.area)[0])

@@ -1,7 +1,7 @@
 """report.html: a self-contained page about a model, or about a set of predictions."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
 from herbage.model.evidence import Evidence
 from herbage.model.model import HerbageModel
+from herbage.remarks import Remark
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
 from herbage.results.paddocks import plain_rows
 from herbage.targets import LABELS, TARGETS, TargetMask, known_names, main_target
@@ -29,10 +30,15 @@ TABLE_PICTURE_PX = 120
 """Width of the pictures in the table."""
 
 
-def model_report(config: ModelConfig, evidence: Evidence, worst: Sequence[tuple[str, bytes]] = ()) -> str:
+def model_report(
+    config: ModelConfig,
+    evidence: Evidence,
+    worst: Sequence[tuple[str, bytes]] = (),
+    remarks: Iterable[Remark] = (),
+) -> str:
     """A page with score, baselines, scores by State, errors, residuals, and reliability of intervals and domain check.
 
-    `worst` holds a caption and a picture for each of the photos with the largest errors.
+    `worst` holds a caption and a picture for each of the photos with the largest errors; `remarks` are on the inputs.
     """
     return _render(
         "model.html.j2",
@@ -51,6 +57,7 @@ def model_report(config: ModelConfig, evidence: Evidence, worst: Sequence[tuple[
         scatter=_data_uri(draw_scatter(evidence.oof), "png"),
         residuals=_data_uri(draw_scatter(evidence.oof, residuals=True), "png"),
         worst=[(caption, _data_uri(thumbnail(picture), "jpeg")) for caption, picture in worst],
+        remarks=[remark.message for remark in remarks],
     )
 
 
@@ -98,8 +105,8 @@ class PredictionsReport:
         self._paddocks = plain_rows(table.head(MAX_ROWS))
         self._wedge = _data_uri(wedge, "png")
 
-    def html(self) -> str:
-        """The page."""
+    def html(self, remarks: Iterable[Remark] = ()) -> str:
+        """The page; `remarks` are about the inputs."""
         points = [list(column) for column in zip(*self._points, strict=True)]
         return _render(
             "predictions.html.j2",
@@ -123,6 +130,7 @@ class PredictionsReport:
             points=_data_uri(draw_points(*points), "png") if points else None,
             paddocks=self._paddocks,
             wedge=self._wedge,
+            remarks=[remark.message for remark in remarks],
         )
 
 

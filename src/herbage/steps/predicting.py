@@ -23,6 +23,7 @@ from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.progress import Track, silent
+from herbage.remarks import log_remarks
 from herbage.results.folder import PaddockOptions, ResultsFolder
 from herbage.results.paddock_assignment import read_assignment
 from herbage.results.predictions import check_results_place
@@ -40,7 +41,7 @@ class PredictionSummary:
     """The result of `predict`: photos estimated, and failures with their reasons.
 
     The other counts are of estimated photos: out of domain (`outside`), of another shape than the training photos, used
-    for training, without a position, and without a paddock.
+    for training, without a position, with a message in their row, and without a paddock.
     """
 
     estimated: int = 0
@@ -48,6 +49,7 @@ class PredictionSummary:
     shape_differs: int = 0
     training_photos: int = 0
     without_position: int = 0
+    with_message: int = 0
     without_paddock: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class PredictionSummary:
         self.shape_differs += estimate.shape_differs is True
         self.training_photos += estimate.training_photo is True
         self.without_position += estimate.facts.latitude is None
+        self.with_message += bool(estimate.message)
 
     def warn(self) -> None:
         """Log what a user should know about the estimates."""
@@ -121,7 +124,9 @@ def predict(
     opened = open_model(model)
     files = _outside(Path(out), find_photos(photos), Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
-    files, assignment = read_assignment(files, paddocks, table, how)
+    read = read_assignment(files, Path(photos), paddocks, table, how)
+    files, assignment = read.files, read.assignment
+    log_remarks(read.remarks)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -138,7 +143,7 @@ def predict(
         round_coordinates=round_coordinates,
     )
     of_paddocks = None if assignment is None else PaddockOptions(assignment, pre_grazing, residual)
-    folder = ResultsFolder(Path(out), opened, request, paddocks=of_paddocks, overwrite=overwrite)
+    folder = ResultsFolder(Path(out), opened, request, paddocks=of_paddocks, remarks=read.remarks, overwrite=overwrite)
     reused = folder.begin(files)
     log.info("Estimating %s", counted(len(files), "photo"))
     if reused:
@@ -160,11 +165,12 @@ def predict(
             summary.count(item.estimate)
             folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
     summary.without_paddock = folder.unassigned
+    log_remarks(folder.remarks[len(read.remarks) :])
     summary.warn()
     run = run_record(
         "predict", started, backbone=backbone, model=opened, tables={"table": table} if table else {},
         photos=str(photos), level=level, maps=request.maps, quadrat_area_m2=area, cluster=cluster, kept_rows=reused,
-        estimated=summary.estimated, failed=len(summary.failed),
+        estimated=summary.estimated, failed=len(summary.failed), remarks=folder.remarks,
     )  # fmt: skip
     write_atomic(Path(out) / "run.json", run)
     return summary

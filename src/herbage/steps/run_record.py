@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from herbage.environment import LIBRARIES, installed_version, memory_bytes
 from herbage.hub import pinned
 from herbage.model.model import HerbageModel
 from herbage.recipe import Recipe
+from herbage.remarks import Remark
 
 
 def run_record(
@@ -28,12 +30,13 @@ def run_record(
     model: HerbageModel | None = None,
     recipe: Recipe | None = None,
     tables: dict[str, Any] | None = None,
+    remarks: Iterable[Remark] = (),
     **about: Any,
 ) -> str:
     """The text of run.json.
 
     `tables` are files or data frames by parameter name, recorded with their sha256. The digests of the model and the
-    backbone are recorded. `about` holds further options and results of the command.
+    backbone are recorded. `remarks` are about the inputs; `about` holds further options and results of the command.
     """
     record: dict[str, Any] = {"command": command, **about}
     if model is not None:
@@ -50,6 +53,7 @@ def run_record(
     for name, table in (tables or {}).items():
         source = "a table in memory" if isinstance(table, pd.DataFrame) else str(table)
         record[name] = {"name": source, "sha256": table_sha256(table)}
+    record["remarks"] = [remark.record() for remark in remarks]
     record |= {
         "versions": {"herbage": herbage.__version__, **{name: installed_version(name) for name in LIBRARIES}},
         "git_commit": _git_commit(),

@@ -13,6 +13,7 @@ from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
 from herbage.evaluation.baselines import named_baselines
 from herbage.evaluation.comparison import Difference, average_estimates, paired_difference
+from herbage.evaluation.groups import name_groups
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
@@ -21,6 +22,7 @@ from herbage.model.model import HerbageModel, open_model
 from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
+from herbage.remarks import log_remarks
 
 log = logging.getLogger("herbage")
 
@@ -115,6 +117,11 @@ def score(
     calibrated = any(model.evidence is not None and model.evidence.calibration for model in opened)
     if len(tables) == 1 or (new is None and calibrated):
         return Scores(scores)
+    if new is not None and len(set(tables[0].group)) == len(tables[0]):
+        log.warning(
+            "The table has no groups of State and Sampling_Date, so the interval of the difference takes photos as "
+            "independent; it may be too narrow."
+        )
     average = average_estimates(tables)
     return Scores(
         scores,
@@ -153,6 +160,7 @@ def _estimate_table(
 ) -> OutOfFold:
     """Weighed and estimated grams of a new table; photos that cannot be read are added to `failed`."""
     table = new.read(model.quadrat_area_m2)
+    log_remarks(table.remarks)
     made = model.estimates(table.files, model.open_backbone(**options))
     rows, grams, training_photos = [], [], 0
     for row, estimate, _ in skip_failed(track(made, "score", len(table.files)), failed):
@@ -168,7 +176,8 @@ def _estimate_table(
         raise PhotosMissing(f"None of the {len(table.files)} photos of the table can be read.")
     readable = table.take(rows)
     names = readable.frame["image_path"].tolist()
-    estimates = OutOfFold(names, names, np.zeros(len(rows), int), readable.grams, np.stack(grams))
+    groups = name_groups(readable.frame, photos=[str(file.path) for file in readable.files], dates=new.how.dates).names
+    estimates = OutOfFold(names, groups, np.zeros(len(rows), int), readable.grams, np.stack(grams))
     if not any(estimates.known):
         raise InputInvalid("The table has no weights of the targets that the model estimates.")
     return estimates

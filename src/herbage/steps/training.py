@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from herbage.backbones.opening import BackboneOptions, open_backbone, open_backb
 from herbage.environment import memory_bytes
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.evaluation.baselines import TEXTURE_RECIPE, score_baselines, sensor_readings
-from herbage.evaluation.folds import make_folds
+from herbage.evaluation.folds import make_folds, refuse_leak
 from herbage.evaluation.learning_curve import learning_curve
 from herbage.evaluation.out_of_fold import OutOfFold, fit_out_of_fold
 from herbage.evaluation.scoring import Score
@@ -38,6 +38,7 @@ from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
+from herbage.remarks import log_remarks
 from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
@@ -91,15 +92,18 @@ def train(
     how = TableFormat(columns or {}, decimal, sheet, dates)
     weighed = read_weighed_table(table, photos, how, unit=unit, quadrat_area_m2=quadrat_area_m2)
     # Before the long work, so that a table that allows no folds is reported at once.
-    split_folds = partial(make_folds, count=folds, group_by=group_by, seed=recipe.fold_seed)
-    split = split_folds(weighed.frame, weighed.grams)
+    split_folds = partial(_split, count=folds, group_by=group_by, dates=dates, seed=recipe.fold_seed)
+    split = split_folds(weighed)
+    remarks = [*weighed.remarks, *split.remarks]
+    log_remarks(remarks)
     backbone = open_backbone_or(recipe.backbone, options)
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
 
     found = _extract(weighed.files, backbone, recipe, store, track)
     if found.dropped:
         weighed = weighed.take(found.rows)
-        split = split_folds(weighed.frame, weighed.grams)
+        split = split_folds(weighed)
+    refuse_leak(split, found.digests, [file.name for file in weighed.files])
     data = TrainingData(found.tokens, weighed.grams, split, found.digests, sensor_readings(weighed.frame))
 
     groups = len(split.group_names)
@@ -116,12 +120,12 @@ def train(
     )
     _log_score(evidence)
     config = ModelConfig(herbage=herbage.__version__, recipe=recipe, backbone=BackboneRecord.of(backbone), folds=folds)
-    report = model_report(config, evidence, _worst(HerbageModel(config, heads, evidence), weighed.files, data))
+    report = model_report(config, evidence, _worst(HerbageModel(config, heads, evidence), weighed.files, data), remarks)
     trained = HerbageModel(config, heads, evidence, report=report, dropped=found.dropped)
     if place is not None:
         run = run_record(
             "train", started, backbone=backbone, model=trained, recipe=recipe, tables={"table": table},
-            photos=str(photos), seed=seed, fold_seed=recipe.fold_seed, dropped=len(found.dropped),
+            photos=str(photos), seed=seed, fold_seed=recipe.fold_seed, dropped=len(found.dropped), remarks=remarks,
         )  # fmt: skip
         trained.write(place, run, overwrite=overwrite)
     if checkpoint is not None:
@@ -154,6 +158,11 @@ class _Extracted:
     digests: list[str] = field(default_factory=list)
     aspects: list[float] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
+
+
+def _split(weighed: WeighedTable, **options: Any) -> Folds:
+    """The folds of a table's photos; the quadrats of a photo are in one group."""
+    return make_folds(weighed.frame, weighed.grams, photos=[str(file.path) for file in weighed.files], **options)
 
 
 def _check_options(seed: int, quadrat_area_m2: float) -> None:

@@ -110,6 +110,7 @@ def predict(
     print(
         f"{counted(summary.estimated, 'photo')} estimated, {len(summary.failed)} failed, "
         f"{summary.without_position} without position, {summary.outside} out of domain"
+        + (f", {summary.with_message} with a message in their row" if summary.with_message else "")
         + (f", {summary.without_paddock} without paddock" if summary.without_paddock else "")
         + f": {out}"
     )
