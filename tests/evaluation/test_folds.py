@@ -152,3 +152,11 @@ def leaky(split_group):
     if split_group:
         fold[3] = 1 - fold[3]
     return Folds(fold, group, list("abcd"), ("Farm",))
+
+
+def test_strata_that_would_leave_a_fold_empty_are_dropped():
+    groups = [n // 4 for n in range(20)]
+    states = [["Tas", "Tas", "Vic", "Tas", "Vic"][group] for group in groups]
+    for seed in range(20):
+        folds = make_folds(frame_of(groups, states), np.zeros((20, 5)), seed=seed)
+        assert np.bincount(folds.fold).tolist() == [4] * 5

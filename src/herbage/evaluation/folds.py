@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from herbage.errors import FoldLeak, TableInvalid
 from herbage.evaluation.groups import name_groups
@@ -30,8 +30,6 @@ def make_folds(
     Groups are those of `name_groups`, which takes `group_by`, `photos` and `dates`.
     Strata are State, or else five bins of the target that is heaviest on average.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # only training needs it
-
     if count < 2:
         raise TableInvalid(f"`folds={count}`: expected at least 2, so that each photo has heads trained without it.")
     groups = name_groups(frame, group_by, photos=photos, dates=dates)
@@ -40,20 +38,27 @@ def make_folds(
         by = f"groups of {', '.join(groups.grouped_by)}" if groups.grouped_by else "photos"
         raise TableInvalid(f"`folds={count}` needs at least {count} {by}; the table has {len(group_names)}.")
     strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, np.nanargmax(grams.mean(0))])
-    if np.unique(strata, return_counts=True)[1].max() < count:
-        strata = np.zeros(len(frame), int)  # no stratum is large enough to be in every fold
     fold = np.zeros(len(frame), int)
+    if np.unique(strata, return_counts=True)[1].max() >= count:  # else no stratum is large enough to be in every fold
+        fold = _stratified(strata, group, count, seed)
+    if len(np.unique(fold)) < count:
+        fold = _stratified(np.zeros(len(frame), int), group, count, seed)  # even numbers of photos only
+    return Folds(fold, group, group_names.tolist(), groups.grouped_by, groups.remarks)
+
+
+def _stratified(
+    strata: Shaped[np.ndarray, " photo"], group: Int[np.ndarray, " photo"], count: int, seed: int
+) -> Int[np.ndarray, " photo"]:
+    from sklearn.model_selection import StratifiedGroupKFold  # only training needs it
+
+    fold = np.zeros(len(group), int)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A State with fewer photos than folds is allowed: it is absent from some folds.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        for number, (_, held_out) in enumerate(splitter.split(frame, strata, group)):
+        for number, (_, held_out) in enumerate(splitter.split(group, strata, group)):
             fold[held_out] = number
-    if len(np.unique(fold)) < count:
-        raise TableInvalid(
-            f"`folds={count}` leaves a fold without photos, because the groups are too uneven; use fewer folds."
-        )
-    return Folds(fold, group, group_names.tolist(), groups.grouped_by, groups.remarks)
+    return fold
 
 
 def refuse_leak(folds: Folds, digests: Sequence[str], paths: Sequence[str] = ()) -> None:

@@ -107,7 +107,7 @@ def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> dict[str, str]
     copies: dict[str, str] = {}
     for equal in find_copies(files):
         by_paddock: dict[str | None, list[str]] = defaultdict(list)
-        for file in equal:
+        for file in sorted(equal, key=lambda file: (len(file.name), file.name)):  # the original has the shortest name
             by_paddock[paddock_of(file, NO_FACTS)].append(file.name)
         if len(assigned := [name for name in by_paddock if name is not None]) > 1:
             raise InputInvalid(
