@@ -1,5 +1,6 @@
 """The command line: results on standard output, everything else on standard error, and an exit code."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def main() -> None:
     """Run a command and exit: 0 done, 1 some photos failed, 2 invalid input or another error, 130 interrupted."""
+    _restart_in_utf8_mode()
+    _escape_what_the_console_lacks()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -64,3 +67,22 @@ def run(arguments: Sequence[str]) -> int:
         print_error(f"unexpected error: {type(error).__name__}: {error}")
         console.print("Run it again with HERBAGE_DEBUG=1 to get a traceback, and please report it.", markup=False)
     return INVALID
+
+
+def _restart_in_utf8_mode() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding, which file names would be bound to.
+
+    There a name such as Süd.jpg could not be read from a table or written to maps/. The console's encoding stays.
+    """
+    if sys.getfilesystemencoding().lower() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    environment = {"PYTHONIOENCODING": encoding, **os.environ, "PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def _escape_what_the_console_lacks() -> None:
+    """Print characters that the console's encoding lacks as escapes such as \\xfc, instead of failing at them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
