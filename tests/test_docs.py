@@ -10,6 +10,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from herbage.app.cli import run
+from tests.results.farms import feature, square, write_farm
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
@@ -68,6 +69,7 @@ def ground(weighed_photos, quick_model, tmp_path_factory):
     judge.assign(image_path="0/" + judge["image_path"].str.removeprefix("train/")).to_csv(
         place / "judge.csv", index=False
     )
+    write_farm(place, feature(square(147, -43), PADDOCK_NM="River"))
     quick_model.save_pretrained(place / "model")
     return place
 

@@ -167,8 +167,9 @@ def test_without_coordinates_no_file_has_a_position(demo, farm, tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (["--paddocks", "Paddock"], "--paddocks Paddock: expected a column of --table, the word folder, or a .geojson file of polygons"),
-    (["--paddocks", "gone.geojson"], "--paddocks gone.geojson is not a GeoJSON file of polygons"),
+    (["--paddocks", "Paddock"], "--paddocks Paddock: expected a column of --table, the word folder, or a file of polygons: GeoJSON"),
+    (["--paddocks", "gone.kml"], "--paddocks gone.kml: No such file or directory"),
+    (["--paddocks", "folder", "--paddock-name", "NAME"], "--paddock-name NAME: expected a file of polygons as --paddocks"),
 ])  # fmt: skip
 def test_unknown_paddocks_are_one_message_before_any_photo_is_read(demo, tmp_path, capsys, options, message):
     out = tmp_path / "results"

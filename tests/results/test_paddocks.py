@@ -1,17 +1,14 @@
 import json
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from herbage.errors import InputInvalid
 from herbage.model.estimate import Estimate
 from herbage.model.paddock_error import MeanErrors
-from herbage.photos.photo import PhotoFacts, PhotoFile
-from herbage.results.paddock_assignment import by_polygon
+from herbage.photos.photo import PhotoFacts
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.paddocks import COLUMNS, PaddockSummary
 from herbage.results.wedge import draw_wedge
@@ -119,50 +116,17 @@ def test_growth_is_given_only_where_its_interval_is_narrow_enough():
 SQUARE = {"type": "Polygon", "coordinates": [[[147, -42], [148, -42], [148, -41], [147, -41], [147, -42]]]}
 
 
-def polygons(tmp_path, *features):
-    path = tmp_path / "farm.geojson"
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
-    return Polygons.read(path)
-
-
-def test_a_photo_belongs_to_the_polygon_that_it_was_taken_in(tmp_path):
-    pytest.importorskip("shapely")
-    east = json.loads(json.dumps(SQUARE).replace("147", "150").replace("148", "151"))
-    farm = polygons(
-        tmp_path,
-        {"type": "Feature", "geometry": SQUARE, "properties": {"Name": "River"}},
-        {"type": "Feature", "geometry": east, "properties": {}},
-        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}, "properties": {"name": "gate"}},
-    )
-    paddock = by_polygon(farm)
-    file = PhotoFile("a.jpg", Path("a.jpg"))
-    for place, name in (
-        ((-41.5, 147.5), "River"),
-        ((-41.5, 150.2), "polygon 2"),
-        ((-41.5, 149.0), None),
-        ((None, None), None),
-    ):
-        assert paddock(file, PhotoFacts(None, *place)) == name
+def test_the_map_of_paddocks_has_their_polygons_or_the_mean_position_of_their_photos():
     summary = paddocks()
     for total in (10, 20):
         summary.add("River", an_estimate(total, place=(-41.5, 147.5)))
+    farm = Polygons([{"type": "Feature", "geometry": SQUARE, "properties": {}}], ["River"], [None])
     (feature,) = json.loads(summary.geojson(farm))["features"]
     assert feature["geometry"] == SQUARE
     assert feature["properties"]["kg_per_ha"] == pytest.approx(15 * KG, abs=1e-3)
     assert feature["properties"]["growth_low"] is None
     (point,) = json.loads(summary.geojson(None))["features"]
     assert point["geometry"] == {"type": "Point", "coordinates": [147.5, -41.5]}
-
-
-@pytest.mark.parametrize(("content", "message"), [
-    ("{", "is not a GeoJSON file of polygons"), ('{"features": [1]}', "is not a GeoJSON file of polygons"), ('{"features": []}', "has no polygon"),
-    (json.dumps({"features": [{"geometry": json.loads(json.dumps(SQUARE).replace("147", "500000"))}]}), "longitude and latitude"),
-])  # fmt: skip
-def test_a_file_without_paddocks_is_refused_with_the_reason(tmp_path, content, message):
-    pytest.importorskip("shapely")
-    (tmp_path / "farm.geojson").write_text(content)
-    with pytest.raises(InputInvalid, match=message):
-        Polygons.read(tmp_path / "farm.geojson")
 
 
 @pytest.mark.parametrize("count", [1, 5, 90])

@@ -16,6 +16,7 @@ from herbage.model.model import HerbageModel
 from herbage.photos.discovery import find_photos
 from herbage.targets import TARGETS, TOTAL
 from tests.conftest import draw_photo
+from tests.results.farms import feature, square, write_farm
 from tests.steps.conftest import rows
 
 
@@ -69,6 +70,29 @@ def test_coordinates_can_be_omitted_or_rounded_everywhere(trained, survey, tmp_p
     row = pd.read_csv(out / "predictions.csv").iloc[0]
     assert pd.isna(row["latitude"]) if latitude is None else row["latitude"] == latitude
     assert "42.51" not in "".join(p.read_text() for p in out.iterdir() if p.is_file())
+
+
+def test_paddocks_of_a_file_are_named_by_the_given_property_and_remarks_are_recorded(trained, survey, tmp_path, caplog):
+    pytest.importorskip("geopandas")
+    caplog.set_level("INFO", "herbage")
+    farm = write_farm(
+        tmp_path, feature(square(147, -43), NAME_1="A", code="North"), feature(square(149), NAME_1="B", code="N2")
+    )
+    options = {"out": tmp_path / "r", "paddocks": str(farm), "overwrite": True}
+    done = steps.predict(trained / "model", survey, paddock_name="code", **options)
+    assert done.without_paddock == 1  # the photo without a position
+    assert pd.read_csv(tmp_path / "r/paddocks.csv")["paddock"].tolist() == ["North"]
+    (paddock,) = json.loads((tmp_path / "r/paddocks.geojson").read_text())["features"]
+    assert paddock["geometry"] == square(147, -43)
+    said = json.loads((tmp_path / "r/run.json").read_text())["remarks"]
+    assert [one["what"] for one in said] == ["photos_without_paddock"]
+    farm = write_farm(tmp_path, feature(square(147, 42), name="A"))
+    steps.predict(trained / "model", survey, **options)
+    said = json.loads((tmp_path / "r/run.json").read_text())["remarks"]
+    assert [one["what"] for one in said] == ["polygons_named_by", "photos_without_paddock", "photos_outside_polygons"]
+    assert "1 of 1 would be with the sign of the latitude changed" in said[2]["message"]
+    assert all(one["message"] in caplog.text for one in said)
+    assert said[2]["message"] in (tmp_path / "r/report.html").read_text()
 
 
 def test_a_file_name_that_is_a_formula_stays_text(trained, weighed_photos, tmp_path):

@@ -70,9 +70,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _restart_in_utf8_mode() -> None:
-    """Start again in Python's UTF-8 mode where the locale has another encoding, which file names would be bound to.
+    """Start again in Python's UTF-8 mode where the locale has another encoding; the console's encoding is unchanged.
 
-    There a name such as Süd.jpg could not be read from a table or written to maps/. The console's encoding stays.
+    Otherwise a file of a name such as Süd.jpg could not be opened by its name in a table, nor written to maps/.
     """
     if sys.getfilesystemencoding().lower() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return

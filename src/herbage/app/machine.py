@@ -28,7 +28,7 @@ def describe_machine() -> dict[str, str]:
     facts |= {name: _version(name) for name in LIBRARIES}
     facts |= {name: _version(name, "'herbage[openvino]'") for name in ("openvino", "nncf")}
     facts |= {name: _version(name, "'herbage[onnx]'") for name in ("onnx", "onnxscript", "onnxruntime")}
-    facts |= {"shapely": _version("shapely", "'herbage[gis]'")}
+    facts |= {"geopandas": _version("geopandas", "'herbage[gis]'")}
     facts["backbone texture"] = "ready, needs no weights"
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):

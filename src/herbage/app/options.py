@@ -20,9 +20,9 @@ FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 
 PARAMETERS = frozenset({
     "as_format", "backbone", "cluster", "columns", "count", "dates", "decimal", "device", "folds", "group_by", "host",
-    "level", "maps", "model", "model_out", "out", "overwrite", "paddocks", "photos", "port", "pre_grazing",
-    "precision", "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "sheet", "store",
-    "table", "token", "unit", "verify", "worker_cpus",
+    "level", "maps", "model", "model_out", "out", "overwrite", "paddock_name", "paddocks", "photos", "port",
+    "pre_grazing", "precision", "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "sheet",
+    "store", "table", "token", "unit", "verify", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 

@@ -27,6 +27,9 @@ log = logging.getLogger("herbage")
 
 PADDOCK_FILES = ("paddocks.csv", "paddocks.geojson", "wedge.png")
 
+MAX_OUTSIDE = 1000
+"""The positions of so many photos outside all polygons are stored, to explain why no photo is in a paddock."""
+
 
 @dataclass(frozen=True)
 class PaddockOptions:
@@ -71,6 +74,7 @@ class ResultsFolder:
         self._added = 0
         self._stale_maps: set[str] = set()
         self._had_results = False
+        self._outside: list[tuple[float | None, float | None]] = []
         self._open = ExitStack()
 
     @property
@@ -130,8 +134,13 @@ class ResultsFolder:
     def _add_to_paddock(self, file: PhotoFile, facts: PhotoFacts, written: Estimate) -> None:
         if self.paddocks is not None and self.paddock_options is not None:
             assignment = self.paddock_options.assignment
-            if file.name not in assignment.copies:
-                self.paddocks.add(assignment.paddock_of(file, facts), written)
+            if file.name in assignment.copies:
+                return
+            paddock = assignment.paddock_of(file, facts)
+            self.paddocks.add(paddock, written)
+            place = (facts.longitude, facts.latitude)
+            if paddock is None and None not in place and len(self._outside) < MAX_OUTSIDE:
+                self._outside.append(place)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -157,6 +166,8 @@ class ResultsFolder:
             files["paddocks.geojson"] = geojson.encode()
         if table.empty:
             log.warning("No photo belongs to a paddock. Only photos with a position can be assigned by polygons.")
+            if (polygons := options.assignment.polygons) and (missed := polygons.explain_misses(self._outside)):
+                self.remarks.append(missed)
         else:
             files["wedge.png"] = draw_wedge(table, pre_grazing=options.pre_grazing, residual=options.residual)
             self.report.add_paddocks(table, files["wedge.png"])

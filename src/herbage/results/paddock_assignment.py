@@ -14,6 +14,7 @@ from herbage.photos.tables import read_sidecar
 from herbage.remarks import Remark
 from herbage.results.paddock_folders import FolderPaddocks
 from herbage.results.paddock_polygons import Polygons
+from herbage.results.polygon_files import FORMATS, SUFFIXES
 
 FOLDER = "folder"
 
@@ -43,19 +44,29 @@ class AssignedPhotos:
 
 
 def read_assignment(
-    files: Sequence[PhotoFile], photos: Path, paddocks: str | None, table: str | Path | None, how: TableFormat
+    files: Sequence[PhotoFile],
+    photos: Path,
+    paddocks: str | None,
+    table: str | Path | None,
+    how: TableFormat,
+    paddock_name: str | None = None,
 ) -> AssignedPhotos:
     """Read the sidecar table and the paddocks of the files found in `photos`, a folder, a photo or a list of paths.
 
-    `paddocks` is a column of `table`, the word `folder`, or a .geojson file. Raises InputInvalid and TableInvalid.
+    `paddocks` is a column of `table`, the word `folder`, or a file of polygons, whose property `paddock_name` names
+    them. With a table, a name without a suffix of `SUFFIXES` is a column. Raises InputInvalid and TableInvalid.
     """
     polygons = None
-    if paddocks is not None and Path(paddocks).suffix.lower() in (".geojson", ".json"):
-        polygons = Polygons.read(Path(paddocks))
+    place = None if paddocks is None or paddocks == FOLDER else Path(paddocks)
+    if place is not None and (place.suffix.lower() in SUFFIXES or (table is None and place.exists())):
+        polygons = Polygons.read(place, paddock_name)
+    elif paddock_name is not None:
+        raise InputInvalid(f"`paddock_name={paddock_name}`: expected a file of polygons as `paddocks`: {FORMATS}.")
     column = None if paddocks is None or polygons is not None or paddocks == FOLDER else paddocks
     if column is not None and table is None:
         raise InputInvalid(
-            f"`paddocks={column}`: expected a column of `table`, the word folder, or a .geojson file of polygons."
+            f"`paddocks={column}`: expected a column of `table`, the word folder, or a file of polygons: {FORMATS}. "
+            f"There is no file of this name, and `table` is not set."
         )
     remarks: list[Remark] = []
     names: Mapping[str, str] = {}
@@ -67,6 +78,7 @@ def read_assignment(
         return AssignedPhotos(files, None, tuple(remarks))
     if polygons is not None:
         paddock_of, known = by_polygon(polygons), polygons.names
+        remarks += polygons.remarks
     elif column is not None:
         paddock_of, known = by_column(names), list(dict.fromkeys(names.values()))
     else:

@@ -94,6 +94,7 @@ def predict(
     sheet: str | None = None,
     dates: DateOrder | None = None,
     paddocks: str | None = None,
+    paddock_name: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
     coordinates: bool = True,
@@ -110,8 +111,9 @@ def predict(
     It returns counts and failures; `HerbageModel.predict` returns a data frame and writes nothing. `maps` adds an
     overlay and an array in g/m2 per photo. `table` is a sidecar table with `image_path` and further columns: the
     quadrats' corners x1 y1 ... x4 y4, where photos show more than the quadrat, and the column that `paddocks` names;
-    `columns` maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a .geojson
-    file of polygons; it adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to
+    `columns` maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a
+    file of polygons (GeoJSON, GeoPackage, KML or Shapefile), whose property `paddock_name`, by default a guess, names
+    the paddocks; it adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to
     `residual` (kg DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos
     and `out` at the same paths.
 
@@ -124,7 +126,7 @@ def predict(
     opened = open_model(model)
     files = _outside(Path(out), find_photos(photos), Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
-    read = read_assignment(files, Path(photos), paddocks, table, how)
+    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name)
     files, assignment = read.files, read.assignment
     log_remarks(read.remarks)
     backbone = opened.open_backbone(**options)

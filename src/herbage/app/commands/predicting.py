@@ -34,6 +34,7 @@ def predict(
     table: OptionalTable = None,
     how: TableArguments = TableArguments(),
     paddocks: str | None = None,
+    paddock_name: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
     round_coordinates: int | None = None,
@@ -53,6 +54,7 @@ def predict(
         herbage predict model/ new_photos/ --out results/ --maps
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
         herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
+        herbage predict model/ farm/ --out results/ --paddocks farm.gpkg --paddock-name LABEL
         herbage predict model/ state/ --out results/ --cluster auto
 
     Parameters
@@ -69,8 +71,10 @@ def predict(
         A table of image_path and, where photos show more than the quadrat, its corners (x1 y1 ... x4 y4); it may also
         have the column that --paddocks names.
     paddocks
-        How photos are assigned to paddocks: a column of --table, the word folder, or a .geojson file of polygons. Adds
-        paddocks.csv, paddocks.geojson and wedge.png.
+        How photos are assigned to paddocks: a column of --table, the word folder, or a file of polygons (GeoJSON,
+        GeoPackage, KML, Shapefile or zipped Shapefile). Adds paddocks.csv, paddocks.geojson and wedge.png.
+    paddock_name
+        The property of the polygons that names the paddocks; by default it is guessed and reported.
     pre_grazing
         Start of the feed wedge's target line, kg DM/ha.
     residual
@@ -96,6 +100,7 @@ def predict(
         table=table,
         **how.options(),
         paddocks=paddocks,
+        paddock_name=paddock_name,
         pre_grazing=pre_grazing,
         residual=residual,
         coordinates=not no_coordinates,
