@@ -6,8 +6,11 @@ A test makes the faulty files of one situation, and next to them the plain ones 
 import io
 import json
 import logging
+import os
 import shutil
+import subprocess
 import unicodedata
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
 from herbage.errors import FoldLeak, TableInvalid
+from herbage.recipe import load_recipe
+from tests.conftest import HERBAGE, PATIENCE_S
 
 DAY = "2025:09:04 10:00:00"
 SOUTH, EAST = (38, 30, 0), (145, 15, 0)
@@ -78,8 +83,6 @@ def rectangle(x, y, width=600, height=300):
 
 
 def train(table, photos, **options):
-    from herbage.recipe import load_recipe
-
     recipe = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
     return steps.train(table, photos=photos, recipe=recipe, backbone="texture", **options)
 
@@ -403,3 +406,63 @@ def test_groups(weighed_photos, tmp_path):
     shutil.copytree(weighed_photos / "train", tmp_path / "train")
     with pytest.raises(FoldLeak, match=r"train/ID(\d).png and copy_\1.png are byte-equal"):
         train(pd.concat([days, again]), tmp_path)
+
+
+BLOCKS = {"A": (8.5, 47.5), "B": (8.7, 47.5), "C": (8.5, 47.7)}
+
+
+def paddock_file(key, names):
+    from shapely import Point
+    from shapely.geometry import mapping
+
+    features = [
+        {"type": "Feature", "properties": {key: name}, "geometry": mapping(Point(place).buffer(0.05))}
+        for name, place in zip(names, BLOCKS.values(), strict=True)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features})
+
+
+def test_paddock_files(photo, predict, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    for number, (east, north) in enumerate(place for place in BLOCKS.values() for _ in range(2)):
+        save(photo(number), tmp_path / f"p/IMG_{number}.jpg", exif=exif(DAY, ((north, 0, 0), (east, 0, 0)), "NE"))
+    files = {"plain": ("name", "ABC"), "other_name": ("PADDOCK_NM", ["Home", "Far", "Hill"]), "twice": ("name", "AAC")}
+    for name, (key, names) in files.items():
+        (tmp_path / f"{name}.geojson").write_text(paddock_file(key, names))
+    farm = geopandas.read_file(tmp_path / "plain.geojson")
+    farm.to_crs(2056).to_file(tmp_path / "farm.gpkg")
+    farm.rename(columns={"name": "Name"}).to_file(tmp_path / "farm.kml", driver="KML")
+    (tmp_path / "shapes").mkdir()
+    farm.to_file(tmp_path / "shapes/farm.shp")
+    with zipfile.ZipFile(tmp_path / "farm.zip", "w") as archive:
+        for part in (tmp_path / "shapes").iterdir():
+            archive.write(part, part.name)
+    found = {
+        name: predict(tmp_path / "p", paddocks=str(tmp_path / name))[1]["kg_per_ha"]
+        for name in ("plain.geojson", "other_name.geojson", "farm.gpkg", "farm.kml", "farm.zip")
+    }
+    plain = found["plain.geojson"]
+    assert sorted(plain.index) == ["A", "B", "C"]
+    for name in ("farm.gpkg", "farm.kml", "farm.zip"):
+        assert found[name].to_dict() == plain.to_dict(), name
+    assert found["other_name.geojson"].to_dict() == {"Home": plain["A"], "Far": plain["B"], "Hill": plain["C"]}
+    _, twice, _ = predict(tmp_path / "p", paddocks=str(tmp_path / "twice.geojson"))
+    assert twice.loc["A", "photos"] == 4
+    assert twice.loc["A", "kg_per_ha"] == pytest.approx((plain["A"] + plain["B"]) / 2, abs=1e-3)
+
+
+# The console
+
+
+def test_ascii_console(photo, quick_model, tmp_path):
+    save(photo(0), tmp_path / "p/Süd_Weide.jpg")
+    for name in ("käse_kaputt.jpg", "牧場_broken.jpg"):
+        (tmp_path / "p" / name).write_bytes(b"\xff\xd8\xff\xe0 no")
+    quick_model.save_pretrained(tmp_path / "model")
+    ascii_only = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    command = [*HERBAGE, "predict", tmp_path / "model", tmp_path / "p", "--out", tmp_path / "r"]
+    ended = subprocess.run(command, env=ascii_only, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout.count(b"failed: ") == 2
+    assert b"unexpected" not in ended.stderr
+    assert pd.read_csv(tmp_path / "r/predictions.csv")["photo"].tolist()[0] == "Süd_Weide.jpg"
