@@ -347,7 +347,7 @@ def test_table_encodings(weighed_photos, tmp_path):
              enumerate(table.itertuples())]  # fmt: skip
     decimal_commas = "".join(f"{','.join(line.rsplit('.', 1))},\n" for line in lines)
     (tmp_path / "no_name.csv").write_text("image_path,Betrieb,Dry_Total_g,,\n" + decimal_commas)
-    with pytest.raises(TableInvalid, match="without a name"):
+    with pytest.raises(TableInvalid, match="column D, which has no name"):
         train(tmp_path / "no_name.csv", weighed_photos, group_by=["Betrieb"])
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from herbage.evaluation.baselines import score_baselines, sensor_readings
+from herbage.evaluation.baselines import remarks_on_sensors, score_baselines, sensor_readings
 from herbage.evaluation.folds import make_folds
 from herbage.evaluation.scoring import weighted_r2
 from herbage.heads.training_data import TrainingData
@@ -28,5 +28,12 @@ def test_baselines_are_scored_on_the_same_folds():
 
 def test_a_column_with_a_hole_or_an_impossible_reading_is_no_baseline():
     frame = pd.DataFrame({"Height_Ave_cm": [1.0, 2.0, None], "Pre_GSHH_NDVI": ["0.5", "0.6", "9e9"]})
+    frame["image_path"] = ["a.jpg", "b.jpg", "c.jpg"]
     assert sensor_readings(frame) == {}
+    height, ndvi = remarks_on_sensors(frame)
+    assert height.message == (
+        "Height_Ave_cm is not used as a baseline, because some photos have no plausible number in it: c.jpg (empty)."
+    )
+    assert ndvi.names == ("c.jpg (9e9)",)
     assert list(sensor_readings(frame.iloc[:2])) == ["Height_Ave_cm", "Pre_GSHH_NDVI"]
+    assert remarks_on_sensors(frame.iloc[:2]) == ()

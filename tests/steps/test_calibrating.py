@@ -71,7 +71,11 @@ def test_an_invalid_calibration_is_one_message(farm, tmp_path, capsys):
 
 def test_cuts_that_are_probably_in_another_unit_give_a_warning(farm, caplog):
     names = {"image_path": "Photo", "Dry_Total_g": "Yield (kg/ha)"}
-    steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
+    with pytest.raises(TableInvalid, match="10 of 10 weights are more than 20,000 kg DM/ha, .*are `unit` and"):
+        steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names)
+    per_m2 = pd.read_excel(farm / "cuts.xlsx")
+    per_m2["Yield (kg/ha)"] /= 10
+    steps.calibrate(farm / "model", per_m2, photos=farm, columns=names)
     assert "times the model's estimates: are `unit` and `quadrat_area_m2` correct?" in caplog.text
     caplog.clear()
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")

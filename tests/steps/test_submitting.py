@@ -49,4 +49,6 @@ def test_a_submission_and_the_crosspvt_recipe_need_all_five_weights(farm, tmp_pa
         steps.submit(farm / "model", tmp_path / "test.csv", photos=farm, out=tmp_path / "s.csv")
     table = pd.read_excel(farm / "weighed.xlsx").rename(columns={"Photo": "image_path", "Yield (kg/ha)": "Dry_Total_g"})
     with pytest.raises(InputInvalid, match="Recipe crosspvt needs all five weights, and the table lacks Dry_Clover_g"):
-        steps.train(table, photos=farm, recipe="crosspvt", backbone="texture", group_by=["Farm"], folds=3)
+        steps.train(
+            table, photos=farm, recipe="crosspvt", backbone="texture", group_by=["Farm"], folds=3, unit="kg_per_ha"
+        )

@@ -12,10 +12,11 @@ from torch import Tensor
 from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates
 from herbage.heads.training_data import FitOptions, TrainingData
+from herbage.photos.spreadsheet import COVARIATES
 from herbage.recipe import Recipe
+from herbage.remarks import Remark
 
 MEAN = "each target's mean"
-SENSORS = ("Height_Ave_cm", "Pre_GSHH_NDVI")
 SENSOR_LIMIT = 1e6
 """A column with a missing reading, or one beyond this limit, is not used as a baseline."""
 
@@ -34,9 +35,26 @@ def named_baselines(baselines: Mapping[str, Record]) -> dict[str, Record]:
 
 
 def sensor_readings(frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " photo"]]:
-    """The columns of SENSORS in which every row of a training table has a plausible number."""
-    columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in SENSORS if name in frame}
-    return {name: values.to_numpy(float) for name, values in columns.items() if values.abs().lt(SENSOR_LIMIT).all()}
+    """The columns of COVARIATES in which every row of a training table has a plausible number."""
+    return {name: values.to_numpy(float) for name, values in _plausible(frame).items() if values.notna().all()}
+
+
+def remarks_on_sensors(frame: pd.DataFrame) -> tuple[Remark, ...]:
+    """A remark per column of COVARIATES that is no baseline, with the photos that have no plausible number in it."""
+    remarks = []
+    for name, values in _plausible(frame).items():
+        cells = zip(frame["image_path"], frame[name], values, strict=True)
+        missing = [f"{path} ({'empty' if pd.isna(cell) else cell})" for path, cell, value in cells if np.isnan(value)]
+        if missing:
+            message = f"{name} is not used as a baseline, because some photos have no plausible number in it"
+            remarks.append(Remark.of(f"no_baseline_{name}", missing, message, is_warning=False))
+    return tuple(remarks)
+
+
+def _plausible(frame: pd.DataFrame) -> "dict[str, pd.Series[float]]":
+    """The columns of COVARIATES that a table has, NaN where a cell is not a plausible number."""
+    columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in COVARIATES if name in frame}
+    return {name: values.where(values.abs().lt(SENSOR_LIMIT)) for name, values in columns.items()}
 
 
 def score_baselines(data: TrainingData, texture_tokens: Sequence[Tensor]) -> dict[str, Score]:

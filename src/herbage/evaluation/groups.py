@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.photos.dates import read_days
+from herbage.photos.dates import days
 from herbage.photos.spreadsheet import DateOrder
 from herbage.remarks import Remark
 
@@ -71,8 +71,8 @@ def _existing(frame: pd.DataFrame, group_by: Sequence[str]) -> Sequence[str]:
 def _one_spelling(frame: pd.DataFrame, column: str, dates: DateOrder | None) -> list[str]:
     """A column's values with single spaces; dates as days."""
     text = [" ".join(str(value).split()) for value in frame[column]]
-    days = read_days(text, dates, column, frame["image_path"].tolist())
-    return text if days is None else days
+    as_days = days(text, column, frame["image_path"].tolist(), dates)
+    return text if as_days is None else as_days
 
 
 def _joined(names: list[str], photos: Sequence[str]) -> list[str]:

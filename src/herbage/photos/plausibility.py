@@ -1,21 +1,30 @@
-"""Warn about weights that contradict each other, or that are implausible for pasture."""
+"""Warn about weights that contradict each other, are far from those of their group, or are implausible for pasture."""
 
 import logging
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
+from jaxtyping import Bool, Float, Int
 
-from herbage.photos.validation import FAULTS_SHOWN
-from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, kg_per_ha, known_targets, main_target
+from herbage.photos.validation import FAULTS_SHOWN, HEAVY_KG_PER_HA
+from herbage.remarks import Remark
+from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, derive, kg_per_ha, known_targets, main_target
 
 log = logging.getLogger("herbage")
 
-LIGHT_KG_PER_HA, HEAVY_KG_PER_HA = 20, 20_000
-"""Plausible range of a table's mean herbage mass; outside it, `unit` or `quadrat_area_m2` is probably wrong."""
+LIGHT_KG_PER_HA = 20
+"""Minimum of a table's mean herbage mass; below it, `unit` or `quadrat_area_m2` is probably wrong."""
 
 TOLERANCE_G = 0.1
 """Differences between a target and the sum of its parts up to this are attributed to the scales and to rounding."""
+
+OUTLIER_FACTOR = 5.0
+"""How many times the median of its group, or what part of it, a weight is at least to be an outlier."""
+OUTLIER_SPREADS = 3.0
+"""How far from that median an outlier is at least on a log scale, in robust standard deviations of the table."""
+GROUP_SIZE = 3
+"""With fewer other weights in its group, a weight is compared with the whole table."""
 
 # The last follows from the first two; it is checked only in tables that lack some targets.
 SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
@@ -45,3 +54,61 @@ def warn_of_implausible_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m
         if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
             log.warning("The weights in %s are %s kg DM/ha on average: are `unit` and `quadrat_area_m2` correct?",
                         where, f"{mean:,.0f}")  # fmt: skip
+
+
+def remarks_on_outliers(
+    grams: Float[np.ndarray, "photo 5"], frame: pd.DataFrame, quadrat_area_m2: float, where: str
+) -> tuple[Remark, ...]:
+    """A remark that names the photos whose weight is far from that of their group, such as a tenth of it.
+
+    A group is a State and Sampling_Date of `frame` (one row per photo) where it has both, else the whole table. Weights
+    of the main target are compared with the median of the others of their group, on a log scale. Weights that the sums
+    confirm, and those below LIGHT_KG_PER_HA, are no outliers.
+    """
+    derived = derive(grams)
+    known = known_targets(derived)
+    weights = derived[:, main_target(known)] if any(known) else np.zeros(len(grams))
+    if not (weights > 0).any():
+        return ()
+    ratios = _ratios(weights, _groups(frame))
+    distances = np.abs(np.log(ratios))
+    limit = max(np.log(OUTLIER_FACTOR), OUTLIER_SPREADS * 1.4826 * np.median(distances[weights > 0]))
+    can_be_light = kg_per_ha(weights, quadrat_area_m2) < LIGHT_KG_PER_HA
+    odd = np.flatnonzero((distances > limit) & ~can_be_light & ~_confirmed(grams))
+    if not len(odd):
+        return ()
+    names = [f"{frame['image_path'].iloc[row]} ({ratios[row]:.2g} x the median)" for row in odd]
+    message = f"{where}: weights far from the median of their group, used unchanged; are their decimal points right"
+    return (Remark.of("outlying_weights", names, message),)
+
+
+def _groups(frame: pd.DataFrame) -> Int[np.ndarray, " photo"]:
+    if not {"State", "Sampling_Date"} <= set(frame.columns):
+        return np.zeros(len(frame), int)
+    names = [f"{state} {day}" for state, day in zip(frame["State"], frame["Sampling_Date"], strict=True)]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _ratios(weights: Float[np.ndarray, " photo"], group: Int[np.ndarray, " photo"]) -> Float[np.ndarray, " photo"]:
+    """Each weight over the median of the others of its group that are not 0; 1 for weights of 0 and too few others."""
+    ratios = np.ones(len(weights))
+    positive = np.flatnonzero(weights > 0)
+    for rows in (positive, *(positive[group[positive] == one] for one in np.unique(group))):
+        if len(rows) > GROUP_SIZE:
+            ratios[rows] = weights[rows] / _median_of_others(weights[rows])
+    return ratios
+
+
+def _median_of_others(values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+    """For each value the median of all other values."""
+    order = np.argsort(values)
+    ranked, rank = values[order], np.argsort(order)
+    others = len(values) - 1
+    middle = [ranked[place + (place >= rank)] for place in ((others - 1) // 2, others // 2)]
+    return np.array(np.mean(middle, axis=0))
+
+
+def _confirmed(grams: Float[np.ndarray, "photo 5"]) -> Bool[np.ndarray, " photo"]:
+    """Photos with a weighed total or green dry matter that is the sum of weighed parts."""
+    differences = np.stack([grams[:, total] - grams[:, list(parts)].sum(1) for total, parts in SUMS_TO_CHECK])
+    return np.array((np.abs(differences) <= TOLERANCE_G).any(0))

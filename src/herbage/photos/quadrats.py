@@ -7,10 +7,8 @@ import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import Corners, is_quadrilateral
-from herbage.photos.validation import FIRST_ROW, fault_list
-
-CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
-"""Columns of the corners in pixels: upper left, upper right, lower right, lower left."""
+from herbage.photos.spreadsheet import CORNERS
+from herbage.photos.validation import FIRST_ROW, check_numbers, fault_list
 
 
 def corner_columns(frame: pd.DataFrame) -> list[str]:
@@ -29,7 +27,8 @@ def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
         return [None] * len(frame)
     if missing := [name for name in CORNERS if name not in present]:
         raise TableInvalid(f"{where} has some of the corner columns but lacks {', '.join(missing)}.")
-    numbers = frame[list(CORNERS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    check_numbers(frame, where, CORNERS)
+    numbers = frame[list(CORNERS)].to_numpy(float)
     filled = frame[list(CORNERS)].notna().to_numpy()
     faults: list[str] = []
     corners: list[Corners | None] = []

@@ -1,22 +1,36 @@
-"""Read CSV and Excel files into data frames; columns without text become numeric, except those in TEXT_COLUMNS."""
+"""Read tables into data frames: columns of numbers as numbers, and every other column as text, exactly as written."""
 
-import warnings
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.formatting import listed
+from herbage.photos.cells import Cell, Grid, cell_of, column_letter, text_of
+from herbage.photos.delimited import read_delimited
+from herbage.photos.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
+from herbage.photos.validation import FIRST_ROW
+from herbage.photos.workbook import OTHER_SPREADSHEETS, WORKBOOKS, read_workbook
 from herbage.remarks import Remark
+from herbage.targets import TARGETS
 
-DecimalSign = Literal["point", "comma"]
 DateOrder = Literal["day-first", "month-first"]
 
-EXCEL = (".xlsx", ".xlsm")
-TEXT_COLUMNS = {"sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name"}
+CORNERS = tuple(f"{axis}{number}" for number in range(1, 5) for axis in "xy")
+COVARIATES = ("Height_Ave_cm", "Pre_GSHH_NDVI")
+"""Measured columns that are numbers."""
+
+NUMERIC_COLUMNS = (*TARGETS, "target", *CORNERS, *COVARIATES)
+TEXT_COLUMNS = ("sample_id", "image_path", "State", "Sampling_Date", "Species", "target_name")
+"""Columns of text that herbage uses by name."""
+
+CELLS_SHOWN = 3
+"""Cells in a message about a column without a name."""
 
 
 @dataclass(frozen=True)
@@ -32,81 +46,123 @@ class TableFormat:
     sheet: str | None = None
     dates: DateOrder | None = None
 
+    def name_in_file(self, name: str) -> str:
+        """The file's name of one of herbage's columns."""
+        return self.columns.get(name, name)
+
 
 DEFAULT_FORMAT = TableFormat()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as read: `where` is its name for messages, `remarks` is how it was read where that could be doubted."""
+    """A table as read: `where` is its name for messages, `remarks` is how it was read where that could be doubted.
+
+    `frame` has the columns of NUMERIC_COLUMNS as floats, in which a cell that is not a number is still text, and all
+    other columns as text; an empty cell is NaN. `codes` are the cells that were read as empty because they have a code
+    for a missing value, by row label and column.
+    """
 
     frame: pd.DataFrame
     where: str
     remarks: tuple[Remark, ...] = ()
+    codes: Mapping[tuple[int, str], str] = field(default_factory=dict)
 
 
 def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORMAT) -> Table:
     """Read a table; raises TableInvalid."""
-    if isinstance(table, pd.DataFrame):
-        return Table(_renamed(table.reset_index(drop=True).copy(), how.columns, "the table"), "the table")
-    frame = _renamed(_read_text(table), how.columns, str(table)).fillna("")
-    # Empty lines are dropped, but the index still counts them, so that row numbers match the spreadsheet's.
-    frame = frame[(frame != "").any(axis=1)]
-    if frame.empty:
-        raise TableInvalid(f"{table} has no rows: expected a header and at least one row.")
-    frame = frame.mask(frame == "")
-    for name in set(frame.columns) - TEXT_COLUMNS:
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        if numbers.notna().eq(frame[name].notna()).all():
-            frame[name] = numbers
-    return Table(frame, str(table))
-
-
-def _read_text(table: str | Path) -> pd.DataFrame:
-    # Read everything as text: "NA" may be a State, and names that consist of digits must stay unchanged.
-    excel = Path(table).suffix.lower() in EXCEL
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            if not excel:
-                return _read_csv(Path(table))
-            frame = pd.read_excel(table, dtype=str, keep_default_na=False)
-    except pd.errors.ParserWarning as error:
-        raise TableInvalid(
-            f"{table} has rows with more cells than its header: is there a trailing comma, or a decimal comma?"
-        ) from error
-    except FileNotFoundError as error:
-        raise TableInvalid(f"{table} does not exist: expected a table, as .csv or .xlsx.") from error
-    except Exception as error:  # pandas and openpyxl raise many types
-        kind = "Excel workbook" if excel else "CSV table"
-        raise TableInvalid(f"{table} could not be read as {'an' if excel else 'a'} {kind}: {error}") from error
-    frame = frame.loc[:, [not str(name).startswith("Unnamed:") for name in frame.columns]]
-    # Excel stores a date as a time at midnight.
-    return frame.replace(r"^(\d{4}-\d{2}-\d{2}) 00:00:00$", r"\1", regex=True)
-
-
-def _read_csv(table: Path) -> pd.DataFrame:
-    """Read with the most frequent of comma, semicolon and tab in the header as separator.
-
-    With another separator than a comma, decimal commas are accepted.
-    """
-    with table.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    separator = max(",;\t", key=header.count)
-    frame = pd.read_csv(
-        table,
-        sep=separator,
-        encoding="utf-8-sig",
-        dtype=str,
-        keep_default_na=False,
-        index_col=False,
-        skip_blank_lines=False,
+    grid = _read_grid(table, how)
+    if not grid.rows:
+        raise TableInvalid(f"{grid.where} has no rows: expected a header and at least one row.")
+    names = _renamed(_unique_names(grid, how), how.columns, grid.where)
+    texts = {name: grid.column(index) for index, name in names.items() if name not in NUMERIC_COLUMNS}
+    numeric = {name: grid.column(index) for index, name in names.items() if name in NUMERIC_COLUMNS}
+    sign = _decimal_sign(numeric, grid, how.decimal)
+    read = {name: [read_cell(cell, sign) for cell in cells] for name, cells in numeric.items()}
+    frame = pd.DataFrame(
+        {
+            name: _number_column(read[name], grid.index) if name in read else _text_column(texts[name], grid.index)
+            for name in names.values()
+        },
+        index=grid.index,
     )
-    return frame if separator == "," else frame.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    codes = {
+        (label, name): text_of(cell)
+        for name, cells in numeric.items()
+        for label, cell, value in zip(grid.index, cells, read[name], strict=True)
+        if isinstance(value, float) and np.isnan(value) and text_of(cell)
+    }
+    return Table(frame, grid.where, (*grid.remarks, *_code_remarks(frame, codes, grid.where)), codes)
 
 
-def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
-    present = [str(name) for name in frame.columns]
+def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
+    is_workbook = not isinstance(table, pd.DataFrame) and Path(table).suffix.lower() in WORKBOOKS
+    if how.sheet is not None and not is_workbook:
+        name = "a data frame" if isinstance(table, pd.DataFrame) else table
+        raise TableInvalid(f"`sheet={how.sheet}`: {name} has no sheets; expected a workbook.")
+    if isinstance(table, pd.DataFrame):
+        return _grid_of_frame(table)
+    path = Path(table)
+    if path.suffix.lower() in OTHER_SPREADSHEETS:
+        raise TableInvalid(f"{path} could not be read: expected .csv or .xlsx; save it as .xlsx.")
+    wanted = {how.name_in_file(name) for name in (*NUMERIC_COLUMNS, *TEXT_COLUMNS)} | set(how.columns.values())
+    try:
+        if is_workbook:
+            return read_workbook(path, wanted, how.name_in_file("image_path"), how.sheet)
+        return read_delimited(path, wanted)
+    except TableInvalid:
+        raise
+    except FileNotFoundError as error:
+        raise TableInvalid(f"{path} does not exist: expected a table, as .csv or .xlsx.") from error
+    except Exception as error:  # openpyxl raises many types
+        kind = "an Excel workbook" if is_workbook else "a CSV table"
+        raise TableInvalid(f"{path} could not be read as {kind}: {error}") from error
+
+
+def _grid_of_frame(frame: pd.DataFrame) -> Grid:
+    """A data frame as a grid; columns that pandas named itself have no name."""
+    header = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else str(name).strip() for name in frame.columns]
+    columns = [[cell_of(value) for value in frame.iloc[:, index].tolist()] for index in range(len(header))]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return Grid("the table", header, rows, list(range(FIRST_ROW, FIRST_ROW + len(rows))))
+
+
+def _unique_names(grid: Grid, how: TableFormat) -> dict[int, str]:
+    """The names of the columns by their place; a name that stands twice is followed by the column's letter.
+
+    Raises TableInvalid for a column with cells but without a name, and for two columns with one name that is used.
+    """
+    used = {*NUMERIC_COLUMNS, *TEXT_COLUMNS, *how.columns.values()}
+    names: dict[int, str] = {}
+    for index, name in enumerate(grid.header):
+        twins = [column_letter(other) for other, one in enumerate(grid.header) if one == name]
+        if not name:
+            _check_nameless(grid, index)
+        elif len(twins) > 1 and name in used:
+            raise TableInvalid(
+                f"{grid.where} has the column {name} more than once (columns {', '.join(twins)}): rename or remove one."
+            )
+        else:
+            names[index] = name if len(twins) == 1 else f"{name} (column {column_letter(index)})"
+    return names
+
+
+def _check_nameless(grid: Grid, index: int) -> None:
+    """Raise TableInvalid where a column without a name has cells, unless it is the row numbers that programs add."""
+    texts = [text_of(cell) for cell in grid.column(index)]
+    filled = [(number, text) for number, text in zip(grid.row_numbers, texts, strict=True) if text]
+    if not filled or (index == 0 and len(set(texts)) == len(texts) and all(map(str.isdigit, texts))):
+        return
+    cells = ", ".join(f"row {number}: {text!r}" for number, text in filled[:CELLS_SHOWN])
+    hint = " If they are the decimals of the numbers before them, separate the cells with semicolons."
+    raise TableInvalid(
+        f"{grid.where} has cells in column {column_letter(index)}, which has no name ({cells}): name or remove it."
+        f"{hint if grid.separator == ',' else ''}"
+    )
+
+
+def _renamed(names: dict[int, str], columns: Mapping[str, str], where: str) -> dict[int, str]:
+    present = names.values()
     if missing := [name for name in columns.values() if name not in present]:
         raise TableInvalid(
             f"`columns`: {where} lacks {listed('column', missing)}; its columns are {', '.join(present)}."
@@ -116,4 +172,46 @@ def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.
         raise TableInvalid(f"`columns`: {where} already has {listed('column', clashing)}; rename or remove it.")
     if len(set(columns.values())) < len(columns):
         raise TableInvalid("`columns` maps two names to the same column.")
-    return frame.rename(columns={old: new for new, old in columns.items()})
+    new_names = {old: new for new, old in columns.items()}
+    return {index: new_names.get(name, name) for index, name in names.items()}
+
+
+def _decimal_sign(columns: Mapping[str, Sequence[Cell]], grid: Grid, given: DecimalSign | None) -> DecimalSign:
+    """The decimal sign of the text cells; a file separated by commas without commas in its numbers has points."""
+    written = [
+        Written(f"row {number}, column {name}", cell)
+        for name, cells in columns.items()
+        for number, cell in zip(grid.row_numbers, cells, strict=True)
+        if isinstance(cell, str)
+    ]
+    has_points = grid.separator == "," and not any("," in cell.text for cell in written)
+    return decimal_sign(written, grid.where, given, "point" if has_points else None)
+
+
+def _code_remarks(frame: pd.DataFrame, codes: Mapping[tuple[int, str], str], where: str) -> list[Remark]:
+    """Remarks about the cells that were read as codes for a missing value, and about weights that may be such codes."""
+    missing = [f"row {label + FIRST_ROW}, column {name} ({text})" for (label, name), text in codes.items()]
+    possible = [
+        f"row {label + FIRST_ROW}, column {name} ({value:g})"
+        for name in ("target", *TARGETS)
+        if name in frame
+        for label, value in zip(frame.index.tolist(), frame[name].tolist(), strict=True)
+        if value in POSSIBLE_CODES
+    ]
+    remarks = []
+    if missing:
+        message = f"{where}: cells with a code for a missing value were read as empty"
+        remarks.append(Remark.of("missing_codes", missing, message, is_warning=False))
+    if possible:
+        message = f"{where}: weights that may be codes for a missing value are used unchanged; empty the cells if so"
+        remarks.append(Remark.of("possible_missing_codes", possible, message))
+    return remarks
+
+
+def _number_column(values: Sequence[float | str], index: Sequence[int]) -> "pd.Series[Any]":
+    is_number = not any(isinstance(value, str) for value in values)
+    return pd.Series(np.array(values, float if is_number else object), list(index))
+
+
+def _text_column(cells: Sequence[Cell], index: Sequence[int]) -> "pd.Series[str]":
+    return pd.Series([text_of(cell) or None for cell in cells], list(index), dtype="str")

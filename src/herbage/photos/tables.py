@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,13 @@ from herbage.errors import TableInvalid
 from herbage.formatting import counted, listed
 from herbage.photos.matching import Matches, PhotoFinder, ambiguous_paths, match_paths, other_case
 from herbage.photos.photo import PhotoFile
-from herbage.photos.plausibility import warn_of_contradictions, warn_of_implausible_mean
-from herbage.photos.quadrats import CORNERS, corner_columns, quadrat_suffixes, read_corners
-from herbage.photos.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
+from herbage.photos.plausibility import remarks_on_outliers, warn_of_contradictions, warn_of_implausible_mean
+from herbage.photos.quadrats import corner_columns, quadrat_suffixes, read_corners
+from herbage.photos.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.photos.validation import (
     FAULTS_SHOWN,
     FIRST_ROW,
+    HEAVY_KG_PER_HA,
     check_columns,
     grams_column,
     long_columns,
@@ -83,13 +84,15 @@ def read_weighed_table(
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
+    g_per_unit = _g_per_unit(unit, quadrat_area_m2)
+    heavy = HEAVY_KG_PER_HA * _g_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
     finder = PhotoFinder(Path(photos), _paths(frame), where)
     key = ["image_path", *corner_columns(frame)]
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
             of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
             frame = _without_empty(frame, of_photo.transform("all"), where)
-        check_columns(frame, where, finder, long_columns(), unique=[*key, "target_name"])
+        check_columns(frame, where, finder, long_columns(), [*key, "target_name"], read.codes, heavy)
         wide = _widen(frame, key, where)
     else:
         empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
@@ -105,9 +108,10 @@ def read_weighed_table(
             )
         if skip_empty:
             frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
-        check_columns(frame, where, finder, {name: grams_column() for name in weighed}, unique=key)
+        weights = {name: grams_column() for name in weighed}
+        check_columns(frame, where, finder, weights, key, read.codes, heavy)
         wide = frame
-    grams = wide.reindex(columns=TARGETS).to_numpy(float) * _g_per_unit(unit, quadrat_area_m2)
+    grams = wide.reindex(columns=TARGETS).to_numpy(float) * g_per_unit
     corners = read_corners(wide, where)
     suffixes = quadrat_suffixes(wide["image_path"], corners, where)
     names = [path + suffix for path, suffix in zip(wide["image_path"], suffixes, strict=True)]
@@ -118,7 +122,8 @@ def read_weighed_table(
         for name, path, quadrat in zip(names, wide["image_path"], corners, strict=True)
     ]
     other = wide.assign(image_path=names).drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks()))
+    outliers = remarks_on_outliers(grams, wide, quadrat_area_m2, where)
+    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks(), *outliers))
 
 
 def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
@@ -181,7 +186,7 @@ def read_sidecar(
         for row in rows_of.get(number, []):
             found.append(replace(file, name=file.name + suffixes[row], corners=corners[row] or file.corners))
             if column and pd.notna(cell := frame[column].iloc[row]):
-                text[found[-1].name] = _as_written(cell)
+                text[found[-1].name] = str(cell)
     lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
     remarks = (*read.remarks, *other_case(matches, where), *_without_match(_paths(frame), matches, lonely, where))
     return Sidecar(found, text, remarks)
@@ -199,11 +204,6 @@ def _without_match(paths: Sequence[str], matches: Matches, lonely: Sequence[str]
         yield Remark.of("rows_without_photo", others, message, is_warning=False)
     if lonely:
         yield Remark.of("photos_without_row", lonely, f"{counted(len(lonely), 'photo')} without a row in {where}")
-
-
-def _as_written(cell: Any) -> str:
-    """A cell as text: 7.0 becomes "7", since pandas reads a column of integers with empty cells as floats."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:

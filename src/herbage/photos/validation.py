@@ -3,7 +3,8 @@
 Rows are numbered as in a spreadsheet: the header is row 1.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,23 @@ from herbage.targets import TARGETS
 
 FAULTS_SHOWN = 30
 FIRST_ROW = 2
-GRAMS_LIMIT = 1e5
-"""Maximum weight in g per quadrat; a larger number is a typing error or in another unit."""
+HEAVY_KG_PER_HA = 20_000
+"""Maximum herbage mass of a pasture; a larger weight is a typing error, a code or in another unit."""
 
 
 def check_columns(
-    frame: pd.DataFrame, where: str, finder: PhotoFinder | None, columns: dict[str, Any], unique: list[str]
+    frame: pd.DataFrame,
+    where: str,
+    finder: PhotoFinder | None,
+    columns: dict[str, Any],
+    unique: list[str],
+    codes: Mapping[tuple[int, str], str] | None = None,
+    heavy: float = math.inf,
 ) -> None:
     """Convert weights to numbers in place, and raise TableInvalid with the faults of all columns.
 
-    With a `finder`, each `image_path` must be the path of a photo.
+    With a `finder`, each `image_path` must be the path of a photo. `codes` are cells that were read as empty because
+    they have a code for a missing value, by row label and column. `heavy` is HEAVY_KG_PER_HA in the unit of the table.
     """
     import pandera.pandas as pa
 
@@ -40,14 +48,16 @@ def check_columns(
     unique = unique if set(unique) <= set(frame.columns) else []
     schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
     as_read = frame.copy()
-    for name in {"target", *TARGETS} & set(frame.columns):
-        frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
+    weights = [name for name in ("target", *TARGETS) if name in frame]
+    for name in weights:
+        frame[name] = as_floats(frame[name])
     try:
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        faults += _describe(errors.failure_cases, as_read)
+        faults += _describe(errors.failure_cases, as_read, codes or {})
     if {"image_path", "target_name"} <= set(frame.columns) and "target" in frame.columns:
         faults += _missing_targets(frame)
+    faults += [fault for name in weights for fault in _too_heavy(frame, name, heavy)]
     if faults:
         raise TableInvalid(fault_list(where, faults))
 
@@ -60,6 +70,23 @@ def fault_list(where: str, faults: Sequence[str]) -> str:
     return "\n  ".join(lines)
 
 
+def as_floats(column: "pd.Series[Any]") -> "pd.Series[float]":
+    """A column of numbers with NaN for the cells that are text."""
+    return column.map(lambda cell: math.nan if isinstance(cell, str) else cell).astype(float)
+
+
+def check_numbers(frame: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
+    """Raise TableInvalid where a cell of these columns is text."""
+    faults = [
+        f"row {row + FIRST_ROW}, column {name}: not a number (got {cell!r})"
+        for row, cells in zip(frame.index.tolist(), frame[list(columns)].to_numpy(object), strict=True)
+        for name, cell in zip(columns, cells, strict=True)
+        if isinstance(cell, str)
+    ]
+    if faults:
+        raise TableInvalid(fault_list(where, faults))
+
+
 def grams_column() -> Any:
     """The check of a column of weights."""
     import pandera.pandas as pa
@@ -69,7 +96,6 @@ def grams_column() -> Any:
         checks=[
             pa.Check(lambda s: ~(s < 0), error="negative grams"),
             pa.Check(lambda s: ~np.isinf(s), error="grams not finite"),
-            pa.Check(lambda s: ~(s > GRAMS_LIMIT) | np.isinf(s), error=f"more than {GRAMS_LIMIT:,.0f} g per quadrat"),
         ],
     )
 
@@ -90,8 +116,11 @@ def _not_found(finder: PhotoFinder) -> str:
     return f"photo not found in {finder.root}"
 
 
-def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """Format pandera's failure cases as `row R, column C: fault (got V)`, sorted by row, without duplicates."""
+def _describe(cases: pd.DataFrame, frame: pd.DataFrame, codes: Mapping[tuple[int, str], str]) -> list[str]:
+    """Format pandera's failure cases as `row R, column C: fault (got V)`, sorted by row, without duplicates.
+
+    Faults of weights also name the photo.
+    """
     faults: dict[tuple[int, str], str] = {}
     for case in cases.to_dict("records"):
         check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
@@ -111,11 +140,35 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
             faults.setdefault((row, column), f"row {row}, column {column}: duplicate of another row (got {value!r})")
         elif check == "not_nullable":
             cell: Any = frame.loc[index, column]
-            fault = "empty" if pd.isna(cell) else f"not a number (got {cell!r})"
-            faults.setdefault((row, column), f"row {row}, column {column}: {fault}")
+            code = codes.get((index, column))
+            missing = "empty" if code is None else f"a code for a missing value (got {code!r})"
+            fault = missing if pd.isna(cell) else f"not a number (got {cell!r})"
+            faults.setdefault((row, column), f"row {row}, column {column}: {fault}{_photo_of(frame, index, column)}")
         else:
-            faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r})")
+            photo = _photo_of(frame, index, column)
+            faults.setdefault((row, column), f"row {row}, column {column}: {check} (got {value!r}){photo}")
     return [faults[key] for key in sorted(faults)]
+
+
+def _too_heavy(frame: pd.DataFrame, column: str, heavy: float) -> list[str]:
+    """Faults for weights above HEAVY_KG_PER_HA; one for the column if most of its weights are."""
+    weights = frame[column]
+    rows = frame.index[(weights > heavy) & (weights < math.inf)].tolist()
+    if len(rows) > len(frame) / 2:
+        return [
+            f"column {column}: {len(rows)} of {len(frame)} weights are more than {HEAVY_KG_PER_HA:,} kg DM/ha, such as "
+            f"{weights[rows[0]]:.6g} in row {rows[0] + FIRST_ROW}: are `unit` and `quadrat_area_m2` correct?"
+        ]
+    return [
+        f"row {row + FIRST_ROW}, column {column}: {weights[row] / heavy * HEAVY_KG_PER_HA:,.0f} kg DM/ha, more than "
+        f"{HEAVY_KG_PER_HA:,} (got {weights[row]:.6g}){_photo_of(frame, row, column)}; a code for a missing weight?"
+        for row in rows
+    ]
+
+
+def _photo_of(frame: pd.DataFrame, index: int, column: str) -> str:
+    path: Any = frame.loc[index, "image_path"] if "image_path" in frame and column != "image_path" else None
+    return "" if pd.isna(path) else f", photo {path}"
 
 
 def _missing_targets(frame: pd.DataFrame) -> list[str]:

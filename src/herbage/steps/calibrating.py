@@ -21,7 +21,8 @@ from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_model_place, check_output_file
 from herbage.photos.discovery import find_photos
-from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
+from herbage.photos.numbers import DecimalSign
+from herbage.photos.spreadsheet import DateOrder, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.results.report import model_report

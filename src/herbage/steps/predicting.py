@@ -20,8 +20,9 @@ from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.discovery import find_photos
+from herbage.photos.numbers import DecimalSign
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
+from herbage.photos.spreadsheet import DateOrder, TableFormat
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
 from herbage.results.folder import PaddockOptions, ResultsFolder

@@ -19,7 +19,8 @@ from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
 from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
-from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
+from herbage.photos.numbers import DecimalSign
+from herbage.photos.spreadsheet import DateOrder, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks

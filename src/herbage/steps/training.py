@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,8 @@ import herbage
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.opening import BackboneOptions, open_backbone, open_backbone_or
 from herbage.environment import memory_bytes
-from herbage.errors import InputInvalid, PhotosMissing
-from herbage.evaluation.baselines import TEXTURE_RECIPE, score_baselines, sensor_readings
+from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
+from herbage.evaluation.baselines import TEXTURE_RECIPE, remarks_on_sensors, score_baselines, sensor_readings
 from herbage.evaluation.folds import make_folds, refuse_leak
 from herbage.evaluation.learning_curve import learning_curve
 from herbage.evaluation.out_of_fold import OutOfFold, fit_out_of_fold
@@ -33,8 +34,10 @@ from herbage.model.config import BackboneRecord, ModelConfig, TrainingRecord, by
 from herbage.model.evidence import Comparisons, Evidence
 from herbage.model.model import HerbageModel
 from herbage.outputs import check_model_place
+from herbage.photos.dates import days
+from herbage.photos.numbers import DecimalSign
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.photos.spreadsheet import DateOrder, DecimalSign, TableFormat
+from herbage.photos.spreadsheet import DateOrder, TableFormat
 from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
@@ -94,7 +97,7 @@ def train(
     # Before the long work, so that a table that allows no folds is reported at once.
     split_folds = partial(_split, count=folds, group_by=group_by, dates=dates, seed=recipe.fold_seed)
     split = split_folds(weighed)
-    remarks = [*weighed.remarks, *split.remarks]
+    remarks = [*weighed.remarks, *split.remarks, *remarks_on_sensors(weighed.frame)]
     log_remarks(remarks)
     backbone = open_backbone_or(recipe.backbone, options)
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
@@ -112,7 +115,7 @@ def train(
     heads, estimated = fit_out_of_fold(recipe, data, FitOptions(seed, checkpoint, backbone.engine.device, track))
 
     evidence = Evidence.fit(
-        _training_record(weighed, split, seed, quadrat_area_m2, found.aspects),
+        _training_record(weighed, split, dates, seed, quadrat_area_m2, found.aspects),
         data,
         OutOfFold.of(weighed.frame, data, estimated),
         _maps(heads, recipe, data.tokens),
@@ -203,7 +206,12 @@ def _extract(
 
 
 def _training_record(
-    weighed: WeighedTable, split: Folds, seed: int, quadrat_area_m2: float, aspects: Sequence[float]
+    weighed: WeighedTable,
+    split: Folds,
+    dates: DateOrder | None,
+    seed: int,
+    quadrat_area_m2: float,
+    aspects: Sequence[float],
 ) -> TrainingRecord:
     return TrainingRecord(
         photos=len(weighed.files),
@@ -214,7 +222,7 @@ def _training_record(
         mean_g=by_target(weighed.grams.mean(0)),
         quadrat_area_m2=quadrat_area_m2,
         aspect=float(np.median(aspects)),
-        in_words=_describe(weighed),
+        in_words=_describe(weighed, dates),
     )
 
 
@@ -251,16 +259,22 @@ def _worst(model: HerbageModel, files: Sequence[PhotoFile], data: TrainingData) 
     return found
 
 
-def _describe(weighed: WeighedTable) -> str:
+def _sampling_days(frame: pd.DataFrame, dates: DateOrder | None) -> set[str]:
+    """The days of Sampling_Date; empty where the table has none, or where a photo has none."""
+    if "Sampling_Date" not in frame or frame["Sampling_Date"].isna().any():
+        return set()
+    return set(days(frame["Sampling_Date"].tolist(), "Sampling_Date", frame["image_path"].tolist(), dates) or ())
+
+
+def _describe(weighed: WeighedTable, dates: DateOrder | None) -> str:
     """Where and when the photos were taken, and the range of weights, as far as the table has them."""
     facts = []
     if "State" in weighed.frame:
         counts = weighed.frame["State"].value_counts()
         facts.append("photos by State: " + ", ".join(f"{state} {count}" for state, count in counts.items()))
-    if "Sampling_Date" in weighed.frame:
-        dates = pd.to_datetime(weighed.frame["Sampling_Date"].astype(str), errors="coerce")
-        if dates.notna().all():
-            facts.append(f"taken from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} on {dates.nunique()} days")
+    with suppress(TableInvalid):  # a column that is not used for groups may be unclear
+        if sampled := _sampling_days(weighed.frame, dates):
+            facts.append(f"taken from {min(sampled)} to {max(sampled)} on {len(sampled)} days")
     if "Species" in weighed.frame:
         facts.append(f"{weighed.frame['Species'].nunique()} sward types")
     for target, grams in zip(TARGETS, weighed.grams.T, strict=True):
