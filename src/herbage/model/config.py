@@ -194,13 +194,18 @@ NO_EVIDENCE: dict[str, Any] = {
 
 
 class ModelConfig(_Record):
-    """The part of config.json that all models have. `source` is a text about the origin of the heads."""
+    """The part of config.json that all models have. `source` is a text about the origin of the heads.
+
+    `colours_converted`: whether the colours of training photos with a profile were converted to sRGB. They were not for
+    imported heads, nor by version 0.1.0, whose config.json has no such key.
+    """
 
     format: int = FORMAT
     herbage: str
     recipe: Recipe
     backbone: BackboneRecord
     folds: int = Field(ge=1)
+    colours_converted: bool = True
     source: str = "trained by herbage"
 
 
@@ -232,7 +237,7 @@ def read_config(path: Path) -> tuple[ModelConfig, EvidenceRecord | None]:
     evidence = {key: values.pop(key) for key in NO_EVIDENCE if key in values}
     is_trained = any(value not in (None, {}, []) for value in evidence.values())
     try:
-        config = ModelConfig.model_validate_json(json.dumps(values))
+        config = ModelConfig.model_validate_json(json.dumps({"colours_converted": False, **values}))
         return config, EvidenceRecord.model_validate_json(json.dumps(evidence)) if is_trained else None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

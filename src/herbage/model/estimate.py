@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
-from herbage.photos.photo import NO_FACTS, PhotoFacts
+from herbage.photos.exif import NO_FACTS, PhotoFacts
 from herbage.targets import GDM, TARGETS, TOTAL, g_per_m2, kg_per_ha
 
 COLUMNS = (

@@ -221,13 +221,15 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         return self.evidence.calibration.correction.apply(balance(grams, self.known, xp=xp), self.known, xp=xp)
 
     def _with_photo(self, estimate: Estimate, photo: Photo) -> Estimate:
-        """Add the photo's EXIF data, and flag training photos and photos of another shape."""
+        """Add the photo's EXIF data and remarks, and flag training photos and photos of another shape."""
+        messages = list(photo.remarks)
+        if photo.converted_from and not self.config.colours_converted:
+            messages.append(f"colours converted from {photo.converted_from}; the model was trained without conversion")
         if self.evidence is None:
-            return replace(estimate, facts=photo.facts)
+            return replace(estimate, facts=photo.facts, message="; ".join(messages))
         usual = self.evidence.training.aspect
-        training_photo = self.evidence.row(photo.sha256) is not None
+        training_photo = any(self.evidence.row(of) is not None for of in (photo.sha256, photo.sha256_before))
         shape_differs = not 1 / ASPECT_FACTOR <= photo.aspect / usual <= ASPECT_FACTOR
-        messages = []
         if training_photo:
             messages.append("training photo: expect larger errors on new photos")
         if shape_differs:

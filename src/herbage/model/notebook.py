@@ -88,6 +88,7 @@ def import_heads(folder: Path, backbone: Backbone) -> HerbageModel:
         recipe=recipe,
         backbone=BackboneRecord.of(backbone),
         folds=FOLDS,
+        colours_converted=False,
         source=(
             "heads imported from the public notebook's checkpoints. The notebook rotated photos by random angles and "
             "blurred them with a random sigma, although its text describes quarter turns and a blur; here the turns "

@@ -1,24 +1,25 @@
-"""Read a photo file: upright RGB pixels, digest, capture time and position."""
+"""Open a photo file: its digest, shape, capture time and position, and how to decode it."""
 
 import hashlib
-import io
 import math
 import re
 import warnings
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
+from herbage.photos.exif import PhotoFacts, read_facts
+from herbage.photos.pixels import Reading, choose_reading, decode, open_image
+from herbage.photos.signatures import not_a_photo
+from herbage.photos.tiff import describe_unreadable
 
-HEIF_SUFFIXES = (".heic", ".heif")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", *HEIF_SUFFIXES)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+"""Endings of the names of photos. A file is read by its content, whatever its name ends in."""
+
 PIXEL_LIMIT = 120_000_000
 """Maximum pixels of a photo. Larger photos are skipped before decoding: they may be decompression bombs."""
 
@@ -29,8 +30,8 @@ extreme shapes takes a disproportionate amount of memory."""
 CORNER_REACH = 0.02
 """How far a corner may be outside the photo, as a fraction of its width and height."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-"""Formats that Pillow may use. Its readers for other formats are less well maintained."""
+SMALL_QUADRAT = 0.05
+"""The share of the photo's area below which a quadrat is likely to be a mistake."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT raises an error instead
 
@@ -54,31 +55,13 @@ class PhotoFile:
 
 
 @dataclass(frozen=True)
-class PhotoFacts:
-    """EXIF data of a photo: local capture time, and WGS 84 coordinates in degrees."""
-
-    taken_at: datetime | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-    def redacted(self, coordinates: bool, digits: int | None) -> "PhotoFacts":
-        """A copy without coordinates, or with coordinates rounded to `digits` decimals (unless None), for privacy."""
-        if not coordinates:
-            return replace(self, latitude=None, longitude=None)
-        if digits is None or self.latitude is None or self.longitude is None:
-            return self
-        return replace(self, latitude=round(self.latitude, digits), longitude=round(self.longitude, digits))
-
-
-NO_FACTS = PhotoFacts()
-
-
-@dataclass(frozen=True)
 class Photo:
     """An opened photo: its EXIF data and encoded bytes, which `pixels` decodes.
 
-    `sha256` is the digest of the file's bytes, combined with the corners if there are any. `aspect` is the width
-    divided by the height of the upright photo, or of the quadrat between the corners.
+    `sha256` identifies its pixels: it is the digest of the file's bytes, combined with what makes the pixels differ
+    from those of version 0.1.0, and with the corners if there are any. `sha256_before` is the digest that version 0.1.0
+    gave it. `aspect` is the width divided by the height of the upright photo, or of the quadrat between the corners.
+    `remarks` are what its row should say: what was recorded but not used, or read in one of several ways.
     """
 
     file: PhotoFile
@@ -86,25 +69,29 @@ class Photo:
     aspect: float
     facts: PhotoFacts
     content: bytes
+    reading: Reading
+    remarks: tuple[str, ...]
+    sha256_before: str
+
+    @property
+    def converted_from(self) -> str | None:
+        """The name of the colour profile from which its colours are converted to sRGB, None where they are sRGB."""
+        return None if self.reading.colours is None else self.reading.colours.name
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
-        """Decode to upright 8-bit RGB; raises PhotoUnreadable if the file is damaged.
+        """Decode to upright 8-bit sRGB (`herbage.photos.pixels.decode`), cropped to the quadrat if it has corners.
 
-        EXIF orientation is applied (the HEIC decoder applies HEIC's own rotation). Greyscale, palette and CMYK images
-        are converted by Pillow; transparent images are composited on white; 16-bit greyscale is divided by 257; only
-        the first page is read. The photo is then cropped to the quadrat if its file has corners.
+        Raises PhotoUnreadable if the file is damaged.
         """
         try:
-            with Image.open(io.BytesIO(self.content), formats=_formats(self.file)) as image:
-                ImageOps.exif_transpose(image, in_place=True)
-                upright = _to_rgb(image)
-                return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
+            upright = decode(self.content, self.reading)
+            return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
         except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
             raise PhotoUnreadable(f"{self.file.name} could not be decoded: {_first_line(error)}") from error
 
 
 def open_photo(file: PhotoFile) -> Photo:
-    """Read a photo's bytes and header without decoding it.
+    """Read a photo's bytes and header; most photos are not decoded (`herbage.photos.pixels.choose_reading`).
 
     Raises PhotoUnreadable, or PhotoTooLarge over PIXEL_LIMIT or ASPECT_LIMIT.
     """
@@ -114,30 +101,66 @@ def open_photo(file: PhotoFile) -> Photo:
         raise PhotoUnreadable(f"{file.name} could not be read: {getattr(error, 'strerror', None) or error}") from error
     if not content:
         raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
-    if file.name.lower().endswith(HEIF_SUFFIXES) and not _reads_heif():
-        raise PhotoUnreadable(f"{file.name}: reading HEIC requires an optional dependency: pip install 'herbage[heic]'")
+    (width, height), facts, reading, remarks = _read_header(file, content)
+    before = hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(f"{before} {reading.changes}".encode()).hexdigest() if reading.changes else before
+    aspect = width / height
+    if file.corners is not None:
+        aspect = _check_corners(file, file.corners, width, height)
+        remarks += _about_quadrat(file, file.corners, width, height)
+        sha256, before = (hashlib.sha256(f"{of} {file.corners}".encode()).hexdigest() for of in (sha256, before))
+    return Photo(file, sha256, aspect, facts, content, reading, remarks, before)
+
+
+def _read_header(file: PhotoFile, content: bytes) -> tuple[tuple[int, int], PhotoFacts, Reading, tuple[str, ...]]:
+    """Upright size in pixels, EXIF data, how to decode the photo, and remarks."""
     try:
-        with Image.open(io.BytesIO(content), formats=_formats(file)) as image:
-            width, height = image.size
-            facts = _facts(image)
+        with open_image(content) as image:
+            _check_size(file, *image.size)
+            facts, remarks = read_facts(image)
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            size = image.size[::-1] if turned else image.size
+            reading = choose_reading(image, content)
+            return size, facts, reading, remarks + reading.remarks
+    except PhotoTooLarge:
+        raise
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
     except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
-        raise PhotoUnreadable(f"{file.name} is not a readable image: {_first_line(error)}") from error
-    _check_size(file, width, height)
-    if turned:
-        width, height = height, width
-    sha256 = hashlib.sha256(content).hexdigest()
-    if file.corners is None:
-        return Photo(file, sha256, width / height, facts, content)
+        reason = _first_line(error)
+        if isinstance(error, UnidentifiedImageError):
+            reason = describe_unreadable(content) or not_a_photo(content) or reason
+        raise PhotoUnreadable(f"{file.name} is not a readable image: {reason}") from error
+
+
+def _check_corners(file: PhotoFile, corners: Corners, width: int, height: int) -> float:
+    """The quadrat's width divided by its height; raises PhotoUnreadable where it is outside the photo or too large."""
     least, most = -CORNER_REACH, 1 + CORNER_REACH
-    if any(not (least <= x / width <= most and least <= y / height <= most) for x, y in file.corners):
+    if any(not (least <= x / width <= most and least <= y / height <= most) for x, y in corners):
         raise PhotoUnreadable(f"{file.name} is {width} x {height} pixels, but corners of its quadrat are outside it")
-    across, down = _sides_px(file.corners)
+    across, down = _sides_px(corners)
     _check_size(file, round(across), round(down))
-    sha256 = hashlib.sha256(f"{sha256} {file.corners}".encode()).hexdigest()
-    return Photo(file, sha256, across / down, facts, content)
+    return across / down
+
+
+def _about_quadrat(file: PhotoFile, corners: Corners, width: int, height: int) -> tuple[str, ...]:
+    """A remark where the quadrat covers little of the photo; raises PhotoUnreadable for corners in percent."""
+    share = _area_px(corners) / (width * height)
+    if share >= SMALL_QUADRAT:
+        return ()
+    if max(width, height) > 100 and all(0 <= value <= 100 for corner in corners for value in corner):
+        raise PhotoUnreadable(
+            f"{file.name} is {width} x {height} pixels, and its corners look like percent of the photo (all are from 0 "
+            f"to 100, and the quadrat would cover {share:.1%} of the photo); expected pixels: multiply x by "
+            f"{width / 100:g} and y by {height / 100:g}"
+        )
+    return (f"the quadrat between its corners covers only {share:.1%} of the photo",)
+
+
+def _area_px(corners: Corners) -> float:
+    """The area of the quadrilateral, by the shoelace formula."""
+    pairs = zip(corners, (*corners[1:], corners[0]), strict=True)
+    return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairs) / 2
 
 
 def is_quadrilateral(corners: Corners) -> bool:
@@ -183,69 +206,6 @@ def _check_size(file: PhotoFile, width: int, height: int) -> None:
             f"{file.name} has {width} x {height} pixels; expected a longer side of at most {ASPECT_LIMIT} times the "
             f"shorter one"
         )
-
-
-def _formats(file: PhotoFile) -> tuple[str, ...]:
-    """Formats to try for this photo; Pillow knows HEIF only after `_reads_heif` has registered it."""
-    return (*FORMATS, "HEIF") if file.name.lower().endswith(HEIF_SUFFIXES) else FORMATS
-
-
-@cache
-def _reads_heif() -> bool:
-    """Whether Pillow can read HEIC; registers the reader on first use only, because importing it is slow."""
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return False
-    register_heif_opener()
-    return True
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} (32 bits per pixel) has no defined range; save it as 8-bit RGB")
-    if image.mode.startswith("I;16"):
-        grey = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _facts(image: Image.Image) -> PhotoFacts:
-    try:
-        exif = image.getexif()
-        inner, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-    except Exception:  # a damaged EXIF block must not make the photo unusable
-        return NO_FACTS
-    taken_at = _time(inner.get(ExifTags.Base.DateTimeOriginal)) or _time(exif.get(ExifTags.Base.DateTime))
-    latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90)
-    longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180)
-    if latitude is None or longitude is None:
-        latitude = longitude = None
-    return PhotoFacts(taken_at, latitude, longitude)
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        return datetime.strptime(str(value).strip("\0 "), "%Y:%m:%d %H:%M:%S")
-    except ValueError:
-        return None
-
-
-def _degrees(gps: dict[int, Any], tag: int, reference_tag: int, negative: str, limit: int) -> float | None:
-    try:
-        degrees, minutes, seconds = (float(part) for part in gps[tag])
-        if not (0 <= minutes < 60 and 0 <= seconds < 60):
-            return None
-        value = degrees + minutes / 60 + seconds / 3600
-        sign = -1 if str(gps[reference_tag]).strip("\0 ").upper() == negative else 1
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return sign * value if math.isfinite(value) and abs(value) <= limit else None
 
 
 def _first_line(error: Exception) -> str:

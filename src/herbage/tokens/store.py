@@ -175,11 +175,15 @@ class IndexEntry(NamedTuple):
 
 UNKNOWN = IndexEntry()
 
+INDEX_TABLE = "photos_2"
+"""Increased when a new version gives some photos another digest or failure: entries of older tables are not used."""
+
 
 class PhotoIndex:
     """Maps a photo's path, size, modification time and corners to its digest or failure.
 
-    It is a cache and safe to delete: without it, photos are read again.
+    It is a cache and safe to delete: without it, photos are read again. Older versions of herbage have a table of their
+    own in the same file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,7 +193,7 @@ class PhotoIndex:
         """The entry of each photo."""
         keys = _keys(photos)
         with suppress(sqlite3.Error, OSError), self._open() as connection:
-            where = "SELECT sha256, failure FROM known WHERE path = ? AND size = ? AND mtime_ns = ?"
+            where = f"SELECT sha256, failure FROM {INDEX_TABLE} WHERE path = ? AND size = ? AND mtime_ns = ?"
             rows = [key and connection.execute(where, key).fetchone() for key in keys]
             return [IndexEntry(*row) if row else UNKNOWN for row in rows]
         return [UNKNOWN] * len(keys)
@@ -200,14 +204,14 @@ class PhotoIndex:
         keys = _keys(photo for photo, _ in entries)
         rows = [(*key, *entry) for key, (_, entry) in zip(keys, entries, strict=True) if key]
         with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
-            connection.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany(f"INSERT OR REPLACE INTO {INDEX_TABLE} VALUES (?, ?, ?, ?, ?)", rows)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=10)) as connection:
             columns = "path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT, failure TEXT"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS known ({columns}) WITHOUT ROWID")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {INDEX_TABLE} ({columns}) WITHOUT ROWID")
             yield connection
 
 
