@@ -1,12 +1,14 @@
 import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
 import herbage
@@ -17,6 +19,7 @@ from herbage.model.config import CoverageRecord
 from herbage.model.estimate import COLUMNS
 from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
+from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.targets import SUMS, TARGETS
 from tests.conftest import SMALL_RECIPE, files_of
 
@@ -225,3 +228,63 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
     (tmp_path / "m/oof.csv").write_text(content)
     with pytest.raises(ModelInvalid, match=r"oof\.csv is damaged"):
         HerbageModel.from_pretrained(tmp_path / "m")
+
+
+def without_conversion(folder, place):
+    """The model as version 0.1.0 wrote it."""
+    shutil.copytree(folder, place)
+    config = json.loads((place / "config.json").read_text())
+    assert config.pop("colours_converted") is True
+    (place / "config.json").write_text(json.dumps(config))
+    return HerbageModel.from_pretrained(place)
+
+
+def photos_with_profile(weighed_photos, place):
+    """Two of the photos: one with a profile of Display P3, and one as it is."""
+    place.mkdir()
+    for name, options in (("ID0.png", {"icc_profile": profile_of(DISPLAY_P3)}), ("ID1.png", {})):
+        Image.open(weighed_photos / "train" / name).save(place / name, **options)
+    return place
+
+
+def test_a_model_trained_without_conversion_says_where_colours_are_converted(models, weighed_photos, tmp_path):
+    photos = photos_with_profile(weighed_photos, tmp_path / "photos")
+    new, old = HerbageModel.from_pretrained(models / "patch"), without_conversion(models / "patch", tmp_path / "old")
+    assert (new.config.colours_converted, old.config.colours_converted) == (True, False)
+    said = "colours converted from Display P3; the model was trained without conversion"
+    assert [said in (message or "") for message in old.predict(photos)["message"]] == [True, False]
+    assert not new.predict(photos)["message"].str.contains("converted", na=False).any()
+    old.save_pretrained(tmp_path / "again")
+    assert not HerbageModel.from_pretrained(tmp_path / "again").config.colours_converted
+    figures = [name for name in COLUMNS if name.endswith("_g")]
+    pd.testing.assert_frame_equal(old.predict(photos)[figures], new.predict(photos)[figures])
+
+
+def test_a_training_photo_is_known_although_its_colours_are_now_converted(models, weighed_photos, tmp_path):
+    """Version 0.1.0 gave it the digest of its bytes. ID1.png is one of the model's training photos, byte for byte."""
+    photos = photos_with_profile(weighed_photos, tmp_path / "photos")
+    model = without_conversion(models / "patch", tmp_path / "old")
+    photo = (photos / "ID0.png").read_bytes()
+    assert list(model.predict(photos)["training_photo"]) == [False, True]
+    model.evidence.photos[3] = torch.tensor(list(sha256(photo).digest()), dtype=torch.uint8)
+    assert list(model.predict(photos)["training_photo"]) == [True, True]
+
+
+def test_remarks_on_a_photo_are_in_its_row_whether_or_not_its_tokens_are_stored(models, weighed_photos, tmp_path):
+    model = HerbageModel.from_pretrained(models / "patch")
+    exif = Image.Exif()
+    exif[ExifTags.Base.DateTime] = "2026:02:01 21:00:00"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)})
+    (tmp_path / "photos").mkdir()
+    Image.open(weighed_photos / "train/ID0.png").save(tmp_path / "photos/a.jpg", exif=exif, icc_profile=b"no profile")
+    rows = [model.predict(tmp_path / "photos", store=tmp_path / "store").iloc[0] for _ in range(2)]
+    assert (
+        rows[0]["message"]
+        == rows[1]["message"]
+        == (
+            "it has no capture time: 2026:02:01 21:00:00 is only the date of the last change of the file; its position was "
+            "not used: it is 0, 0, as written without a fix; its colour profile is damaged and was not used"
+        )
+    )
+    assert rows[0]["status"] == "ok"
+    assert rows[0][["taken_at", "latitude", "longitude"]].isna().all()

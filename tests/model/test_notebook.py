@@ -57,6 +57,7 @@ def checkpoints(tmp_path_factory):
 def test_modules_and_state_dicts_become_the_same_heads(tmp_path, tiny_dinov2, form):
     write_checkpoints(tmp_path, form=form)
     model = import_heads(tmp_path, open_backbone(tiny_dinov2))
+    assert not model.config.colours_converted
     assert "BiomassMLP" not in vars(sys.modules["__main__"])
     tokens = torch.randn(6, 16, 24)
     for t in range(5):

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import ExifTags, Image
 
+from herbage.photos.icc import DISPLAY_P3, profile_of
+
 
 def intact_photos() -> dict[str, bytes]:
     """A small photo in every format, with EXIF where the format has it."""
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (48, 64, 3), np.uint8))
     exif = Image.Exif()
-    exif[ExifTags.Base.DateTime], exif[ExifTags.Base.Orientation] = "2026:09:04 10:00:00", 6
+    exif[ExifTags.Base.DateTime], exif[ExifTags.Base.Orientation] = "2025:09:04 10:00:00", 6
     exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (41.0, 30.0, 5.0), 3: "E", 4: (147.0, 6.0, 5.0)})
     found = {}
     for name, options in (
         ("a.jpg", {"format": "JPEG", "exif": exif}),
         ("progressive.jpg", {"format": "JPEG", "progressive": True, "quality": 60}),
         ("a.png", {"format": "PNG", "exif": exif}),
+        ("profile.jpg", {"format": "JPEG", "icc_profile": profile_of(DISPLAY_P3)}),
         ("a.webp", {"format": "WEBP", "exif": exif}),
         ("a.tif", {"format": "TIFF", "exif": exif}),
         ("deflated.tif", {"format": "TIFF", "compression": "tiff_adobe_deflate"}),

@@ -1,13 +1,14 @@
+import hashlib
 import io
-from datetime import datetime
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageDraw
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
 from herbage.photos import photo as module
 from herbage.photos.discovery import find_photos
+from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.photos.photo import PhotoFile, open_photo
 
 
@@ -36,7 +37,8 @@ def test_heic_is_read_with_its_facts_where_its_library_is_installed(tmp_path, mo
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.DateTime] = 6, "2026:09:04 10:00:00"
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2025:09:04 10:00:00"
     sideways = Image.new("RGB", (64, 32), "red")
     sideways.paste("blue", (0, 0, 32, 32))
     sideways.save(tmp_path / "a.HEIC", exif=exif, quality=95)
@@ -47,10 +49,11 @@ def test_heic_is_read_with_its_facts_where_its_library_is_installed(tmp_path, mo
     assert photo.aspect == 2
     assert np.abs(pixels[16, 5] - [0, 0, 255]).max() < 30
     assert np.abs(pixels[16, -5] - [255, 0, 0]).max() < 30
-    assert str(photo.facts.taken_at) == "2026-09-04 10:00:00"
+    assert str(photo.facts.taken_at) == "2025-09-04 10:00:00"
+    assert photo.remarks == ()
     assert [file.name for file in find_photos(tmp_path)] == ["a.HEIC"]
 
-    monkeypatch.setattr("herbage.photos.photo._reads_heif", lambda: False)
+    monkeypatch.setattr("herbage.photos.pixels._reads_heif", lambda: False)
     with pytest.raises(PhotoUnreadable, match="pip install 'herbage\\[heic\\]'"):
         open_at(tmp_path / "a.HEIC")
 
@@ -72,30 +75,6 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     photo = open_at(tmp_path / "a.png")
     np.testing.assert_array_equal(photo.pixels(), np.asarray(upright))
     assert photo.aspect == 2
-
-
-def test_time_and_place_are_remembered(tmp_path):
-    exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2015:09:04 10:30:00"
-    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (42.0, 30.0, 36.0)
-    gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "E", (147.0, 15.0, 0.0)
-    corner_photo().save(tmp_path / "a.jpg", exif=exif)
-    facts = open_at(tmp_path / "a.jpg").facts
-    assert facts.taken_at == datetime(2015, 9, 4, 10, 30)
-    assert facts.latitude == pytest.approx(-42.51)
-    assert facts.longitude == pytest.approx(147.25)
-
-
-def test_a_photo_with_absurd_exif_is_read_without_facts(tmp_path):
-    exif = Image.Exif()
-    exif[ExifTags.Base.DateTime] = "0000:00:00 99:99:99"
-    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (942.0, 30.0, 36.0)
-    corner_photo().save(tmp_path / "a.jpg", exif=exif)
-    photo = open_at(tmp_path / "a.jpg")
-    assert (photo.facts.taken_at, photo.facts.latitude, photo.facts.longitude) == (None, None, None)
-    assert photo.pixels().shape == (4, 8, 3)
 
 
 def test_other_formats_than_8_bit_rgb_are_converted_as_documented(tmp_path):
@@ -143,7 +122,7 @@ def test_a_decompression_bomb_is_skipped(tmp_path):
 
 
 def test_the_message_about_a_broken_photo_is_always_the_same(tmp_path):
-    (tmp_path / "a.jpg").write_text("no image")
+    (tmp_path / "a.jpg").write_bytes(b"no image\x01")
     messages = set()
     for _ in range(3):
         with pytest.raises(PhotoUnreadable) as caught:
@@ -208,6 +187,81 @@ def test_corners_outside_their_photo_are_refused(tmp_path):
     file = PhotoFile("a.png", tmp_path / "a.png", ((0.0, 0.0), (300.0, 0.0), (300.0, 160.0), (0.0, 160.0)))
     with pytest.raises(PhotoUnreadable, match="a.png is 240 x 160 pixels, but corners of its quadrat are outside it"):
         open_photo(file)
+
+
+QUARTER = ((25.0, 25.0), (75.0, 25.0), (75.0, 75.0), (25.0, 75.0))
+"""Corners in percent, as annotation tools export them."""
+
+
+def test_corners_in_percent_are_refused_with_the_way_out(tmp_path):
+    squares((1600, 1000)).save(tmp_path / "a.png")
+    with pytest.raises(
+        PhotoUnreadable, match="look like percent of the photo .*expected pixels: multiply x by 16 and y by 10"
+    ):
+        open_photo(PhotoFile("a.png", tmp_path / "a.png", QUARTER))
+
+
+def test_corners_in_percent_cannot_be_told_from_pixels_of_a_small_photo(tmp_path):
+    squares((200, 200)).save(tmp_path / "a.png")
+    assert open_photo(PhotoFile("a.png", tmp_path / "a.png", QUARTER)).remarks == ()
+    squares((100, 90)).save(tmp_path / "b.png")
+    tiny = ((10.0, 10.0), (20.0, 10.0), (20.0, 20.0), (10.0, 20.0))
+    (remark,) = open_photo(PhotoFile("b.png", tmp_path / "b.png", tiny)).remarks
+    assert remark == "the quadrat between its corners covers only 1.1% of the photo"
+
+
+@pytest.mark.parametrize(("side", "remarks"), [
+    (222.0, ("the quadrat between its corners covers only 4.9% of the photo",)), (224.0, ()), (800.0, ()),
+])  # fmt: skip
+def test_a_quadrat_that_covers_little_of_the_photo_is_remarked_on(tmp_path, side, remarks):
+    squares((1000, 1000)).save(tmp_path / "a.png")
+    end = 100 + side
+    corners = ((100.0, 100.0), (end, 100.0), (end, end), (100.0, end))
+    assert open_photo(PhotoFile("a.png", tmp_path / "a.png", corners)).remarks == remarks
+
+
+def test_the_area_of_any_quadrilateral_is_that_of_its_pixels():
+    drawn = Image.new("L", (400, 300))
+    corners = ((50.0, 20.0), (380.0, 60.0), (300.0, 280.0), (20.0, 200.0))
+    ImageDraw.Draw(drawn).polygon(corners, fill=1)
+    assert module._area_px(corners) == pytest.approx(np.asarray(drawn).sum(), rel=0.01)
+
+
+def test_a_file_is_read_by_its_content(tmp_path):
+    squares().save(tmp_path / "really.png")
+    (tmp_path / "really.png").rename(tmp_path / "called.heic")
+    assert open_at(tmp_path / "called.heic").pixels().shape == (160, 240, 3)
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    squares().save(tmp_path / "really.heic")
+    (tmp_path / "really.heic").rename(tmp_path / "called.jpg")
+    assert open_at(tmp_path / "called.jpg").pixels().shape == (160, 240, 3)
+
+
+def test_a_plain_photo_keeps_the_digest_and_the_pixels_of_version_0_1_0(tmp_path):
+    """The digest is that of the bytes, combined with the corners; the pixels are Pillow's."""
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 255, (61, 83, 3), np.uint8))
+    corners = ((10.0, 8.0), (70.0, 9.0), (69.0, 50.0), (9.0, 51.0))
+    for name, options in {"a.jpg": {}, "b.jpg": {"progressive": True}, "a.png": {}, "a.webp": {}, "a.tif": {}}.items():
+        noise.save(tmp_path / name, **options)
+        photo = open_at(tmp_path / name)
+        assert photo.sha256 == photo.sha256_before == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        np.testing.assert_array_equal(photo.pixels(), np.asarray(Image.open(tmp_path / name)))
+        assert (photo.remarks, photo.converted_from) == ((), None)
+        cut = open_photo(PhotoFile(name, tmp_path / name, corners))
+        assert cut.sha256 == cut.sha256_before == hashlib.sha256(f"{photo.sha256} {corners}".encode()).hexdigest()
+
+
+def test_a_photo_whose_colours_are_converted_has_another_digest(tmp_path):
+    squares().save(tmp_path / "a.png", icc_profile=profile_of(DISPLAY_P3))
+    corners = ((40.0, 30.0), (140.0, 30.0), (140.0, 90.0), (40.0, 90.0))
+    digests = set()
+    for of in (None, corners):
+        photo = open_photo(PhotoFile("a.png", tmp_path / "a.png", of))
+        assert photo.converted_from == DISPLAY_P3
+        digests |= {photo.sha256, photo.sha256_before}
+    assert len(digests) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import os
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -105,6 +107,24 @@ def test_an_index_entry_is_valid_until_its_file_changes(store, tmp_path):
     store.index.path.write_bytes(b"not a database, and long enough to be taken for one" * 9)
     assert store.index.find([PhotoFile("a", photo)]) == [UNKNOWN]
     store.index.update([(PhotoFile("a", photo), IndexEntry(PHOTO))])
+
+
+def test_the_index_of_an_older_version_is_not_used_but_kept(store, tmp_path):
+    """It has digests of photos whose pixels are read differently now, and failures with other messages."""
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"one")
+    file, status = PhotoFile("a", photo), photo.stat()
+    row = (str(photo.resolve()), status.st_size, status.st_mtime_ns, OTHER, None)
+    columns = "path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT, failure TEXT"
+    store.root.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(store.index.path)) as connection, connection:
+        connection.execute(f"CREATE TABLE known ({columns}) WITHOUT ROWID")
+        connection.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?)", row)
+    assert store.index.find([file]) == [UNKNOWN]
+    store.index.update([(file, IndexEntry(PHOTO))])
+    assert store.index.find([file]) == [IndexEntry(PHOTO)]
+    with closing(sqlite3.connect(store.index.path)) as connection:
+        assert connection.execute("SELECT * FROM known").fetchall() == [row]
 
 
 def test_complete_files_of_another_shape_type_or_form_are_corrupt(store, monkeypatch):

@@ -44,7 +44,7 @@ def photos(tmp_path_factory):
     for number in range(20):
         photo = draw_photo(rng, rng.uniform(0.1, 0.9), (240, 120))
         exif = Image.Exif()
-        exif[ExifTags.Base.DateTime] = f"2026:09:{4 + 7 * (number % 2):02d} 10:00:00"
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"2025:09:{4 + 7 * (number % 2):02d} 10:00:00"
         if number % 3:
             north = {1: "S", 2: (41.0, 30.0, number / 10), 3: "E", 4: (147.0, 6.0, number / 7)}
             exif.get_ifd(ExifTags.IFD.GPSInfo).update(north)
