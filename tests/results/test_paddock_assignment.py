@@ -4,7 +4,7 @@ import pytest
 
 from herbage.errors import InputInvalid
 from herbage.photos.discovery import find_photos
-from herbage.photos.photo import NO_FACTS
+from herbage.photos.exif import NO_FACTS
 from herbage.photos.spreadsheet import TableFormat
 from herbage.results.paddock_assignment import read_assignment
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from herbage.errors import InputInvalid
-from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile
+from herbage.photos.exif import NO_FACTS, PhotoFacts
+from herbage.photos.photo import PhotoFile
 from herbage.photos.spreadsheet import TableFormat
 from herbage.results.paddock_assignment import read_assignment
 from herbage.results.paddock_polygons import Polygons

@@ -8,7 +8,7 @@ from scipy import stats
 
 from herbage.model.estimate import Estimate
 from herbage.model.paddock_error import MeanErrors
-from herbage.photos.photo import PhotoFacts
+from herbage.photos.exif import PhotoFacts
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.paddocks import COLUMNS, PaddockSummary
 from herbage.results.wedge import draw_wedge

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from herbage.errors import PhotoUnreadable
 from herbage.model.estimate import COLUMNS, Estimate
-from herbage.photos.photo import PhotoFacts, PhotoFile
+from herbage.photos.exif import PhotoFacts
+from herbage.photos.photo import PhotoFile
 from herbage.results.predictions import PredictionsTable, plain_text, spreadsheet_text
 
 PLACE = PhotoFacts(datetime(2015, 9, 4, 10, 30), -42.51, 147.25)

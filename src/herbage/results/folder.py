@@ -12,7 +12,8 @@ from typing import Any
 from herbage.files import write_atomic
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
-from herbage.photos.photo import PhotoFacts, PhotoFile
+from herbage.photos.exif import PhotoFacts
+from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
 from herbage.results.geojson import open_photos_geojson
 from herbage.results.overlay import map_files

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from herbage.errors import InputInvalid
 from herbage.photos.copies import find_copies
-from herbage.photos.photo import NO_FACTS, PhotoFacts, PhotoFile
+from herbage.photos.exif import NO_FACTS, PhotoFacts
+from herbage.photos.photo import PhotoFile
 from herbage.photos.spreadsheet import TableFormat
 from herbage.photos.tables import read_sidecar
 from herbage.remarks import Remark
