@@ -4,7 +4,8 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 
 LIBRARIES = (
-    "torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "matplotlib",
+    "torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "simplejpeg",
+    "matplotlib",
 )  # fmt: skip
 """Libraries whose versions are reported by `check` and recorded in run.json."""
 

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -186,6 +187,7 @@ def test_palettes_and_greys_are_converted_by_a_profile_of_colours(mode):
     (profile_of(DISPLAY_P3)[:200], "its colour profile is damaged and was not used"),
     (profile_of(DISPLAY_P3).replace(b"rXYZ", b"oops"), "its colour profile is damaged and was not used"),
     (grey_profile(1.8), "its colour profile is for GRAY, so it was not used"),
+    (profile_of(DISPLAY_P3).replace(b"RGB ", b"HSV "), "its colour profile is for an unusual colour space, so it was not used"),
 ])  # fmt: skip
 def test_a_profile_that_cannot_be_used_is_named_and_changes_no_pixel(profile, remark):
     photo = opened(encoded(scene(), "PNG", icc_profile=profile))
@@ -223,3 +225,12 @@ def test_inks_are_converted_by_their_profile(format):
     photo = opened(encoded(inks, format, icc_profile=cmyk_profile(), **({"quality": 100} if format == "JPEG" else {})))
     assert (photo.converted_from, photo.remarks) == ("CMYK", ())
     assert np.abs(photo.pixels()[4, [4, 12, 20, 28]].astype(int) - [[255], [0], [0], [119]]).max() <= 2
+
+
+def test_threads_may_share_a_conversion():
+    content = [encoded(scene(seed=seed), "PNG", icc_profile=profile_of(DISPLAY_P3)) for seed in range(8)]
+    alone = [opened(one).pixels() for one in content]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda one: opened(one).pixels(), content * 4))
+    for number, pixels in enumerate(together):
+        np.testing.assert_array_equal(pixels, alone[number % 8])

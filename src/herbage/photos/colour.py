@@ -72,7 +72,9 @@ def _embedded(image: Image.Image, icc: bytes | None) -> tuple[Conversion | None,
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc or b""))
         space = profile.profile.xcolor_space
         fits = image.mode in GREY_MODES if space == "GRAY" else (image.mode == "CMYK") == (space == "CMYK")
-        if space not in MODES or not fits:
+        if space not in MODES:
+            return None, "its colour profile is for an unusual colour space, so it was not used"
+        if not fits:
             return None, f"its colour profile is for {space.strip()}, so it was not used"
         name = "".join(char for char in ImageCms.getProfileDescription(profile) if char.isprintable()).strip()
         if _is_srgb(icc or b""):

@@ -25,7 +25,7 @@ REFUSED_BITS, REMARKED_BITS = 12, 14
 NEVER_WRITTEN = bytes(512)
 """A sector of a disk. A decoder of WebP takes it for image data; those of other formats notice it."""
 
-EIGHT_BITS = "stretch its values to 16 bits, or export an 8-bit RGB image"
+STRETCH = "stretch its values to 16 bits, or export an 8-bit RGB image"
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def choose_reading(image: Image.Image, content: bytes) -> Reading:
     if isinstance(image, TiffImageFile):
         tiff.check_tiff(image, content)
         remarks += tiff.unused_parts(image)
-        if "A" in image.getbands() and tiff.alpha_is_image(image):
+        if "A" in image.getbands() and (reason := tiff.why_not_alpha(image)):
             ignores_alpha = True
-            remarks.append("its last band, marked as transparency, is an image or empty and was not used")
+            remarks.append(f"{reason}, so it was not used")
     if image.format == "WEBP" and content[: 8 + int.from_bytes(content[4:8], "little")].endswith(NEVER_WRITTEN):
         raise ValueError("its last bytes are zeros, since a transfer broke off: copy the photo again")
     if _is_deep(image, content):
@@ -146,11 +146,9 @@ def _white(image: Image.Image, content: bytes) -> tuple[int, str | None]:
         return stated, None
     used = largest.bit_length()
     if used <= REFUSED_BITS or (stated is not None and largest <= stated):
-        raise ValueError(
-            f"its values use {used} of the 16 bits of the file, so it would be read as black: {EIGHT_BITS}"
-        )
+        raise ValueError(f"its values use {used} of the 16 bits of the file, so it would be read as black: {STRETCH}")
     if used <= REMARKED_BITS:
-        return WHITE, f"its values use {used} of 16 bits and were read as a dark photo; else {EIGHT_BITS}"
+        return WHITE, f"its values use {used} of 16 bits and were read as a dark photo; else {STRETCH}"
     return WHITE, None
 
 

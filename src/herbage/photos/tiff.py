@@ -53,19 +53,22 @@ def bits_per_sample(image: TiffImageFile) -> int:
     return _numbers(image.tag_v2.get(BITS, 1))[0]
 
 
-def alpha_is_image(image: TiffImageFile) -> bool:
-    """Whether the band that is marked as transparency is an image, or empty; decodes it. Raises ValueError.
+def why_not_alpha(image: TiffImageFile) -> str | None:
+    """Why the band that is marked as transparency is something else, None where it is not; decodes the image.
 
-    Where colours were multiplied by that band, Pillow divides them by it, and they cannot be restored.
+    Raises ValueError where colours were multiplied by that band: Pillow divides them by it, and they are lost.
     """
     counts = image.getchannel("A").histogram()
     between, total = counts[1:-1], sum(counts)
-    varies = sum(map(bool, between)) > GREYS_OF_AN_IMAGE and sum(between) > SHARE_OF_AN_IMAGE * total
-    if not varies and counts[0] < total:
-        return False
+    if sum(map(bool, between)) > GREYS_OF_AN_IMAGE and sum(between) > SHARE_OF_AN_IMAGE * total:
+        reason = "its last band is marked as transparency but looks like an image"
+    elif counts[0] == total:
+        reason = "its last band is marked as transparency but would hide all of the photo"
+    else:
+        return None
     if PREMULTIPLIED in _numbers(image.tag_v2.get(EXTRA, ())):
-        raise ValueError(f"its last band, marked as transparency, is an image or empty: {EXPORT}, without that band")
-    return True
+        raise ValueError(f"{reason}: {EXPORT}, without that band")
+    return reason
 
 
 def unused_parts(image: TiffImageFile) -> list[str]:
