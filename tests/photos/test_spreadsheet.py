@@ -1,5 +1,6 @@
 import csv
 import io
+import zipfile
 
 import numpy as np
 import openpyxl
@@ -397,6 +398,17 @@ def test_formulas_that_were_never_computed_are_refused_where_they_are_used(workb
     assert total(unused) == [5]
     table = workbook(cuts=[HEADER, ["a.jpg", 1, 5], ["b.jpg", 1, "=C2*2"]])
     assert "has formulas without results (1: row 3, column Dry_Total_g)" in refusal(table)
+
+
+def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(workbook, tmp_path):
+    formula = '=IF(B2="","",B2)'
+    table = workbook(cuts=[HEADER, ["a.jpg", 1, formula], ["b.jpg", 1, 5]])
+    with zipfile.ZipFile(table) as source, zipfile.ZipFile(tmp_path / "computed.xlsx", "w") as target:
+        for name in source.namelist():
+            # As a spreadsheet program stores it; openpyxl writes formulas without results.
+            target.writestr(name, source.read(name).replace(b'<c r="C2">', b'<c r="C2" t="str">'))
+    assert "formulas without results" in refusal(table)
+    np.testing.assert_array_equal(total(tmp_path / "computed.xlsx"), [np.nan, 5])
 
 
 def test_rows_of_a_sheet_keep_their_numbers(workbook):

@@ -15,7 +15,9 @@ from herbage.model.calibration import MIN_CUTS_FOR_INTERVALS, Calibration, Corre
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS
 
-FORMAT = 3
+FORMAT = 4
+EARLIER_FORMAT = 3
+"""Read as well: it lacks `colours_converted`, since version 0.1.0 did not convert colours."""
 """Increased when older versions of herbage cannot read new folders correctly, or new versions older folders."""
 
 
@@ -196,8 +198,8 @@ NO_EVIDENCE: dict[str, Any] = {
 class ModelConfig(_Record):
     """The part of config.json that all models have. `source` is a text about the origin of the heads.
 
-    `colours_converted`: whether the colours of training photos with a profile were converted to sRGB. They were not for
-    imported heads, nor by version 0.1.0, whose config.json has no such key.
+    `colours_converted`: whether the colours of training photos with a profile were converted to sRGB, which is unknown
+    for imported heads.
     """
 
     format: int = FORMAT
@@ -227,6 +229,8 @@ def read_config(path: Path) -> tuple[ModelConfig, EvidenceRecord | None]:
         raise ModelInvalid(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict) or "format" not in values:
         raise ModelInvalid(f"{path} is not the config of a herbage model: it has no `format`.")
+    if values["format"] == EARLIER_FORMAT:
+        values |= {"format": FORMAT, "colours_converted": False}
     if values["format"] != FORMAT:
         newer = isinstance(values["format"], int) and values["format"] > FORMAT
         raise ModelInvalid(
@@ -237,7 +241,7 @@ def read_config(path: Path) -> tuple[ModelConfig, EvidenceRecord | None]:
     evidence = {key: values.pop(key) for key in NO_EVIDENCE if key in values}
     is_trained = any(value not in (None, {}, []) for value in evidence.values())
     try:
-        config = ModelConfig.model_validate_json(json.dumps({"colours_converted": False, **values}))
+        config = ModelConfig.model_validate_json(json.dumps(values))
         return config, EvidenceRecord.model_validate_json(json.dumps(evidence)) if is_trained else None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
