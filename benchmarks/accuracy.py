@@ -26,8 +26,8 @@ from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates, weighted_r2
 from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.model.intervals import LEVELS, coverage
-from herbage.photos.tables import WeighedTable, read_weighed_table
 from herbage.recipe import Recipe, load_recipe
+from herbage.tables.weighed import WeighedTable, read_weighed_table
 from herbage.targets import TARGETS
 from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.store import TokenStore

@@ -7,8 +7,8 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "herbage"
 ROOMS = [
-    "formatting", "remarks", "progress", "environment", "errors", "files", "outputs", "hub", "targets", "recipe", "photos", "backbones",
-    "tokens", "heads", "evaluation", "model", "results", "steps", "app",
+    "formatting", "remarks", "progress", "environment", "errors", "files", "outputs", "hub", "targets", "recipe",
+    "photos", "tables", "backbones", "tokens", "heads", "evaluation", "model", "results", "steps", "app",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

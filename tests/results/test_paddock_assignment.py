@@ -5,8 +5,8 @@ import pytest
 from herbage.errors import InputInvalid
 from herbage.photos.discovery import find_photos
 from herbage.photos.exif import NO_FACTS
-from herbage.photos.spreadsheet import TableFormat
 from herbage.results.paddock_assignment import read_assignment
+from herbage.tables.spreadsheet import TableFormat
 
 
 def photos_of(tmp_path, *names, content=None):

@@ -7,9 +7,9 @@ import pytest
 from herbage.errors import InputInvalid
 from herbage.photos.exif import NO_FACTS, PhotoFacts
 from herbage.photos.photo import PhotoFile
-from herbage.photos.spreadsheet import TableFormat
 from herbage.results.paddock_assignment import read_assignment
 from herbage.results.paddock_polygons import Polygons
+from herbage.tables.spreadsheet import TableFormat
 from tests.results.farms import feature, square, write_farm
 
 shapely = pytest.importorskip("shapely")

@@ -12,9 +12,9 @@ from torch import Tensor
 from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates
 from herbage.heads.training_data import FitOptions, TrainingData
-from herbage.photos.spreadsheet import COVARIATES
 from herbage.recipe import Recipe
 from herbage.remarks import Remark
+from herbage.tables.spreadsheet import COVARIATES
 
 MEAN = "each target's mean"
 SENSOR_LIMIT = 1e6

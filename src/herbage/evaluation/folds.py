@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from herbage.errors import FoldLeak, TableInvalid
 from herbage.evaluation.groups import name_groups
 from herbage.heads.training_data import Folds
-from herbage.photos.spreadsheet import DateOrder
+from herbage.tables.spreadsheet import DateOrder
 
 WEIGHT_BINS = 5
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.photos.dates import days
-from herbage.photos.spreadsheet import DateOrder
 from herbage.remarks import Remark
+from herbage.tables.dates import days
+from herbage.tables.spreadsheet import DateOrder
 
 GROUP_BY = ("State", "Sampling_Date")
 

@@ -1,1 +1,1 @@
-"""Photos as upright pixels, and tables of weighed photos."""
+"""Photos as upright pixels."""

@@ -10,12 +10,12 @@ from herbage.errors import InputInvalid
 from herbage.photos.copies import find_copies
 from herbage.photos.exif import NO_FACTS, PhotoFacts
 from herbage.photos.photo import PhotoFile
-from herbage.photos.spreadsheet import TableFormat
-from herbage.photos.tables import read_sidecar
 from herbage.remarks import Remark
 from herbage.results.paddock_folders import FolderPaddocks
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.polygon_files import FORMATS, SUFFIXES
+from herbage.tables.sidecar import read_sidecar
+from herbage.tables.spreadsheet import TableFormat
 
 FOLDER = "folder"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from herbage.photos.spreadsheet import TableFormat
+from herbage.tables.spreadsheet import TableFormat
 
 
 @dataclass(frozen=True)

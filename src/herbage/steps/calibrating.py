@@ -21,12 +21,12 @@ from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_model_place, check_output_file
 from herbage.photos.discovery import find_photos
-from herbage.photos.numbers import DecimalSign
-from herbage.photos.spreadsheet import DateOrder, TableFormat
-from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_place, run_record
+from herbage.tables.numbers import DecimalSign
+from herbage.tables.spreadsheet import DateOrder, TableFormat
+from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
 from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
 
 log = logging.getLogger("herbage")

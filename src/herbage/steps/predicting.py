@@ -20,9 +20,7 @@ from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.discovery import find_photos
-from herbage.photos.numbers import DecimalSign
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.photos.spreadsheet import DateOrder, TableFormat
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
 from herbage.results.folder import PaddockOptions, ResultsFolder
@@ -31,6 +29,8 @@ from herbage.results.predictions import check_results_place
 from herbage.results.request import PredictRequest
 from herbage.steps.estimating import Estimated, Folders, estimate_on_cluster, estimate_photos
 from herbage.steps.run_record import run_record, table_sha256
+from herbage.tables.numbers import DecimalSign
+from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.targets import check_area
 from herbage.tokens.cluster import Cluster
 

@@ -19,11 +19,11 @@ from herbage.evaluation.scoring import score_estimates
 from herbage.model.config import ScoreRecord
 from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
-from herbage.photos.numbers import DecimalSign
-from herbage.photos.spreadsheet import DateOrder, TableFormat
-from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
+from herbage.tables.numbers import DecimalSign
+from herbage.tables.spreadsheet import DateOrder, TableFormat
+from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
 
 log = logging.getLogger("herbage")
 

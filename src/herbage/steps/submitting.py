@@ -14,10 +14,10 @@ from herbage.formatting import counted
 from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_output_file
-from herbage.photos.tables import read_test_table
 from herbage.progress import Track, silent
 from herbage.results.submission import submission_table
 from herbage.steps.run_record import run_place, run_record
+from herbage.tables.competition import read_test_table
 from herbage.targets import missing_names
 
 log = logging.getLogger("herbage")

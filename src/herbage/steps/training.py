@@ -34,11 +34,7 @@ from herbage.model.config import BackboneRecord, ModelConfig, TrainingRecord, by
 from herbage.model.evidence import Comparisons, Evidence
 from herbage.model.model import HerbageModel
 from herbage.outputs import check_model_place
-from herbage.photos.dates import days
-from herbage.photos.numbers import DecimalSign
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.photos.spreadsheet import DateOrder, TableFormat
-from herbage.photos.tables import Unit, WeighedTable, read_weighed_table
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
 from herbage.remarks import log_remarks
@@ -46,6 +42,10 @@ from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_record
+from herbage.tables.dates import days
+from herbage.tables.numbers import DecimalSign
+from herbage.tables.spreadsheet import DateOrder, TableFormat
+from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
 from herbage.tokens.extraction import log_missing, stream_tokens, token_bytes
 from herbage.tokens.store import StoredTokens, TokenStore

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TableInvalid
-from herbage.photos.dates import days
+from herbage.tables.dates import days
 
 DAY = date(2025, 9, 4)
 UNAMBIGUOUS = [

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Literal
 
 from herbage.errors import TableInvalid
-from herbage.photos.cells import Cell
-from herbage.photos.validation import fault_list
+from herbage.tables.cells import Cell
+from herbage.tables.validation import fault_list
 
 DecimalSign = Literal["point", "comma"]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TableInvalid
-from herbage.photos.spreadsheet import CORNERS, TableFormat, read_frame
-from herbage.photos.tables import read_weighed_table
+from herbage.tables.spreadsheet import CORNERS, TableFormat, read_frame
+from herbage.tables.weighed import read_weighed_table
 
 PLAIN = "image_path;Paddock;Dry_Total_g\na.jpg;01;32,8\nb.jpg;1E2;54,9\n"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herbage.errors import TableInvalid
-from herbage.photos.matching import PhotoFinder, match_paths
+from herbage.tables.matching import PhotoFinder, match_paths
 from tests.photos.test_photo import corner_photo
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.formatting import listed
-from herbage.photos.cells import Cell, Grid, cell_of, column_letter, text_of
-from herbage.photos.delimited import read_delimited
-from herbage.photos.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
-from herbage.photos.validation import FIRST_ROW
-from herbage.photos.workbook import OTHER_SPREADSHEETS, WORKBOOKS, read_workbook
 from herbage.remarks import Remark
+from herbage.tables.cells import Cell, Grid, cell_of, column_letter, text_of
+from herbage.tables.delimited import read_delimited
+from herbage.tables.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
+from herbage.tables.validation import FIRST_ROW
+from herbage.tables.workbook import OTHER_SPREADSHEETS, WORKBOOKS, read_workbook
 from herbage.targets import TARGETS
 
 DateOrder = Literal["day-first", "month-first"]

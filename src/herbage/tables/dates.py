@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from herbage.errors import TableInvalid
-from herbage.photos.spreadsheet import DateOrder
+from herbage.tables.spreadsheet import DateOrder
 
 YEARS = range(1900, 2101)
 CENTURY = 2000

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from herbage.errors import TableInvalid
-from herbage.photos.cells import Cell, Grid
 from herbage.remarks import Remark
+from herbage.tables.cells import Cell, Grid
 
 SEPARATORS = ",;\t|"
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}

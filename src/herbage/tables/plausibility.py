@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from herbage.photos.validation import FAULTS_SHOWN, HEAVY_KG_PER_HA
 from herbage.remarks import Remark
+from herbage.tables.validation import FAULTS_SHOWN, HEAVY_KG_PER_HA
 from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, derive, kg_per_ha, known_targets, main_target
 
 log = logging.getLogger("herbage")

@@ -4,8 +4,9 @@ import pytest
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import PhotoFile
-from herbage.photos.spreadsheet import CORNERS
-from herbage.photos.tables import read_sidecar, read_weighed_table
+from herbage.tables.sidecar import read_sidecar
+from herbage.tables.spreadsheet import CORNERS
+from herbage.tables.weighed import read_weighed_table
 
 LEFT, RIGHT = [10, 10, 60, 10, 60, 50, 10, 50], [70, 10, 120, 10, 120, 50, 70, 50]
 

@@ -4,8 +4,10 @@ import pytest
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import PhotoFile
-from herbage.photos.spreadsheet import TableFormat
-from herbage.photos.tables import read_sidecar, read_test_table, read_weighed_table
+from herbage.tables.competition import read_test_table
+from herbage.tables.sidecar import read_sidecar
+from herbage.tables.spreadsheet import TableFormat
+from herbage.tables.weighed import read_weighed_table
 from herbage.targets import TARGETS
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
+
 from herbage.errors import PhotosMissing, TableInvalid
 from herbage.formatting import counted
 from herbage.photos.discovery import PhotoList, find_photos
@@ -147,3 +149,8 @@ def _folded(key: Key) -> Key:
 
 def _either(names: Sequence[str]) -> str:
     return " or ".join(names[:NAMES_SHOWN]) + (" or others" if len(names) > NAMES_SHOWN else "")
+
+
+def paths_of(frame: pd.DataFrame) -> list[str]:
+    """The paths in a table, for matching; a table without them is refused later, with all its faults."""
+    return [] if "image_path" not in frame else [path for path in frame["image_path"] if isinstance(path, str)]

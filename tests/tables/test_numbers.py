@@ -5,8 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from herbage.errors import TableInvalid
-from herbage.photos.cells import Number
-from herbage.photos.numbers import Written, decimal_sign, number, read_cell
+from herbage.tables.cells import Number
+from herbage.tables.numbers import Written, decimal_sign, number, read_cell
 
 SIGNS = {"point": ".", "comma": ","}
 NO_SEPARATORS = ["", " ", "\u00a0", "\u2009", "\u202f", "'", "\u2019"]

@@ -7,8 +7,8 @@ import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import Corners, is_quadrilateral
-from herbage.photos.spreadsheet import CORNERS
-from herbage.photos.validation import FIRST_ROW, check_numbers, fault_list
+from herbage.tables.spreadsheet import CORNERS
+from herbage.tables.validation import FIRST_ROW, check_numbers, fault_list
 
 
 def corner_columns(frame: pd.DataFrame) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from herbage.errors import TableInvalid
 from herbage.formatting import listed
-from herbage.photos.cells import Cell, Grid, cell_of, text_of
 from herbage.remarks import Remark
+from herbage.tables.cells import Cell, Grid, cell_of, text_of
 
 WORKBOOKS = (".xlsx", ".xlsm")
 OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".numbers")

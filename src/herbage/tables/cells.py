@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from herbage.photos.validation import FIRST_ROW
 from herbage.remarks import Remark
+from herbage.tables.validation import FIRST_ROW
 
 SHOWN_DIGITS = 15
 """Significant digits of a number as text, as in a spreadsheet."""

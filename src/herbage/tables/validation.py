@@ -12,7 +12,7 @@ import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted
-from herbage.photos.matching import PhotoFinder
+from herbage.tables.matching import PhotoFinder
 from herbage.targets import TARGETS
 
 FAULTS_SHOWN = 30

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herbage.photos.plausibility import _median_of_others, remarks_on_outliers
-from herbage.photos.tables import read_weighed_table
+from herbage.tables.plausibility import _median_of_others, remarks_on_outliers
+from herbage.tables.weighed import read_weighed_table
 from herbage.targets import SUMS, TARGETS, TOTAL
 
 RNG = np.random.default_rng(0)

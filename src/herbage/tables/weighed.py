@@ -1,13 +1,12 @@
-"""Read and validate tables of weighed photos and of photos to estimate.
+"""Read and validate tables of weighed photos.
 
 The faults of a table are reported together in one message, which lists the first 30 with their rows and columns. Rows
 are numbered as in a spreadsheet: the header is row 1.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,21 +16,19 @@ from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted, listed
-from herbage.photos.matching import Matches, PhotoFinder, ambiguous_paths, match_paths, other_case
 from herbage.photos.photo import PhotoFile
-from herbage.photos.plausibility import remarks_on_outliers, warn_of_contradictions, warn_of_implausible_mean
-from herbage.photos.quadrats import corner_columns, quadrat_suffixes, read_corners
-from herbage.photos.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
-from herbage.photos.validation import (
+from herbage.remarks import Remark
+from herbage.tables.matching import PhotoFinder, paths_of
+from herbage.tables.plausibility import remarks_on_outliers, warn_of_contradictions, warn_of_implausible_mean
+from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners
+from herbage.tables.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
+from herbage.tables.validation import (
     FAULTS_SHOWN,
-    FIRST_ROW,
     HEAVY_KG_PER_HA,
     check_columns,
     grams_column,
     long_columns,
-    target_name_column,
 )
-from herbage.remarks import Remark
 from herbage.targets import (
     QUADRAT_AREA_M2,
     TARGETS,
@@ -86,7 +83,7 @@ def read_weighed_table(
     frame, where = read.frame, read.where
     g_per_unit = _g_per_unit(unit, quadrat_area_m2)
     heavy = HEAVY_KG_PER_HA * _g_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
-    finder = PhotoFinder(Path(photos), _paths(frame), where)
+    finder = PhotoFinder(Path(photos), paths_of(frame), where)
     key = ["image_path", *corner_columns(frame)]
     if "target_name" in frame.columns or "target" in frame.columns:
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
@@ -133,96 +130,6 @@ def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) ->
     if empty.any():
         log.info("Skipped %s of %s without weights.", counted(int(empty.sum()), "row"), where)
     return frame[~empty]
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """Photos with what a sidecar table adds: corners of quadrats, and a text by photo name."""
-
-    files: Sequence[PhotoFile]
-    text: Mapping[str, str]
-    remarks: tuple[Remark, ...] = ()
-
-
-def read_sidecar(
-    table: str | Path,
-    files: Sequence[PhotoFile],
-    column: str | None = None,
-    how: TableFormat = DEFAULT_FORMAT,
-    folder: str = "",
-) -> Sidecar:
-    """Read quadrat corners, and optionally a column of text, for photos from a table with `image_path`.
-
-    Corners are in the columns x1 y1 ... x4 y4; without `column`, they are required. A photo with several rows is
-    returned once per row, as `NAME#1`, `NAME#2` and so on. Photos without a row are unchanged. `folder` is the name of
-    the folder that contains the photos. Raises TableInvalid.
-    """
-    read = read_frame(table, how)
-    frame, where = read.frame, read.where
-    required = ["image_path", *([column] if column else CORNERS)]
-    if missing := [name for name in required if name not in frame]:
-        raise TableInvalid(
-            f"{where} lacks {listed('column', missing)}; its columns are {', '.join(map(str, frame.columns))}."
-        )
-    if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
-        raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
-    photos = [file.name for file in files]
-    matches = match_paths(_paths(frame), photos, folder)
-    if matches.ambiguous:
-        raise TableInvalid(ambiguous_paths(matches, where))
-    if not matches.photo:
-        raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
-    corners = read_corners(frame, where)
-    suffixes = quadrat_suffixes(frame["image_path"], corners, where)
-    rows_of: dict[int, list[int]] = defaultdict(list)
-    for row, path in enumerate(frame["image_path"]):
-        if path in matches.photo:
-            rows_of[matches.photo[path]].append(row)
-    found: list[PhotoFile] = []
-    text: dict[str, str] = {}
-    for number, file in enumerate(files):
-        if number not in rows_of:
-            found.append(file)
-        for row in rows_of.get(number, []):
-            found.append(replace(file, name=file.name + suffixes[row], corners=corners[row] or file.corners))
-            if column and pd.notna(cell := frame[column].iloc[row]):
-                text[found[-1].name] = str(cell)
-    lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
-    remarks = (*read.remarks, *other_case(matches, where), *_without_match(_paths(frame), matches, lonely, where))
-    return Sidecar(found, text, remarks)
-
-
-def _paths(frame: pd.DataFrame) -> list[str]:
-    """The paths in a table, for matching; a table without them is refused later, with all its faults."""
-    return [] if "image_path" not in frame else [path for path in frame["image_path"] if isinstance(path, str)]
-
-
-def _without_match(paths: Sequence[str], matches: Matches, lonely: Sequence[str], where: str) -> Iterator[Remark]:
-    """Remarks about rows of a sidecar table without a photo, and photos without a row (`lonely`)."""
-    if others := [path for path in paths if path not in matches.photo]:
-        message = f"{counted(len(others), 'row')} of {where} without a photo"
-        yield Remark.of("rows_without_photo", others, message, is_warning=False)
-    if lonely:
-        yield Remark.of("photos_without_row", lonely, f"{counted(len(lonely), 'photo')} without a row in {where}")
-
-
-def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:
-    """Read a test table (columns sample_id, image_path, target_name); return it and its photos, each once.
-
-    Missing photos stay in the list: their estimates will be the training mean. Raises TableInvalid if all are missing.
-    """
-    import pandera.pandas as pa
-
-    read = read_frame(table)
-    frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
-    columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
-    check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
-    finder = PhotoFinder(Path(photos), _paths(frame), where)
-    names = list(dict.fromkeys(frame["image_path"]))
-    found = {name: finder.find(name) for name in names}
-    if not any(found.values()):
-        raise TableInvalid(f"None of the {len(names)} photos in {where} was found in {photos}: is `photos` correct?")
-    return frame, [PhotoFile(name, found[name] or Path(photos) / name) for name in names]
 
 
 def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
