@@ -4,35 +4,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herbage.tables.plausibility import _median_of_others, remarks_on_outliers
+from herbage.tables.plausibility import _median_of_others, remarks_on_weights
 from herbage.tables.weighed import read_weighed_table
 from herbage.targets import SUMS, TARGETS, TOTAL
 
 RNG = np.random.default_rng(0)
 
 
-def test_weights_that_do_not_add_up_are_logged_by_photo_and_used(weighed_photos, caplog):
+def test_weights_that_do_not_add_up_are_named_by_photo_and_used(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide.loc[2, "Dry_Total_g"] += 0.31
     wide.loc[7, "GDM_g"] -= 2
     wide.loc[9, "Dry_Dead_g"] += 0.05
     read = read_weighed_table(wide, weighed_photos)
     np.testing.assert_allclose(read.grams, wide[list(TARGETS)])
-    (message,) = [record.getMessage() for record in caplog.records]
+    (message,) = [remark.message for remark in read.remarks]
     assert "train/ID2.png: Dry_Total_g differs from Dry_Clover_g + Dry_Dead_g + Dry_Green_g by +0.31 g" in message
     assert "train/ID7.png: GDM_g differs from Dry_Clover_g + Dry_Green_g by -2.00 g" in message
     assert "ID9" not in message
-    caplog.clear()
-    read_weighed_table(wide.drop(columns=["Dry_Clover_g", "Dry_Green_g"]), weighed_photos)
-    assert "train/ID7.png: Dry_Total_g differs from GDM_g + Dry_Dead_g by +2.00 g" in caplog.text
+    fewer = read_weighed_table(wide.drop(columns=["Dry_Clover_g", "Dry_Green_g"]), weighed_photos)
+    assert "train/ID7.png: Dry_Total_g differs from GDM_g + Dry_Dead_g by +2.00 g" in fewer.remarks[0].message
 
 
 @pytest.mark.parametrize(("factor", "warns"), [(1, False), (1e-3, True)])
-def test_an_implausible_mean_weight_is_a_warning(weighed_photos, caplog, factor, warns):
+def test_an_implausible_mean_weight_is_a_warning(weighed_photos, factor, warns):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide[list(TARGETS)] *= factor
-    read_weighed_table(wide, weighed_photos)
-    assert ("are `unit` and `quadrat_area_m2` correct?" in caplog.text) == warns
+    messages = [remark.message for remark in read_weighed_table(wide, weighed_photos).remarks]
+    assert any("are `unit` and `quadrat_area_m2` correct?" in message for message in messages) == warns
 
 
 def swards(groups=6, size=8, spread=0.4):
@@ -50,7 +49,10 @@ def total_only(grams):
 
 def outliers(grams, frame):
     return [
-        name.partition(" ")[0] for remark in remarks_on_outliers(grams, frame, 0.21, "t.csv") for name in remark.names
+        name.partition(" ")[0]
+        for remark in remarks_on_weights(grams, frame, 0.21, "t.csv")
+        if remark.what == "outlying_weights"
+        for name in remark.names
     ]
 
 
@@ -71,7 +73,7 @@ def test_a_slip_in_a_group_of_four_and_without_groups_is_named():
     assert outliers(total_only(grams), frame) == ["5.jpg"]
     alone = total_only(np.full((12, 5), 30.0) + RNG.normal(0, 3, (12, 5)))
     alone[7] *= 10
-    (remark,) = remarks_on_outliers(alone, frame[["image_path"]].iloc[:12], 0.21, "t.csv")
+    (remark,) = remarks_on_weights(alone, frame[["image_path"]].iloc[:12], 0.21, "t.csv")
     assert remark.is_warning
     assert remark.message.startswith("t.csv: weights far from the median of their group, used unchanged")
     assert " 7.jpg (11 x the median)" in remark.message

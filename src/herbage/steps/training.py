@@ -37,7 +37,7 @@ from herbage.outputs import check_model_place
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
-from herbage.remarks import log_remarks
+from herbage.remarks import Remark, log_remarks
 from herbage.results.figures import thumbnail, worst_photos
 from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
@@ -103,6 +103,8 @@ def train(
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
 
     found = _extract(weighed.files, backbone, recipe, store, track)
+    log_remarks(on_photos := _on_photos(found, weighed))
+    remarks += on_photos
     if found.dropped:
         weighed = weighed.take(found.rows)
         split = split_folds(weighed)
@@ -154,13 +156,17 @@ def import_heads(
 
 @dataclass
 class _Extracted:
-    """Table rows, tokens, digests and aspects (width over height) of the readable photos; `dropped` has the others."""
+    """Table rows, tokens, digests and aspects (width over height) of the readable photos; `dropped` has the others.
+
+    `messages` are what is to say about single photos, after their names.
+    """
 
     tokens: Sequence[Tensor]
     rows: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     aspects: list[float] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
 
 
 def _split(weighed: WeighedTable, **options: Any) -> Folds:
@@ -194,15 +200,32 @@ def _extract(
         found.rows.append(row)
         found.digests.append(item.sha256)
         found.aspects.append(item.photo.aspect)
+        found.messages += [f"{item.file.name} ({'; '.join(item.photo.remarks)})"] if item.photo.remarks else []
     if not found.digests:
         first = next(iter(found.dropped.values()))
         raise PhotosMissing(f"None of the {len(files)} photos can be read; the first: {first}.")
-    if found.dropped:
-        log.warning("%d of %d photos cannot be read and are left out.", len(found.dropped), len(files))
     if token_store is not None and not in_memory:
         log.info("The tokens would fill much of the memory, so they are read from the store during training.")
         found.tokens = StoredTokens(token_store, found.digests)
     return found
+
+
+def _on_photos(found: _Extracted, weighed: WeighedTable) -> list[Remark]:
+    """Remarks on single photos: those that cannot be read, copies of others, and what was not used of the others."""
+    remarks = []
+    if found.dropped:
+        message = f"{len(found.dropped)} of {len(weighed.files)} photos cannot be read and are left out"
+        remarks.append(Remark.of("unreadable_photos", list(found.dropped.values()), message))
+    first: dict[str, str] = {}
+    names = [weighed.files[row].name for row in found.rows]
+    originals = [first.setdefault(digest, name) for digest, name in zip(found.digests, names, strict=True)]
+    copies = [f"{name} = {original}" for name, original in zip(names, originals, strict=True) if name != original]
+    if copies:
+        remarks.append(Remark.of("copies", copies, "Photos that are byte-equal to another one count twice"))
+    if found.messages:
+        message = "Remarks on single photos"
+        remarks.append(Remark.of("photo_remarks", found.messages, message, is_warning=False))
+    return remarks
 
 
 def _training_record(

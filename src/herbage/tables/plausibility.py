@@ -1,17 +1,14 @@
-"""Warn about weights that contradict each other, are far from those of their group, or are implausible for pasture."""
+"""Remarks on weights that contradict each other, are far from those of their group, or are implausible for pasture."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from herbage.remarks import Remark
-from herbage.tables.validation import FAULTS_SHOWN, HEAVY_KG_PER_HA
+from herbage.tables.validation import HEAVY_KG_PER_HA
 from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, derive, kg_per_ha, known_targets, main_target
-
-log = logging.getLogger("herbage")
 
 LIGHT_KG_PER_HA = 20
 """Minimum of a table's mean herbage mass; below it, `unit` or `quadrat_area_m2` is probably wrong."""
@@ -30,36 +27,46 @@ GROUP_SIZE = 3
 SUMS_TO_CHECK = ((TOTAL, (CLOVER, DEAD, GREEN)), (GDM, (CLOVER, GREEN)), (TOTAL, (GDM, DEAD)))
 
 
-def warn_of_contradictions(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> None:
-    """Warn about photos whose weights differ from a sum of weighed parts by more than TOLERANCE_G."""
-    lines = []
+def remarks_on_weights(
+    grams: Float[np.ndarray, "photo 5"], frame: pd.DataFrame, quadrat_area_m2: float, where: str
+) -> tuple[Remark, ...]:
+    """Remarks on weights that are used unchanged; `frame` has a row per photo with `image_path`."""
+    return (
+        *_on_sums(grams, frame["image_path"].tolist(), where),
+        *_on_mean(grams, quadrat_area_m2, where),
+        *_on_outliers(grams, frame, quadrat_area_m2, where),
+    )
+
+
+def _on_sums(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> Iterator[Remark]:
+    """The photos whose weights differ from a sum of weighed parts by more than TOLERANCE_G."""
+    found = []
     complete = not np.isnan(grams).any()
     for total, parts in SUMS_TO_CHECK[: 2 if complete else 3]:
         # NaN if a part was not weighed; the comparison below is then False.
         difference = grams[:, total] - grams[:, list(parts)].sum(1)
         for row in np.flatnonzero(np.abs(difference) > TOLERANCE_G).tolist():
             names = " + ".join(TARGETS[part] for part in parts)
-            lines.append(f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g")
-    if lines:
-        more = f"\n  ... and {len(lines) - FAULTS_SHOWN} more" if len(lines) > FAULTS_SHOWN else ""
-        log.warning("Some weights in %s do not add up; they are used unchanged:\n  %s%s",
-                    where, "\n  ".join(lines[:FAULTS_SHOWN]), more)  # fmt: skip
+            found.append(f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g")
+    if found:
+        message = f"Some weights in {where} do not add up; they are used unchanged"
+        yield Remark.of("contradicting_weights", found, message)
 
 
-def warn_of_implausible_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> None:
-    """Warn about a mean herbage mass outside LIGHT_KG_PER_HA to HEAVY_KG_PER_HA."""
+def _on_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> Iterator[Remark]:
+    """A mean herbage mass outside LIGHT_KG_PER_HA to HEAVY_KG_PER_HA."""
     known = known_targets(grams)
     if len(grams) and any(known):
         mean = float(kg_per_ha(grams[:, main_target(known)].mean(keepdims=True), quadrat_area_m2)[0])
         if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
-            log.warning("The weights in %s are %s kg DM/ha on average: are `unit` and `quadrat_area_m2` correct?",
-                        where, f"{mean:,.0f}")  # fmt: skip
+            message = f"The weights in {where} are {mean:,.0f} kg DM/ha on average"
+            yield Remark("implausible_mean", f"{message}: are `unit` and `quadrat_area_m2` correct?", len(grams))
 
 
-def remarks_on_outliers(
+def _on_outliers(
     grams: Float[np.ndarray, "photo 5"], frame: pd.DataFrame, quadrat_area_m2: float, where: str
-) -> tuple[Remark, ...]:
-    """A remark that names the photos whose weight is far from that of their group, such as a tenth of it.
+) -> Iterator[Remark]:
+    """The photos whose weight is far from that of their group, such as a tenth of it.
 
     A group is a State and Sampling_Date of `frame` (one row per photo) where it has both, else the whole table. Weights
     of the main target are compared with the median of the others of their group, on a log scale. Weights that the sums
@@ -69,17 +76,16 @@ def remarks_on_outliers(
     known = known_targets(derived)
     weights = derived[:, main_target(known)] if any(known) else np.zeros(len(grams))
     if not (weights > 0).any():
-        return ()
+        return
     ratios = _ratios(weights, _groups(frame))
     distances = np.abs(np.log(ratios))
     limit = max(np.log(OUTLIER_FACTOR), OUTLIER_SPREADS * 1.4826 * np.median(distances[weights > 0]))
     can_be_light = kg_per_ha(weights, quadrat_area_m2) < LIGHT_KG_PER_HA
     odd = np.flatnonzero((distances > limit) & ~can_be_light & ~_confirmed(grams))
-    if not len(odd):
-        return ()
-    names = [f"{frame['image_path'].iloc[row]} ({ratios[row]:.2g} x the median)" for row in odd]
-    message = f"{where}: weights far from the median of their group, used unchanged; are their decimal points right"
-    return (Remark.of("outlying_weights", names, message),)
+    if len(odd):
+        names = [f"{frame['image_path'].iloc[row]} ({ratios[row]:.2g} x the median)" for row in odd]
+        message = f"{where}: weights far from the median of their group, used unchanged; are their decimal points right"
+        yield Remark.of("outlying_weights", names, message)
 
 
 def _groups(frame: pd.DataFrame) -> Int[np.ndarray, " photo"]:

@@ -19,7 +19,7 @@ from herbage.formatting import counted, listed
 from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
 from herbage.tables.matching import PhotoFinder, paths_of
-from herbage.tables.plausibility import remarks_on_outliers, warn_of_contradictions, warn_of_implausible_mean
+from herbage.tables.plausibility import remarks_on_weights
 from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners
 from herbage.tables.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import (
@@ -76,8 +76,7 @@ def read_weighed_table(
     """Read a table in long form (columns target_name and target) or wide form (a column per target).
 
     A target may be missing from the whole table: it is derived if the sums determine it, else NaN. With `skip_empty`,
-    photos without any weight are skipped; otherwise they are faults. Weights that contradict the sums are logged as
-    warnings. Raises TableInvalid.
+    photos without any weight are skipped; otherwise they are faults. Raises TableInvalid.
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
@@ -112,15 +111,13 @@ def read_weighed_table(
     corners = read_corners(wide, where)
     suffixes = quadrat_suffixes(wide["image_path"], corners, where)
     names = [path + suffix for path, suffix in zip(wide["image_path"], suffixes, strict=True)]
-    warn_of_contradictions(grams, names, where)
-    warn_of_implausible_mean(grams, quadrat_area_m2, where)
     files = [
         PhotoFile(name, finder.find(path) or Path(path), quadrat)
         for name, path, quadrat in zip(names, wide["image_path"], corners, strict=True)
     ]
     other = wide.assign(image_path=names).drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    outliers = remarks_on_outliers(grams, wide, quadrat_area_m2, where)
-    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks(), *outliers))
+    on_weights = remarks_on_weights(grams, other, quadrat_area_m2, where)
+    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks(), *on_weights))
 
 
 def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
