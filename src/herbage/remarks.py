@@ -33,7 +33,7 @@ class Remark:
         cls, what: str, names: Sequence[str], message: str, *, count: int | None = None, is_warning: bool = True
     ) -> "Remark":
         """A remark about these names; the message is followed by the first of them. `count` is by default theirs."""
-        shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+        shown = ", ".join(names[:NAMES_SHOWN]) + (" and more" if len(names) > NAMES_SHOWN else "")
         count = len(names) if count is None else count
         return cls(what, f"{message}: {shown}.", count, tuple(names[:NAMES_STORED]), is_warning)
 
