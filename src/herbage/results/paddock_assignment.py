@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from herbage.errors import InputInvalid
+from herbage.formatting import counted
 from herbage.photos.copies import find_copies
 from herbage.photos.exif import NO_FACTS, PhotoFacts
 from herbage.photos.photo import PhotoFile
@@ -135,7 +136,8 @@ def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> dict[str, str]
 def _copies_counted_once(copies: Mapping[str, str]) -> Iterator[Remark]:
     if copies:
         pairs = [f"{copy} = {first}" for copy, first in copies.items()]
-        yield Remark.of("copies", pairs, "Photos that are byte-equal to another one of their paddock are in no mean")
+        message = f"{counted(len(copies), 'photo')} not counted again, byte-equal to another photo of their paddock"
+        yield Remark.of("copies", pairs, message)
 
 
 def _dropped(folders: FolderPaddocks) -> Iterator[Remark]:

@@ -103,12 +103,13 @@ def train(
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
 
     found = _extract(weighed.files, backbone, recipe, store, track)
-    log_remarks(on_photos := _on_photos(found, weighed))
-    remarks += on_photos
+    on_photos = _on_photos(found, weighed)
     if found.dropped:
         weighed = weighed.take(found.rows)
         split = split_folds(weighed)
     refuse_leak(split, found.digests, [file.name for file in weighed.files])
+    log_remarks(on_photos)
+    remarks += on_photos
     data = TrainingData(found.tokens, weighed.grams, split, found.digests, sensor_readings(weighed.frame))
 
     groups = len(split.group_names)

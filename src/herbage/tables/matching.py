@@ -110,7 +110,7 @@ class PhotoFinder:
         others = [photo.name for number, photo in enumerate(self.photos) if number not in named]
         if not others:
             return other_case(self._matches, self.where)
-        message = f"{counted(len(others), 'photo')} in {self.root} without a row in {self.where}"
+        message = f"{counted(len(others), 'photo')} of the folder {self.root} without a row in {self.where}"
         unnamed = Remark.of("photos_without_row", others, message, is_warning=False)
         return (*other_case(self._matches, self.where), unnamed)
 
