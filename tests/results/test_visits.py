@@ -66,7 +66,7 @@ def test_photos_that_are_in_no_mean_are_counted_and_named():
     assert {what: remark.count for what, remark in found.items()} == {
         "photos_without_paddock": 1, "photos_of_earlier_visits": 1, "undated_photos": 1,
     }  # fmt: skip
-    assert found["photos_of_earlier_visits"].names == ("North (2025-09-04)",)
+    assert found["photos_of_earlier_visits"].names == ("North on 2025-09-04 (1 photo, such as a.jpg)",)
     assert not list(paddocks().remarks())
 
 

@@ -110,7 +110,11 @@ class PaddockSummary:
         visits = {name: photos.visits() for name, photos in sorted(self._paddocks.items())}
         earlier = {name: of_paddock[:-1] for name, (of_paddock, _) in visits.items() if len(of_paddock) > 1}
         if count := sum(visit.photos for of_paddock in earlier.values() for visit in of_paddock):
-            days = [f"{name} ({', '.join(str(v.day) for v in of_paddock)})" for name, of_paddock in earlier.items()]
+            days = [
+                f"{name} on {visit.day} ({counted(visit.photos, 'photo')}, such as {visit.example})"
+                for name, of_paddock in earlier.items()
+                for visit in of_paddock
+            ]
             message = f"{counted(count, 'photo')} of earlier visits, which are not in the means"
             yield Remark.of("photos_of_earlier_visits", days, message, count=count, is_warning=False)
         undated = {name: left_out for name, (_, left_out) in visits.items() if left_out.photos}

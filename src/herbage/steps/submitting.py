@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
 
@@ -15,9 +16,12 @@ from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_output_file
 from herbage.progress import Track, silent
+from herbage.remarks import log_remarks
 from herbage.results.submission import submission_table
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.competition import read_test_table
+from herbage.tables.numbers import DecimalSign
+from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.targets import missing_names
 
 log = logging.getLogger("herbage")
@@ -29,6 +33,10 @@ def submit(
     *,
     photos: str | Path,
     out: str | Path,
+    columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     store: str | Path | None = None,
     overwrite: bool = False,
     track: Track = silent,
@@ -43,7 +51,9 @@ def submit(
     started = time.time()
     out = Path(out)
     check_output_file(out, overwrite=overwrite)
-    test, files = read_test_table(test_table, photos)
+    test = read_test_table(test_table, photos, TableFormat(columns or {}, decimal, sheet, dates))
+    files = test.files
+    log_remarks(test.remarks)
     opened = open_model(model)
     if missing := missing_names(opened.known):
         raise InputInvalid(
@@ -64,10 +74,10 @@ def submit(
                 f"None of the {len(files)} photos of {test_table} can be read, and the model has no training mean."
             )
         grams |= dict.fromkeys(failed, mean)
-    write_atomic(out, submission_table(test, grams).to_csv(index=False, lineterminator="\n"))
+    write_atomic(out, submission_table(test.frame, grams).to_csv(index=False, lineterminator="\n"))
     run = run_record(
         "submit", started, backbone=backbone, model=opened, tables={"test_table": test_table}, photos=str(photos),
-        failed=len(failed),
+        failed=len(failed), remarks=test.remarks,
     )  # fmt: skip
     write_atomic(run_place(out), run)
     return failed

@@ -1,24 +1,33 @@
 """Read the competition's test table."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.photos.photo import PhotoFile
+from herbage.remarks import Remark
 from herbage.tables.matching import PhotoFinder, paths_of
-from herbage.tables.spreadsheet import read_frame
+from herbage.tables.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import check_columns, target_name_column
 
 
-def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame, list[PhotoFile]]:
-    """Read a test table (columns sample_id, image_path, target_name); return it and its photos, each once.
+@dataclass(frozen=True)
+class SubmissionTable:
+    """The rows to fill in, and their photos, each once; photos that are missing are in the list too."""
 
-    Missing photos stay in the list: their estimates will be the training mean. Raises TableInvalid if all are missing.
-    """
+    frame: pd.DataFrame
+    files: Sequence[PhotoFile]
+    remarks: tuple[Remark, ...] = ()
+
+
+def read_test_table(table: str | Path, photos: str | Path, how: TableFormat = DEFAULT_FORMAT) -> SubmissionTable:
+    """Read a table of sample_id, image_path and target_name; raises TableInvalid, also if no photo is found."""
     import pandera.pandas as pa
 
-    read = read_frame(table)
+    read = read_frame(table, how)
     frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
     check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
@@ -27,4 +36,5 @@ def read_test_table(table: str | Path, photos: str | Path) -> tuple[pd.DataFrame
     found = {name: finder.find(name) for name in names}
     if not any(found.values()):
         raise TableInvalid(f"None of the {len(names)} photos in {where} was found in {photos}: is `photos` correct?")
-    return frame, [PhotoFile(name, found[name] or Path(photos) / name) for name in names]
+    files = [PhotoFile(name, found[name] or Path(photos) / name) for name in names]
+    return SubmissionTable(frame, files, (*read.remarks, *finder.remarks()))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from herbage.app.options import BackboneArguments, Model, Overwrite, Quiet, Store, Table, TablePhotos
+from herbage.app.options import BackboneArguments, Model, Overwrite, Quiet, Store, Table, TableArguments, TablePhotos
 from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
 from herbage.outputs import check_output_file
@@ -14,6 +14,7 @@ def submit(
     *,
     photos: TablePhotos,
     out: Path,
+    how: TableArguments = TableArguments(),
     store: Store = None,
     engine: BackboneArguments = BackboneArguments(),
     overwrite: Overwrite = False,
@@ -40,6 +41,7 @@ def submit(
         test_csv,
         photos=photos,
         out=out,
+        **how.options(),
         store=store,
         overwrite=overwrite,
         track=tracker(quiet),

@@ -240,6 +240,14 @@ def test_photos_are_grouped_by_the_names_that_are_typed(opened, model, photos):
     expect(page.locator("#summary tr").nth(1).locator("td").nth(3)).to_have_text("2")
 
 
+def test_photos_of_an_earlier_visit_are_counted_beside_the_mean(opened, photos):
+    page = opened()
+    page.fill("#paddock", "North")
+    page.set_input_files("#choose", [photos / name for name in ("p00.jpg", "p01.jpg", "p03.jpg")])
+    wait_done(page, 3)
+    expect(page.locator("#summary tr").nth(2).locator("td").nth(3)).to_have_text("2 (1 not in the mean)")
+
+
 def test_everything_works_with_the_keyboard_only(opened, photos):
     page = opened()
     page.set_input_files("#choose", photos / "p05.jpg")

@@ -10,7 +10,7 @@ const LEGEND = 190;
 const METRES_PER_DEGREE = 111_320; // of latitude
 const MIN_DEGREES = 20 / METRES_PER_DEGREE;
 
-/** Fill the table: first all photos of all days, then each named paddock on its last day. */
+/** Fill the table: first all photos of all days, then each named paddock on its last visit. */
 export async function showPaddocks(container, predictions, paddocks, level) {
   const undated = predictions.map((row) => ({ ...row, taken_at: null }));
   const all = await rowsOf(undated, predictions.map(() => text("all_photos")));
@@ -21,7 +21,7 @@ export async function showPaddocks(container, predictions, paddocks, level) {
     ...[...all, ...named].map((row) =>
       tableRow("td", [
         row.paddock, figure(row.kg_per_ha), interval(row),
-        number(row.photos), figure(row.GDM_kg_per_ha), share(row.green_share), share(row.legume_share), row.taken_on ?? "",
+        photos(row), figure(row.GDM_kg_per_ha), share(row.green_share), share(row.legume_share), row.taken_on ?? "",
       ]),
     ),
   );
@@ -31,6 +31,12 @@ export async function showPaddocks(container, predictions, paddocks, level) {
 
 async function rowsOf(predictions, paddocks) {
   return (await (await postJson("api/paddocks", { predictions, paddocks })).json()).paddocks;
+}
+
+/** The photos in the mean, and those that are not: of earlier visits, and undated ones beside several visits. */
+function photos(row) {
+  const others = row.earlier_photos + row.undated_photos;
+  return others ? text("photos_left_out", { photos: number(row.photos), others: number(others) }) : number(row.photos);
 }
 
 function interval(row) {
