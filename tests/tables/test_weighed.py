@@ -3,9 +3,6 @@ import pandas as pd
 import pytest
 
 from herbage.errors import TableInvalid
-from herbage.photos.photo import PhotoFile
-from herbage.tables.sidecar import read_sidecar
-from herbage.tables.spreadsheet import TableFormat
 from herbage.tables.weighed import read_weighed_table
 from herbage.targets import TARGETS
 
@@ -105,35 +102,6 @@ def test_corners_are_read_and_refused_where_they_form_no_quadrat(weighed_photos)
         read_weighed_table(wide, weighed_photos)
     with pytest.raises(TableInvalid, match="has some of the corner columns but lacks y4"):
         read_weighed_table(wide.drop(columns="y4"), weighed_photos)
-
-
-def test_a_sidecar_gives_corners_to_the_photos_that_it_lists(tmp_path):
-    files = [PhotoFile("farm/a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
-    sidecar = pd.DataFrame([["a.jpg", 0, 0, 9, 0, 9, 9, 0, 9]], columns=["image_path", *CORNERS])
-    sidecar.to_csv(tmp_path / "side.csv", index=False)
-    read = read_sidecar(tmp_path / "side.csv", files)
-    first, second = read.files
-    assert read.text == {}
-    assert [(one.what, one.names) for one in read.remarks] == [("photos_without_row", ("b.jpg",))]
-    assert first.corners == ((0, 0), (9, 0), (9, 9), (0, 9))
-    assert second == files[1]
-    with pytest.raises(TableInvalid, match="no image_path matches any of the photos"):
-        read_sidecar(tmp_path / "side.csv", files[1:])
-    sidecar.assign(Paddock=["Home"]).to_csv(tmp_path / "side.csv", index=False)
-    read = read_sidecar(tmp_path / "side.csv", files, "Paddock")
-    assert read.files[0].corners is not None
-    assert read.text == {"farm/a.jpg": "Home"}
-    renamed = sidecar.assign(Paddock=["Home"]).rename(columns={"image_path": "Bild"})
-    renamed.to_csv(tmp_path / "theirs.csv", index=False)
-    theirs = read_sidecar(tmp_path / "theirs.csv", files, "Paddock", TableFormat({"image_path": "Bild"}))
-    assert (theirs.files, theirs.text) == (read.files, read.text)
-    (tmp_path / "numbers.csv").write_text("image_path,Paddock\na.jpg,07\nb.jpg,\n")
-    assert read_sidecar(tmp_path / "numbers.csv", files, "Paddock").text == {"farm/a.jpg": "07"}
-    with pytest.raises(TableInvalid, match="lacks the column Field; its columns are image_path"):
-        read_sidecar(tmp_path / "side.csv", files, "Field")
-    sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
-    with pytest.raises(TableInvalid, match="lacks the column x3"):
-        read_sidecar(tmp_path / "side.csv", files)
 
 
 def test_an_empty_column_of_weights_is_named_and_no_other_is_proposed(tmp_path):
