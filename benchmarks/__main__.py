@@ -9,6 +9,7 @@ import sys
 
 MODULES = {
     "accuracy": "accuracy",
+    "cuts": "cuts",
     "extract": "speed.extract",
     "parts": "speed.parts",
     "heads": "speed.heads",

@@ -1,6 +1,6 @@
 """Write the measured figures of docs/data into the pages of docs/.
 
-python -m benchmarks pages [accuracy performance reliability scale] [--data DIR] [--docs DIR]
+python -m benchmarks pages [accuracy trust performance reliability scale] [--data DIR] [--docs DIR]
 
 A page is written by hand, except what is between `<!-- begin NAME -->` and `<!-- end NAME -->`: that is made here from
 JSON. Without arguments, every block whose JSON exists is made, and the others stay as they are. A page that is named
@@ -75,6 +75,20 @@ def accuracy(results: Results) -> str:
         "Coverage of the intervals on groups left out, and their mean width in grams per quadrat:",
         table(f"recipe | level | {' | '.join(short)}", intervals),
     ])  # fmt: skip
+
+
+# docs/trust.md
+
+
+def cuts(results: Results) -> str:
+    """How often an outlying cut is named, in plain calibrations and where one weight is wrong."""
+    faults = ("plain", "times_ten", "a_tenth", "exchanged")
+    rows = [
+        [f"{line['photos']} photos, R² {line['r2']:.2f}, RMSE {line['rmse_g']:.1f} g", line["cuts"]]
+        + [f"{100 * line[fault]:.1f} %" if fault == "plain" else percent(line[fault]) for fault in faults]
+        for line in lines_of(results)
+    ]
+    return table("model, main target | cuts | plain cuts | ten times | a tenth | exchanged", rows)
 
 
 # docs/performance.md
@@ -225,6 +239,7 @@ def token_mb(recipe: Recipe) -> float:
 
 PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
     "accuracy": {accuracy: ("accuracy",)},
+    "trust": {cuts: ("cuts",)},
     "performance": {
         notebook: ("extract-*", "heads", "training", "predict"),
         parts: ("parts",),

@@ -1,5 +1,8 @@
 """`herbage calibrate`, `herbage plan-cuts` and their functions, on a farm's own cuts."""
 
+import html
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +83,51 @@ def test_cuts_that_are_probably_in_another_unit_give_a_warning(farm, caplog):
     caplog.clear()
     steps.calibrate(farm / "model", farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
     assert "are `unit`" not in caplog.text
+
+
+def named_cuts(farm, cuts, tmp_path, caplog, **options):
+    """What calibrate says of these cuts: the remarks in run.json, which are logged and in the report."""
+    caplog.clear()
+    caplog.set_level("INFO", "herbage")
+    steps.calibrate(farm / "model", cuts, photos=farm, model_out=tmp_path / "mine", overwrite=True, **options)
+    said = {one["what"]: one for one in json.loads((tmp_path / "mine/run.json").read_text())["remarks"]}
+    assert all(one["message"] in caplog.text for one in said.values())
+    assert all(
+        html.escape(one["message"], quote=False) in html.unescape((tmp_path / "mine/report.html").read_text())
+        for one in said.values()
+    )
+    return {what: one for what, one in said.items() if what != "photos_without_row"}
+
+
+@pytest.mark.parametrize("count", [3, 10])
+@pytest.mark.parametrize(("factor", "fits"), [(10, "a tenth of it would fit"), (0.1, "ten times as much would fit")])
+def test_a_slip_of_the_decimal_point_is_named_with_its_photo(farm, tmp_path, caplog, count, factor, fits):
+    weights = "Yield (kg/ha)"
+    every = pd.read_excel(farm / "cuts.xlsx").sort_values(weights, ascending=factor > 1, ignore_index=True)
+    plain = every.iloc[:count]
+    options = {"columns": {"image_path": "Photo", "Dry_Total_g": weights}, "unit": "kg_per_ha"}
+    assert named_cuts(farm, plain, tmp_path, caplog, **options) == {}
+    cuts = plain.copy()
+    cuts.loc[0, weights] *= factor
+    said = named_cuts(farm, cuts, tmp_path, caplog, **options)
+    (name,) = said["outlying_cuts"]["names"]
+    assert name.startswith(f"{cuts.loc[0, 'Photo']} (weighed {cuts.loc[0, weights]:,.0f} kg DM/ha, expected ")
+    assert name.endswith(f" kg DM/ha; {fits})")
+    assert (
+        "1 cut far from what the other cuts and the model's errors lead to expect" in said["outlying_cuts"]["message"]
+    )
+
+
+def test_exchanged_weights_are_named_with_both_photos(farm, tmp_path, caplog):
+    cuts = pd.read_csv(farm / "all_weights.csv")[["image_path", "Dry_Total_g"]].sort_values(
+        "Dry_Total_g", ignore_index=True
+    )
+    assert cuts["Dry_Total_g"].iloc[-1] > 2 * cuts["Dry_Total_g"].iloc[0]
+    light, heavy = cuts["image_path"].iloc[0], cuts["image_path"].iloc[-1]
+    cuts.loc[[0, len(cuts) - 1], "Dry_Total_g"] = cuts["Dry_Total_g"].iloc[[-1, 0]].to_numpy()
+    names = named_cuts(farm, cuts, tmp_path, caplog)["outlying_cuts"]["names"]
+    assert f"the weight of {heavy} would fit" in names[0]
+    assert f"the weight of {light} would fit" in names[1]
 
 
 def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):

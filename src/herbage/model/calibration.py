@@ -145,6 +145,18 @@ def calibrate_intervals(
     )
 
 
+class Posterior(NamedTuple):
+    """The distribution of a (slope - 1) and b (offset divided by the mean weight) of the parts, a before b."""
+
+    mean: Float[np.ndarray, " ab"]
+    covariance: Float[np.ndarray, "ab ab"]
+
+    def correction(self, errors: Errors) -> Correction:
+        """The correction at the mean."""
+        count = len(errors.unit_g)
+        return Correction(1 + self.mean[:count], self.mean[count:] * errors.unit_g)
+
+
 def posterior_correction(
     weighed_g: Float[np.ndarray, "cut 5"],
     estimated_g: Float[np.ndarray, "cut 5"],
@@ -152,6 +164,16 @@ def posterior_correction(
     spread: float = SPREAD,
 ) -> Correction:
     """The posterior mean of slope and offset: a linear Gaussian model whose noise is the model's out-of-fold error."""
+    return posterior(weighed_g, estimated_g, errors, spread).correction(errors)
+
+
+def posterior(
+    weighed_g: Float[np.ndarray, "cut 5"],
+    estimated_g: Float[np.ndarray, "cut 5"],
+    errors: Errors,
+    spread: float = SPREAD,
+) -> Posterior:
+    """The posterior of slope and offset given these cuts (see `posterior_correction`)."""
     own, sums = parts(known_targets(estimated_g))
     count = len(own)
     weighed, _ = parts(known_targets(weighed_g + estimated_g))
@@ -164,5 +186,5 @@ def posterior_correction(
     alike = (1 - COMMON) * np.eye(count) + COMMON
     prior = np.linalg.inv(spread**2 * np.kron(np.eye(2), alike))
     left = np.einsum("nki,kl,nlj->ij", design, noise, design) + prior
-    moved = np.linalg.solve(left, np.einsum("nki,kl,nl->i", design, noise, (weighed_g - estimated_g)[:, weighed]))
-    return Correction(1 + moved[:count], moved[count:] * errors.unit_g)
+    right = np.einsum("nki,kl,nl->i", design, noise, (weighed_g - estimated_g)[:, weighed])
+    return Posterior(np.linalg.solve(left, right), np.linalg.inv(left))

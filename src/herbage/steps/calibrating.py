@@ -3,9 +3,9 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -14,25 +14,28 @@ from jaxtyping import Float
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import write_atomic
+from herbage.formatting import counted
 from herbage.model.calibration import Errors, fit_correction
 from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
 from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
+from herbage.model.outlying_cuts import OutlyingCut, find_outlying_cuts
 from herbage.outputs import check_model_place, check_output_file
 from herbage.photos.discovery import find_photos
 from herbage.progress import Track, silent
+from herbage.remarks import Remark, log_remarks
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
-from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
+from herbage.tables.weighed import Unit, WeighedTable, grams_per_unit, read_weighed_table
 from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
 
 log = logging.getLogger("herbage")
 
 IMPLAUSIBLE_FACTOR = 4.0
-"""If the mean of the cuts differs from that of their estimates by more than this factor, the unit is probably wrong."""
+"""If the median cut differs from its estimate by more than this factor, the unit is probably wrong."""
 
 
 def calibrate(
@@ -71,25 +74,32 @@ def calibrate(
     check_area(area)
     how = TableFormat(columns or {}, decimal, sheet, dates)
     table = read_weighed_table(cuts, photos, how, unit=unit, quadrat_area_m2=area, skip_empty=True)
+    log_remarks(table.remarks)
     backbone = source.open_backbone(**options)
     dropped: dict[str, str] = {}
     made = track(source.estimates(table.files, backbone, store=store), "calibrate", len(table.files))
-    weighed_g, estimated_g = _cuts(skip_failed(made, dropped), table)
+    names, weighed_g, estimated_g = _cuts(skip_failed(made, dropped), table)
     # The model works in grams per training quadrat.
     weighed_g = weighed_g * source.quadrat_area_m2 / area
     known = known_targets(weighed_g + estimated_g)
     if not any(known):
         raise InputInvalid("The cuts have no weights of the targets that the model estimates.")
     main = main_target(known)
-    _warn_of_implausible(weighed_g[:, main], estimated_g[:, main])
-    errors = Errors.of(evidence.oof.weighed_g, balance(evidence.oof.estimated_g))
-    corrected = evidence.calibrated(fit_correction(weighed_g, estimated_g, errors), weighed_g, main)
-    report = model_report(source.config, corrected)
+    oof_g = evidence.oof.weighed_g, balance(evidence.oof.estimated_g)
+    calibration = fit_correction(weighed_g, estimated_g, Errors.of(*oof_g))
+    doubts = list(_implausible(weighed_g[:, main], estimated_g[:, main]))
+    if not doubts:
+        weights = _Weights(unit, area / source.quadrat_area_m2 / grams_per_unit(unit, area))
+        doubts += _outlying(find_outlying_cuts(weighed_g, estimated_g, *oof_g), names, weights)
+    log_remarks(doubts)
+    remarks = [*table.remarks, *doubts]
+    corrected = evidence.calibrated(calibration, weighed_g, main)
+    report = model_report(source.config, corrected, remarks=remarks)
     calibrated = HerbageModel(source.config, source.heads, corrected, report=report, dropped=dropped)
     if model_out is not None:
         run = run_record(
             "calibrate", started, backbone=backbone, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
-            source_sha256=given.digest, dropped=len(dropped),
+            source_sha256=given.digest, dropped=len(dropped), remarks=remarks,
         )  # fmt: skip
         calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
     return calibrated
@@ -97,8 +107,8 @@ def calibrate(
 
 def _cuts(
     estimates: Iterable[tuple[int, Estimate, Any]], table: WeighedTable
-) -> tuple[Float[np.ndarray, "cut 5"], Float[np.ndarray, "cut 5"]]:
-    """Weighed and balanced estimated grams of the cuts whose photos can be read."""
+) -> tuple[list[str], Float[np.ndarray, "cut 5"], Float[np.ndarray, "cut 5"]]:
+    """Names, weighed and balanced estimated grams of the cuts whose photos can be read."""
     rows, grams, training_photos = [], [], 0
     for row, estimate, _ in estimates:
         rows.append(row)
@@ -108,15 +118,45 @@ def _cuts(
         raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
     if training_photos:
         log.warning("The model was trained on %d of the cuts, so they add no information.", training_photos)
-    return table.grams[rows], balance(np.array(grams))
+    return [table.files[row].name for row in rows], table.grams[rows], balance(np.array(grams))
 
 
-def _warn_of_implausible(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> None:
-    factor = weighed_g.mean() / max(estimated_g.mean(), 1e-6)
-    if not 1 / IMPLAUSIBLE_FACTOR <= factor <= IMPLAUSIBLE_FACTOR:
-        log.warning(
-            "The cuts weigh %.3g times the model's estimates: are `unit` and `quadrat_area_m2` correct?", factor
+class _Weights(NamedTuple):
+    """How weights are written in messages: in the table's unit, which has `per_g` per gram in the model's quadrat."""
+
+    unit: Unit
+    per_g: float
+
+    def text(self, grams: float) -> str:
+        value = grams * self.per_g
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _outlying(outlying: Sequence[OutlyingCut], names: Sequence[str], weights: _Weights) -> Iterator[Remark]:
+    """Each outlying cut with its weight, the expected weights, and the fault that would explain it."""
+    if not outlying:
+        return
+    label = {"g": "g", "g_per_m2": "g/m2", "kg_per_ha": "kg DM/ha"}[weights.unit]
+    cuts = []
+    for cut in outlying:
+        others = [one for one in outlying if cut.would_fit(one.weighed_g) and one.would_fit(cut.weighed_g)]
+        fits = [f"the weight of {names[one.row]} would fit" for one in others]
+        slips = ((0.1, "a tenth of it would fit"), (10, "ten times as much would fit"))
+        fits += [text for factor, text in slips if cut.would_fit(cut.weighed_g * factor)]
+        cuts.append(
+            f"{names[cut.row]} (weighed {weights.text(cut.weighed_g)} {label}, expected {weights.text(cut.low_g)} to "
+            f"{weights.text(cut.high_g)} {label}{'; ' if fits else ''}{' or '.join(fits)})"
         )
+    message = f"{counted(len(cuts), 'cut')} far from what the other cuts and the model's errors lead to expect"
+    yield Remark.of("outlying_cuts", cuts, f"{message}; check weight and photo, or remove the row and calibrate again")
+
+
+def _implausible(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> Iterator[Remark]:
+    """Cuts that are probably in another unit: by the median, which a single wrong weight does not change much."""
+    factor = np.median(weighed_g / np.maximum(estimated_g, 1e-6))
+    if not 1 / IMPLAUSIBLE_FACTOR <= factor <= IMPLAUSIBLE_FACTOR:
+        message = f"The cuts weigh {factor:.3g} times the model's estimates: are `unit` and `quadrat_area_m2` correct?"
+        yield Remark("implausible_cuts", message, len(weighed_g))
 
 
 def plan_cuts(

@@ -80,8 +80,8 @@ def read_weighed_table(
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
-    g_per_unit = _g_per_unit(unit, quadrat_area_m2)
-    heavy = HEAVY_KG_PER_HA * _g_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
+    g_per_unit = grams_per_unit(unit, quadrat_area_m2)
+    heavy = HEAVY_KG_PER_HA * grams_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
     finder = PhotoFinder(Path(photos), paths_of(frame), where)
     key = ["image_path", *corner_columns(frame)]
     if "target_name" in frame.columns or "target" in frame.columns:
@@ -129,7 +129,8 @@ def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) ->
     return frame[~empty]
 
 
-def _g_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
+def grams_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
+    """The grams in such a quadrat that are 1 in this unit."""
     return {"g": 1.0, "g_per_m2": quadrat_area_m2, "kg_per_ha": quadrat_area_m2 / 10}[unit]
 
 
