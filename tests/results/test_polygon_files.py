@@ -220,6 +220,13 @@ def test_a_shapefile_without_an_encoding_is_utf_8_if_it_can_be(frame, tmp_path):
     )
 
 
+def test_a_shapefile_without_its_table_is_read_and_said(frame, tmp_path):
+    areas, (remark,) = read_areas(without(frame, tmp_path, ".dbf"))
+    assert [area.properties for area in areas] == [{}, {}]
+    assert remark.is_warning
+    assert "its .dbf file is missing" in remark.message
+
+
 def test_a_shapefile_without_its_index_is_refused_by_what_is_missing(frame, tmp_path):
     with pytest.raises(
         InputInvalid, match=r"farm\.shp` could not be read: a Shapefile needs its \.shx and \.dbf files"

@@ -119,6 +119,9 @@ def _layers(path: Path, remarks: list[Remark]) -> Iterator[_Layer]:
             for number, (name, kind) in enumerate(pyogrio.list_layers(place)):
                 if kind is not None:
                     frame = _frame(place, number, path, remarks)
+                    if place.lower().endswith(".shp") and len(frame.columns) == 1:
+                        message = f"{path.name}: the Shapefile has no properties, since its .dbf file is missing."
+                        remarks.append(Remark("polygons_without_properties", message))
                     rows = frame.drop(columns="geometry").to_dict("records")
                     pairs = zip(frame.geometry, rows, strict=True)
                     yield _Layer([Area(geometry, row, str(name)) for geometry, row in pairs], frame.crs)
