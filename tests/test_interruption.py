@@ -119,3 +119,21 @@ def test_an_interrupted_extraction_resumes(weighed_photos, tmp_path, death):
         return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
 
     assert content(broken) == content(whole)
+
+
+def test_rows_of_photos_that_were_replaced_since_are_estimated_again(model, weighed_photos, tmp_path):
+    """A damaged photo that was copied again, with the time of its last change, and another one that was exchanged."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(6):
+        shutil.copy2(weighed_photos / f"train/ID{number}.png", photos / f"p{number}.png")
+    (photos / "p3.png").write_bytes((photos / "p3.png").read_bytes()[:300])
+    with pytest.raises(KeyboardInterrupt):
+        steps.predict(model, photos, out=tmp_path / "cut", track=stops_after(5))
+    for number, other in ((3, 3), (4, 9)):
+        (photos / f"p{number}.png").unlink()
+        shutil.copy2(weighed_photos / f"train/ID{other}.png", photos / f"p{number}.png")
+    resumed, plain = (steps.predict(model, photos, out=tmp_path / name) for name in ("cut", "plain"))
+    assert resumed == plain
+    assert not plain.failed
+    assert (tmp_path / "cut/predictions.csv").read_bytes() == (tmp_path / "plain/predictions.csv").read_bytes()

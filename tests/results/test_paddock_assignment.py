@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -72,5 +73,17 @@ def test_a_column_names_paddocks_as_written_and_nearly_equal_names_are_said(tmp_
     paddocks = [read.assignment.paddock_of(file, NO_FACTS) for file in read.files]
     assert paddocks == ["01", "1", "1E2", "North 1", "north-1", None]
     assert {one.what: one.names for one in read.remarks} == {
-        "similar_paddocks": ("North 1 / north-1",), "rows_without_photo": ("gone.jpg",),
+        "similar_paddocks": ("01 / 1", "North 1 / north-1"), "rows_without_photo": ("gone.jpg",),
     }  # fmt: skip
+
+
+def test_one_folder_name_in_two_unicode_forms_is_one_paddock(tmp_path):
+    photos_of(tmp_path, "Süd/a.jpg", unicodedata.normalize("NFD", "Süd/b.jpg"))
+    assert set(by_folder(tmp_path)[0].values()) == {"Süd"}
+
+
+def test_paddock_codes_that_a_spreadsheet_made_dates_of_are_said(tmp_path):
+    photos_of(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "t.csv").write_text("image_path,paddock\na.jpg,2025-03-01\nb.jpg,2-3\n")
+    read = read_assignment(find_photos(tmp_path), tmp_path, "paddock", tmp_path / "t.csv", TableFormat())
+    assert [(one.what, one.names) for one in read.remarks] == [("paddocks_like_dates", ("2025-03-01",))]

@@ -36,6 +36,29 @@ def test_the_stricter_rule_wins_and_the_other_path_has_no_photo():
     assert exact.photo == {"North/a.jpg": 0}
 
 
+@pytest.mark.parametrize(("written", "photo"), [
+    ("D:\\data\\North\\a.jpg", "North/a.jpg"),
+    ("/home/me/farm/North/a.jpg", "North/a.jpg"),
+    ("../farm/x/North/a.jpg", "x/North/a.jpg"),
+])  # fmt: skip
+def test_longer_paths_name_the_photo_whose_last_folders_they_share(written, photo):
+    matches = match_paths([written], ["South/a.jpg", photo, "a/b/South/a.jpg"])
+    assert matches.photo == {written: 1}
+    assert not list(matches.remarks("t.csv"))
+
+
+@pytest.mark.parametrize(("written", "photos", "said"), [
+    (["South/IMG_1.jpg"], ["North/IMG_1.jpg"], "South/IMG_1.jpg = North/IMG_1.jpg"),  # photos of another paddock
+    (["farm1/A/1.jpg"], ["farm2/A/1.jpg"], "farm1/A/1.jpg = farm2/A/1.jpg"),
+    (["North/1.jpg", "South/2.jpg"], ["North/1.jpg", "2.jpg"], "South/2.jpg = 2.jpg"),  # a stray photo
+])  # fmt: skip
+def test_a_match_with_other_folders_is_said(written, photos, said):
+    matches = match_paths(written, photos)
+    assert len(matches.photo) == len(written)
+    (remark,) = matches.remarks("t.csv")
+    assert (remark.what, remark.names, remark.is_warning) == ("paths_in_other_folders", (said,), True)
+
+
 @pytest.mark.parametrize(("written", "photos", "named"), [
     (["a.jpg"], ["North/a.jpg", "South/a.jpg"], "a.jpg could be North/a.jpg or South/a.jpg"),
     (["A/a.jpg", "B/a.jpg"], ["North/a.jpg"], "North/a.jpg could be A/a.jpg or B/a.jpg"),

@@ -58,3 +58,19 @@ def test_two_weighed_quadrats_of_a_photo_are_two_rows(weighed_photos, form):
     assert len(names) == 25
     assert list(read.frame["image_path"]) == names
     np.testing.assert_allclose(read.grams[-1], read.grams[0] + (form == "long"))
+
+
+def test_the_first_corner_is_expected_to_be_the_upper_left_one(tmp_path):
+    files = [PhotoFile(name, tmp_path / name) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    tilted = [20, 5, 70, 20, 60, 60, 8, 45]
+    table = sidecar(tmp_path, ["a.jpg", "A", *LEFT], ["b.jpg", "A", *LEFT[2:], *LEFT[:2]], ["c.jpg", "A", *tilted])
+    (remark,) = read_sidecar(table, files, "paddock").remarks
+    assert (remark.what, remark.names) == ("turned_quadrats", ("b.jpg",))
+
+
+def test_corners_as_shares_of_the_photo_are_refused(tmp_path):
+    table = sidecar(tmp_path, ["a.jpg", "A", 0.1, 0.1, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9])
+    with pytest.raises(
+        TableInvalid, match="corners from 0.1 to 0.9, which look like shares of the photo; expected pixels"
+    ):
+        read_sidecar(table, [PhotoFile("a.jpg", tmp_path / "a.jpg")], "paddock")

@@ -34,3 +34,18 @@ def test_a_sidecar_gives_corners_to_the_photos_that_it_lists(tmp_path):
     sidecar.drop(columns="x3").to_csv(tmp_path / "side.csv", index=False)
     with pytest.raises(TableInvalid, match="lacks the column x3"):
         read_sidecar(tmp_path / "side.csv", files)
+
+
+def test_rows_of_a_photo_that_agree_are_one_and_others_are_refused(tmp_path):
+    """A table with a row per target has each photo five times."""
+    files = [PhotoFile("a.jpg", tmp_path / "a.jpg"), PhotoFile("b.jpg", tmp_path / "b.jpg")]
+    header, rows = (
+        "image_path,target_name,State\n",
+        [f"{p}.jpg,{t},Tas\n" for p in "ab" for t in ("GDM_g", "Dry_Total_g")],
+    )
+    (tmp_path / "long.csv").write_text(header + "".join(rows))
+    read = read_sidecar(tmp_path / "long.csv", files, "State")
+    assert (read.files, read.text, read.remarks) == (files, {"a.jpg": "Tas", "b.jpg": "Tas"}, ())
+    (tmp_path / "long.csv").write_text(header + "".join(rows).replace("b.jpg,GDM_g,Tas", "b.jpg,GDM_g,Vic"))
+    with pytest.raises(TableInvalid, match=r"b\.jpg has several values of State: Vic \(row 4\), Tas \(row 5\)"):
+        read_sidecar(tmp_path / "long.csv", files, "State")

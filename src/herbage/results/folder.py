@@ -166,8 +166,10 @@ class ResultsFolder:
             geojson = self.paddocks.geojson(options.assignment.polygons, self.request.round_coordinates)
             files["paddocks.geojson"] = geojson.encode()
         if table.empty:
-            log.warning("No photo belongs to a paddock. Only photos with a position can be assigned by polygons.")
-            if (polygons := options.assignment.polygons) and (missed := polygons.explain_misses(self._outside)):
+            polygons = options.assignment.polygons
+            why = "" if polygons is None else " Only photos with a position can be assigned by polygons."
+            self.remarks.append(Remark("no_paddocks", f"No estimated photo belongs to a paddock.{why}"))
+            if polygons is not None and (missed := polygons.explain_misses(self._outside)):
                 self.remarks.append(missed)
         else:
             files["wedge.png"] = draw_wedge(table, pre_grazing=options.pre_grazing, residual=options.residual)

@@ -1,6 +1,7 @@
 """The photos of a run, and the paddock of each: by folder, by a column of a table, or by polygons."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -147,10 +148,20 @@ def _dropped(folders: FolderPaddocks) -> Iterator[Remark]:
 
 
 def _nearly_equal(names: Sequence[str]) -> Iterator[Remark]:
-    """A remark about paddocks whose names differ only in case, spaces, hyphens or underscores."""
+    """Remarks about paddocks whose names look the same, or like dates into which a spreadsheet turns codes."""
     spellings = defaultdict(set)
     for name in names:
-        spellings[" ".join(re.split(r"[\s_-]+", name.casefold().strip()))].add(name)
+        spellings[_plain(name)].add(name)
     alike = [" / ".join(sorted(of_one)) for of_one in spellings.values() if len(of_one) > 1]
     if alike:
         yield Remark.of("similar_paddocks", alike, "Different paddocks with nearly equal names; are they the same")
+    dates = [name for name in names if re.fullmatch(r"\d{4}-\d\d-\d\d( 00:00:00)?", name)]
+    if dates and len(dates) < len(names):
+        message = "Some paddocks have dates as names; did a spreadsheet change codes such as 3-1"
+        yield Remark.of("paddocks_like_dates", dates, message)
+
+
+def _plain(name: str) -> str:
+    """A name without its case, spaces, hyphens, underscores and forms of letters; a whole number without zeros."""
+    plain = " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFKC", name).casefold().strip()))
+    return str(int(float(plain))) if re.fullmatch(r"\d{1,9}(\.0+)?", plain) else plain

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -18,7 +19,7 @@ CAMERA_FOLDER = re.compile(
 )
 """Folders that cameras make: three digits and five letters (Design rule for Camera File system) of known makers."""
 
-BELOW_DCIM = re.compile(r"[1-9]\d\d\w{5}|Camera", re.IGNORECASE)
+BELOW_DCIM = re.compile(r"[1-9]\d\d\w{5}|DJI_\w+|Camera", re.IGNORECASE)
 """Folders in DCIM, all of which belong to the camera."""
 
 
@@ -39,7 +40,7 @@ class FolderPaddocks:
         found = dict.fromkeys(_folder(file, is_list) for file in files)
         folders = {folder: _without_camera_folders(folder) for folder in found}
         root = PurePath(os.path.commonpath([own.parent for own in folders.values()])) if is_list else PurePath()
-        names = {folder: own.relative_to(root).as_posix() for folder, own in folders.items()}
+        names = {folder: _composed(own.relative_to(root).as_posix()) for folder, own in folders.items()}
         dropped = {part for folder, own in folders.items() for part in folder.parts[len(own.parts) :]}
         return cls(
             {folder: NO_FOLDER if name == "." else name for folder, name in names.items()}, sorted(dropped), is_list
@@ -54,6 +55,11 @@ def _folder(file: PhotoFile, is_list: bool) -> PurePath:
     if not is_list:
         return PurePath(file.name).parent
     return PurePath(os.path.abspath(file.path.parent))  # noqa: PTH100  # unlike resolve, it does not follow links
+
+
+def _composed(name: str) -> str:
+    """Folders of one name are one paddock, whichever system wrote its accents."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def _without_camera_folders(folder: PurePath) -> PurePath:

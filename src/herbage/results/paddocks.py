@@ -95,8 +95,8 @@ class PaddockSummary:
             name, geometry = cells["paddock"], None
             if polygons is not None and name in polygons.names:
                 geometry = polygons.features[polygons.names.index(name)]["geometry"]
-            elif polygons is None and (total := self._paddocks[name].total()).placed:
-                place = total.place / total.placed
+            elif polygons is None and (last := self._paddocks[name].visits()[0][-1]).placed:
+                place = last.place / last.placed
                 geometry = {"type": "Point", "coordinates": np.round(place, 7 if digits is None else digits).tolist()}
             if geometry is not None:
                 features.append({"type": "Feature", "geometry": geometry, "properties": cells})

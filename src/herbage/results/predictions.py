@@ -86,7 +86,11 @@ class PredictionsTable:
         return reused
 
     def _truncate(self, files: Sequence[PhotoFile]) -> int:
-        """Cut the table after the last complete row that belongs to its photo; returns the number of rows left."""
+        """Cut the table after the last complete row that belongs to its photo; returns the number of rows left.
+
+        The row of a photo that was replaced since, such as a damaged one that was copied again, is cut as well.
+        """
+        written_ns = self.growing.stat().st_mtime_ns
         with self.growing.open("r+b") as table:
             if table.readline() != (",".join(COLUMNS) + "\n").encode():
                 return 0
@@ -94,6 +98,8 @@ class PredictionsTable:
             for file in files:
                 line = table.readline()
                 if not line.endswith(b"\n") or _first_cell(line) != spreadsheet_text(file.name):
+                    break
+                if _changed_ns(file.path) > written_ns:
                     break
                 reused, end = reused + 1, end + len(line)
             table.truncate(end)
@@ -146,6 +152,15 @@ def spreadsheet_text(value: Any) -> Any:
 def plain_text(cell: str) -> str:
     """The text from which `spreadsheet_text` made this cell."""
     return cell[1:] if cell[:1] == "'" and cell[1:].lstrip()[:1] in FORMULA else cell
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file was last written or put in its place; a copy may keep the time of the original's last change."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return 0
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _first_cell(line: bytes) -> str:

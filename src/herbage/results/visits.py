@@ -97,10 +97,6 @@ class PaddockPhotos:
             sums = self._hours.setdefault(time.replace(minute=0, second=0, microsecond=0), PhotoSums())
         sums.add(estimate, quadrat_area_m2)
 
-    def total(self) -> PhotoSums:
-        """The sums over all photos."""
-        return PhotoSums.total([*self._hours.values(), self._undated])
-
     def visits(self) -> tuple[list[PhotoSums], PhotoSums]:
         """The visits in order of time, at least one, and the undated photos that belong to none of them.
 

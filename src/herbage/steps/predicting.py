@@ -22,7 +22,7 @@ from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.progress import Track, silent
-from herbage.remarks import log_remarks
+from herbage.remarks import Remark, log_remarks
 from herbage.results.folder import PaddockOptions, ResultsFolder
 from herbage.results.paddock_assignment import read_assignment
 from herbage.results.predictions import check_results_place
@@ -65,6 +65,11 @@ class PredictionSummary:
         self.training_photos += estimate.training_photo is True
         self.without_position += estimate.facts.latitude is None
         self.with_message += bool(estimate.message)
+
+    def remarks(self) -> Iterator[Remark]:
+        """The failed photos, for run.json; the command line and the report list them in another way."""
+        if self.failed:
+            yield Remark.of("failed_photos", list(self.failed), f"{counted(len(self.failed), 'photo')} failed")
 
     def warn(self) -> None:
         """Log what a user should know about the estimates."""
@@ -173,7 +178,7 @@ def predict(
     run = run_record(
         "predict", started, backbone=backbone, model=opened, tables={"table": table} if table else {},
         photos=str(photos), level=level, maps=request.maps, quadrat_area_m2=area, cluster=cluster, kept_rows=reused,
-        estimated=summary.estimated, failed=len(summary.failed), remarks=folder.remarks,
+        estimated=summary.estimated, failed=len(summary.failed), remarks=[*folder.remarks, *summary.remarks()],
     )  # fmt: skip
     write_atomic(Path(out) / "run.json", run)
     return summary

@@ -1,13 +1,14 @@
 """Match the paths in a table to photos.
 
 A path names a photo if both are equal, except for Unicode normalisation; else if they are equal without the leading
-folder of either; else if these are equal when upper and lower case are ignored; else if their file names are equal and
-unique on both sides. A path that could name several photos is never matched.
+folder of either; else if these are equal when upper and lower case are ignored; else if their last folders and file
+names are equal; else if their file names alone are. From the last folders on, they have to be unique on both sides. A
+path that could name several photos is never matched.
 """
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -26,29 +27,33 @@ class Matches:
     """The result of `match_paths`: `photo` is the index of the photo that each path names, by the path as written.
 
     `ambiguous` has a sentence for each path that could name several photos, and for each photo that several paths could
-    name. `other_case` has the paths that differ from the photo's in upper and lower case.
+    name. `other_case` has the paths that differ from the photo's in upper and lower case, and `other_folder` those with
+    other folders than the photo's.
     """
 
     photo: dict[str, int] = field(default_factory=dict)
     ambiguous: list[str] = field(default_factory=list)
     other_case: list[str] = field(default_factory=list)
+    other_folder: list[str] = field(default_factory=list)
 
+    def refuse_ambiguous(self, where: str) -> None:
+        """Raise TableInvalid where a path could name several photos; `where` is the name of the table."""
+        if self.ambiguous:
+            more = len(self.ambiguous) - NAMES_SHOWN
+            named = "; ".join(self.ambiguous[:NAMES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            raise TableInvalid(
+                f"{where} has paths that could name several photos: {named}. Write the photos' paths with their "
+                f"folders into image_path."
+            )
 
-def ambiguous_paths(matches: Matches, where: str) -> str:
-    """The message about paths that could name several photos; `where` is the name of the table."""
-    more = len(matches.ambiguous) - NAMES_SHOWN
-    return (
-        f"{where} has paths that could name several photos: {'; '.join(matches.ambiguous[:NAMES_SHOWN])}"
-        f"{f'; and {more} more' if more > 0 else ''}. Write the photos' paths with their folders into image_path."
-    )
-
-
-def other_case(matches: Matches, where: str) -> tuple[Remark, ...]:
-    """The remark about paths that differ from the photos' in upper and lower case."""
-    if not matches.other_case:
-        return ()
-    message = f"{where} has paths that differ from the photos' in upper and lower case only; they are matched"
-    return (Remark.of("paths_in_other_case", matches.other_case, message),)
+    def remarks(self, where: str) -> Iterator[Remark]:
+        """What a user should know about the matches."""
+        if self.other_case:
+            message = f"{where} has paths that differ from the photos' in upper and lower case only; they are matched"
+            yield Remark.of("paths_in_other_case", self.other_case, message)
+        if self.other_folder:
+            message = f"{where} has paths with other folders than the photos'; they are matched by the rest of the path"
+            yield Remark.of("paths_in_other_folders", self.other_folder, message)
 
 
 def match_paths(written: Iterable[str], photos: Sequence[str], folder: str = "") -> Matches:
@@ -71,6 +76,8 @@ def match_paths(written: Iterable[str], photos: Sequence[str], folder: str = "")
                 matches.ambiguous.append(f"{path} could be {_either([photos[one] for one in candidates])}")
             if candidates:
                 del unmatched[path]
+    exact = [path for ranked in found.values() for rank, path in ranked if rank < WITHOUT_FOLDER]
+    names_folders = any("/" in paths[path] for path in exact)
     for number, ranked in found.items():
         best = min(ranked)[0]
         names = [path for rank, path in ranked if rank == best]
@@ -78,8 +85,11 @@ def match_paths(written: Iterable[str], photos: Sequence[str], folder: str = "")
             matches.ambiguous.append(f"the photo {photos[number]} could be {_either(names)}")
             continue
         matches.photo[names[0]] = number
-        if not photo_paths[number].endswith(_name(paths[names[0]])) or best in IGNORE_CASE:
+        path, photo = paths[names[0]], photo_paths[number]
+        if _name(path) != _name(photo) or best in IGNORE_CASE:
             matches.other_case.append(names[0])
+        if _folders_differ(path, photo) or (names_folders and best >= WITHOUT_FOLDER and "/" in path):
+            matches.other_folder.append(f"{names[0]} = {photos[number]}")
     return matches
 
 
@@ -96,27 +106,28 @@ class PhotoFinder:
         except PhotosMissing:
             self.photos = PhotoList(root, [])
         self._matches = match_paths(written, self.photos.paths, root.resolve().name)
-        if self._matches.ambiguous:
-            raise TableInvalid(ambiguous_paths(self._matches, where))
+        self._matches.refuse_ambiguous(where)
         self.found = {path: self.photos[number].path for path, number in self._matches.photo.items()}
 
     def find(self, image_path: str) -> Path | None:
         """The file of a path in the table."""
         return self.found.get(image_path)
 
-    def remarks(self) -> tuple[Remark, ...]:
-        """Paths in another case, and the photos in the folder that the table does not name."""
+    def remarks(self) -> Iterator[Remark]:
+        """What a user should know about the matches, and the photos in the folder that the table does not name."""
+        yield from self._matches.remarks(self.where)
         named = set(self._matches.photo.values())
         others = [photo.name for number, photo in enumerate(self.photos) if number not in named]
-        if not others:
-            return other_case(self._matches, self.where)
-        message = f"{counted(len(others), 'photo')} of the folder {self.root} without a row in {self.where}"
-        unnamed = Remark.of("photos_without_row", others, message, is_warning=False)
-        return (*other_case(self._matches, self.where), unnamed)
+        if others:
+            message = f"{counted(len(others), 'photo')} of the folder {self.root} without a row in {self.where}"
+            yield Remark.of("photos_without_row", others, message, is_warning=False)
 
 
-IGNORE_CASE = range(4, 8)
-"""The ranks of `_rules` that ignore upper and lower case."""
+WITHOUT_FOLDER, IGNORE_CASE = 2, range(4, 8)
+"""Ranks of `_rules`: the first that leaves out a folder, and those of the same rules that ignore case."""
+
+MAX_TAIL = 6
+"""The most parts of a path that are compared from its end."""
 
 
 def _rules(folder: str) -> list[tuple[Key, Key]]:
@@ -128,7 +139,20 @@ def _rules(folder: str) -> list[tuple[Key, Key]]:
         (_without_first, str),
     ]
     folded = [(_folded(of_photo), _folded(of_path)) for of_photo, of_path in exact]
-    return [*exact, *folded, (_folded(_name), _folded(_name))]
+    tails = [_folded(_tail(parts)) for parts in range(MAX_TAIL, 0, -1)]
+    return [*exact, *folded, *((tail, tail) for tail in tails)]
+
+
+def _tail(parts: int) -> Key:
+    """The last parts of a path; nothing where it has fewer."""
+    return lambda path: "/".join(path.split("/")[-parts:]) if path.count("/") >= parts - 1 else ""
+
+
+def _folders_differ(path: str, photo: str) -> bool:
+    """Whether both have folders before the part that is equal."""
+    own, other = path.casefold().split("/")[::-1], photo.casefold().split("/")[::-1]
+    equal = next((number for number, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), None)
+    return equal is not None
 
 
 def _normalised(path: str) -> str:

@@ -1,14 +1,20 @@
 """The quadrats that a table marks in photos: their corners, and their names where a photo shows several."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from herbage.errors import TableInvalid
+from herbage.formatting import counted
 from herbage.photos.photo import Corners, is_quadrilateral
+from herbage.remarks import Remark
 from herbage.tables.spreadsheet import CORNERS
 from herbage.tables.validation import FIRST_ROW, check_numbers, fault_list
+
+LARGEST_SHARE = 1.5
+"""Corners up to this, in pixels, would be a point; as shares of the photo they may be a little outside it."""
 
 
 def corner_columns(frame: pd.DataFrame) -> list[str]:
@@ -30,6 +36,11 @@ def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
     check_numbers(frame, where, CORNERS)
     numbers = frame[list(CORNERS)].to_numpy(float)
     filled = frame[list(CORNERS)].notna().to_numpy()
+    if filled.any() and np.nanmax(numbers) <= LARGEST_SHARE:
+        raise TableInvalid(
+            f"{where} has corners from {np.nanmin(numbers):g} to {np.nanmax(numbers):g}, which look like shares of the "
+            f"photo; expected pixels: multiply x by the photo's width and y by its height."
+        )
     faults: list[str] = []
     corners: list[Corners | None] = []
     for row, values, is_filled in zip(frame.index, numbers, filled, strict=True):
@@ -46,6 +57,20 @@ def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
     if faults:
         raise TableInvalid(fault_list(where, faults))
     return corners
+
+
+def remarks_on_corners(names: Sequence[str], corners: Sequence[Corners | None]) -> Iterator[Remark]:
+    """A remark on quadrats whose first corner is not the upper left one: they are turned by about 90 degrees."""
+    turned = [name for name, quadrat in zip(names, corners, strict=True) if quadrat and _is_turned(quadrat)]
+    if turned:
+        message = f"The first corner of {counted(len(turned), 'quadrat')} is not the upper left one, so it is turned"
+        yield Remark.of("turned_quadrats", turned, message)
+
+
+def _is_turned(quadrat: Corners) -> bool:
+    """Whether the side from the first to the second corner does not run from left to right."""
+    (x, y), (next_x, next_y) = quadrat[:2]
+    return next_x - x < abs(next_y - y)
 
 
 def quadrat_suffixes(paths: "pd.Series[str]", corners: Sequence[Corners | None], where: str) -> list[str]:

@@ -11,8 +11,8 @@ from herbage.errors import TableInvalid
 from herbage.formatting import counted, listed
 from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
-from herbage.tables.matching import Matches, ambiguous_paths, match_paths, other_case, paths_of
-from herbage.tables.quadrats import quadrat_suffixes, read_corners
+from herbage.tables.matching import Matches, match_paths, paths_of
+from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners, remarks_on_corners
 from herbage.tables.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import FAULTS_SHOWN, FIRST_ROW
 
@@ -48,10 +48,10 @@ def read_sidecar(
         )
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
+    frame = _without_repeated(frame, column, where)
     photos = [file.name for file in files]
     matches = match_paths(paths_of(frame), photos, folder)
-    if matches.ambiguous:
-        raise TableInvalid(ambiguous_paths(matches, where))
+    matches.refuse_ambiguous(where)
     if not matches.photo:
         raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
     corners = read_corners(frame, where)
@@ -70,8 +70,34 @@ def read_sidecar(
             if column and pd.notna(cell := frame[column].iloc[row]):
                 text[found[-1].name] = str(cell)
     lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
-    remarks = (*read.remarks, *other_case(matches, where), *_without_match(paths_of(frame), matches, lonely, where))
+    turned = remarks_on_corners([file.name for file in found], [file.corners for file in found])
+    remarks = (
+        *read.remarks,
+        *matches.remarks(where),
+        *turned,
+        *_without_match(paths_of(frame), matches, lonely, where),
+    )
     return Sidecar(found, text, remarks)
+
+
+def _without_repeated(frame: pd.DataFrame, column: str | None, where: str) -> pd.DataFrame:
+    """The table without rows that say the same of a photo, as a table with a row per target has them.
+
+    Raises TableInvalid where rows of a photo have no corners and differ. Rows with corners are quadrats.
+    """
+    if column is None or frame[corner_columns(frame)].notna().any(axis=None):
+        return frame
+    frame = frame.drop_duplicates(["image_path", column])
+    repeated = frame[frame["image_path"].duplicated(keep=False)]
+    if len(repeated):
+        path = repeated["image_path"].iloc[0]
+        own = repeated[repeated["image_path"] == path]
+        cells = ", ".join(f"{cell} (row {row + FIRST_ROW})" for row, cell in own[column].items())
+        raise TableInvalid(
+            f"{where}: {path} has several values of {column}: {cells}. Name one per photo, or, if the photo shows "
+            f"several quadrats, give their corners x1 y1 ... x4 y4."
+        )
+    return frame
 
 
 def _without_match(paths: Sequence[str], matches: Matches, lonely: Sequence[str], where: str) -> Iterator[Remark]:
