@@ -26,6 +26,34 @@ def test_weights_that_do_not_add_up_are_named_by_photo_and_used(weighed_photos):
     assert "train/ID7.png: Dry_Total_g differs from GDM_g + Dry_Dead_g by +2.00 g" in fewer.remarks[0].message
 
 
+@pytest.mark.parametrize(
+    ("columns", "heavy", "words"),
+    [
+        (
+            ["Dry_Clover_g", "Dry_Dead_g", "Dry_Total_g"],
+            "Dry_Clover_g",
+            "Dry_Clover_g + Dry_Dead_g exceeds Dry_Total_g",
+        ),
+        (["Dry_Clover_g", "Dry_Total_g"], "Dry_Clover_g", "Dry_Clover_g exceeds Dry_Total_g"),
+        (["GDM_g", "Dry_Total_g"], "GDM_g", "GDM_g exceeds Dry_Total_g"),
+        (["Dry_Green_g", "GDM_g"], "Dry_Green_g", "Dry_Green_g exceeds GDM_g"),
+        (["Dry_Dead_g", "Dry_Total_g"], "Dry_Dead_g", "Dry_Dead_g exceeds Dry_Total_g"),
+    ],
+)
+def test_parts_that_are_heavier_than_their_sum_are_named_where_another_part_was_not_weighed(
+    weighed_photos, columns, heavy, words
+):
+    wide = pd.read_csv(weighed_photos / "wide.csv")[["image_path", *columns]]
+    known = read_weighed_table(wide, weighed_photos)
+    assert "contradicting_weights" not in [remark.what for remark in known.remarks]
+    wide.loc[4, heavy] = wide.loc[4, columns[-1]] + 29
+    (remark,) = [one for one in read_weighed_table(wide, weighed_photos).remarks if one.what == "contradicting_weights"]
+    assert remark.count >= 1
+    assert all(name.startswith("train/ID4.png: ") for name in remark.names)
+    assert words in remark.names[0]
+    assert "a part that would be negative counts as 0" in remark.message
+
+
 @pytest.mark.parametrize(("factor", "warns"), [(1, False), (1e-3, True)])
 def test_an_implausible_mean_weight_is_a_warning(weighed_photos, factor, warns):
     wide = pd.read_csv(weighed_photos / "wide.csv")

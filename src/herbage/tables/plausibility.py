@@ -39,18 +39,29 @@ def remarks_on_weights(
 
 
 def _on_sums(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: str) -> Iterator[Remark]:
-    """The photos whose weights differ from a sum of weighed parts by more than TOLERANCE_G."""
-    found = []
+    """The photos whose weights differ from a sum of parts by more than TOLERANCE_G.
+
+    Where some parts were not weighed, those in which the others exceed the sum: the rest would be negative.
+    """
+    found: dict[str, None] = {}
+    is_derived = False
     complete = not np.isnan(grams).any()
     for total, parts in SUMS_TO_CHECK[: 2 if complete else 3]:
-        # NaN if a part was not weighed; the comparison below is then False.
-        difference = grams[:, total] - grams[:, list(parts)].sum(1)
-        for row in np.flatnonzero(np.abs(difference) > TOLERANCE_G).tolist():
-            names = " + ".join(TARGETS[part] for part in parts)
-            found.append(f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g")
+        weighed = [part for part in parts if not np.isnan(grams[:, part]).any()]
+        names = " + ".join(TARGETS[part] for part in weighed)
+        # NaN if the total was not weighed; the comparisons below are then False.
+        difference = grams[:, total] - grams[:, weighed].sum(1)
+        if len(weighed) == len(parts):
+            for row in np.flatnonzero(np.abs(difference) > TOLERANCE_G).tolist():
+                found[f"{paths[row]}: {TARGETS[total]} differs from {names} by {difference[row]:+.2f} g"] = None
+        elif weighed:
+            for row in np.flatnonzero(difference < -TOLERANCE_G).tolist():
+                is_derived = True
+                found[f"{paths[row]}: {names} exceeds {TARGETS[total]} by {-difference[row]:.2f} g"] = None
     if found:
-        message = f"Some weights in {where} do not add up; they are used unchanged"
-        yield Remark.of("contradicting_weights", found, message)
+        rest = "; a part that would be negative counts as 0" if is_derived else ""
+        message = f"Some weights in {where} do not add up; they are used unchanged{rest}"
+        yield Remark.of("contradicting_weights", list(found), message)
 
 
 def _on_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> Iterator[Remark]:
