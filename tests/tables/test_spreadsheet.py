@@ -1,5 +1,6 @@
 import csv
 import io
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -130,7 +131,9 @@ def test_rows_have_the_numbers_of_a_spreadsheet(weighed_photos, tmp_path):
         read_weighed_table(long, weighed_photos)
 
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=8).map(str.strip)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=8).map(
+    lambda text: unicodedata.normalize("NFC", text).strip()
+)
 
 
 @given(
@@ -166,6 +169,50 @@ def test_only_the_columns_of_numbers_are_numbers(saved):
     assert frame.iloc[0].tolist() == ["a.jpg", 1.5, 7.0, "08"]
     texts = read_frame(saved("image_path,State,Sampling_Date,Code\na.jpg,NA,2025,1.0\n")).frame
     assert texts.iloc[0].tolist() == ["a.jpg", "NA", "2025", "1.0"]
+
+
+COMMENTED = (
+    "image_path,Paddock,Dry_Total_g\np/a_01.jpg,#1,5\n#p/a_02.jpg,2,6\n# p/a_03.jpg,2,7\n# farm B, next,\n"
+    "#end\np/a_04.jpg,3,8\np/a_05.jpg,3,9\np/a_06.jpg,3,9\np/a_07.jpg,3,9\n#draft of p/a_08.jpg,3,9\n"
+)
+
+
+def test_rows_commented_out_are_left_out_and_named(saved, workbook):
+    lines = list(csv.reader(COMMENTED.splitlines()))
+    for table in (saved(COMMENTED), workbook(cuts=lines), saved(COMMENTED.replace(",", ";"))):
+        read = read_frame(table)
+        # The last row is no row of the table with a # before it, nor a comment: it is used, and its photo refused.
+        assert read.frame["Paddock"].tolist() == ["#1", "3", "3", "3", "3", "3"]
+        assert read.frame.index.tolist() == [0, 5, 6, 7, 8, 9]
+        (remark,) = read.remarks
+        assert (remark.what, remark.count) == ("commented_rows", 4)
+        assert remark.names[0] == "row 3 (#p/a_02.jpg)"
+        assert remark.is_warning
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Plot,image_path,Dry_Total_g\n#1,a.jpg,5\n#2,b.jpg,6\nnone,c.jpg,7\n", "#,image_path,Dry_Total_g\n1,a.jpg,5\n#2,b.jpg,6\n3,c.jpg,7\n",
+        "Note,image_path,Dry_Total_g\n,a.jpg,5\n#3: the fence is broken,b.jpg,6\n,c.jpg,7\n",
+    ],
+)  # fmt: skip
+def test_a_sign_that_belongs_to_the_values_makes_no_comment(saved, content):
+    read = read_frame(saved(content))
+    assert read.frame["Dry_Total_g"].tolist() == [5, 6, 7]
+    assert read.remarks == ()
+
+
+def test_texts_that_look_equal_are_equal(saved, workbook):
+    composed, decomposed = "Süd", unicodedata.normalize("NFD", "Süd")
+    farms = [composed, decomposed, "S\u00adüd\u200b", "\ufeffSüd\u2060 "]
+    rows = [["image_path", f"{decomposed}\u200b", "Dry_\u00adTotal_g"]]
+    rows += [[f"{number}.jpg", farm, "5\u200b"] for number, farm in enumerate(farms)]
+    text = "\n".join(",".join(row) for row in rows)
+    for table in (saved(text), workbook(cuts=rows), pd.DataFrame(rows[1:], columns=rows[0])):
+        read = read_frame(table, TableFormat({"Farm": decomposed}))
+        assert read.frame["Farm"].tolist() == [composed] * 4
+        assert read.frame["Dry_Total_g"].tolist() == [5] * 4
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])

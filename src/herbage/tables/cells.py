@@ -2,7 +2,9 @@
 
 import datetime
 import numbers
-from dataclasses import dataclass
+import re
+import unicodedata
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +12,9 @@ import pandas as pd
 
 from herbage.remarks import Remark
 from herbage.tables.validation import FIRST_ROW
+
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\ufeff\u2060\u00ad"))
+"""Characters without width that are copied from web pages and documents; two texts that differ in them look equal."""
 
 SHOWN_DIGITS = 15
 """Significant digits of a number as text, as in a spreadsheet."""
@@ -24,7 +29,7 @@ class Number:
 
 
 Cell = str | Number
-"""Text without outer spaces, "" if the cell is empty, or a number."""
+"""Text as `clean` leaves it, "" if the cell is empty, or a number."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Grid:
         return [number - FIRST_ROW for number in self.row_numbers]
 
 
+def clean(text: str) -> str:
+    """Text in Unicode's composed form, without characters of no width and without outer spaces."""
+    return unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
+
+
 def text_of(cell: Cell) -> str:
     """What a cell shows."""
     return cell if isinstance(cell, str) else cell.text
@@ -59,7 +69,7 @@ def text_of(cell: Cell) -> str:
 def cell_of(value: Any, number_format: str = "") -> Cell:
     """A value of a workbook or a data frame as a cell; a number format such as 000 shows 1 as 001."""
     if isinstance(value, str):
-        return value.strip()
+        return clean(value)
     if value is None or pd.isna(value) is True:
         return ""
     if isinstance(value, bool):
@@ -69,7 +79,40 @@ def cell_of(value: Any, number_format: str = "") -> Cell:
     if isinstance(value, numbers.Real | Decimal):
         number = int(value) if isinstance(value, numbers.Integral) else float(value)
         return Number(float(number), _shown(number, number_format))
-    return str(value).strip()
+    return clean(str(value))
+
+
+def without_comments(grid: Grid) -> Grid:
+    """Leave out the rows that begin with # and are otherwise like the others, or have no other cell; a remark says so.
+
+    A # that begins the header or more than half of the rows belongs to the values.
+    """
+    first = [text_of(cell) for cell in grid.column(0)] if grid.header else []
+    marked = [row for row, text in enumerate(first) if text.startswith("#")]
+    if not marked or grid.header[0].startswith("#") or len(marked) > len(first) / 2:
+        return grid
+    usual = {_shape(text) for text in first if not text.startswith("#")}
+    comments = [
+        row
+        for row in marked
+        if first[row].startswith("# ") or _shape(first[row].lstrip("# ")) in usual or not any(grid.rows[row][1:])
+    ]
+    if not comments:
+        return grid
+    names = [f"row {grid.row_numbers[row]} ({first[row]})" for row in comments]
+    message = f"{grid.where}: rows that begin with # are comments and were left out"
+    kept = [row for row in range(len(first)) if row not in set(comments)]
+    return replace(
+        grid,
+        rows=[grid.rows[row] for row in kept],
+        row_numbers=[grid.row_numbers[row] for row in kept],
+        remarks=(*grid.remarks, Remark.of("commented_rows", names, message)),
+    )
+
+
+def _shape(text: str) -> str:
+    """A text with each number as 0 and each word as a: photos/sward_03.jpg is a/a_0.a."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))
 
 
 def column_letter(index: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from herbage.errors import TableInvalid
 from herbage.remarks import Remark
-from herbage.tables.cells import Cell, Grid
+from herbage.tables.cells import Cell, Grid, clean
 
 SEPARATORS = ",;\t|"
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -57,7 +57,7 @@ def read_delimited(path: Path, wanted: Collection[str]) -> Grid:
         raise TableInvalid(f"{path} could not be read as a CSV table: {error}; is a quotation mark missing?") from error
     if not records:
         raise TableInvalid(f"{path} has no rows: expected a header and at least one row.")
-    return _grid(path, [[cell.strip() for cell in record] for record in records], above, separator, remarks)
+    return _grid(path, [[clean(cell) for cell in record] for record in records], above, separator, remarks)
 
 
 def _grid(path: Path, records: Sequence[list[str]], above: int, separator: str, remarks: tuple[Remark, ...]) -> Grid:
@@ -94,7 +94,7 @@ def _fit(lines: Sequence[str], separator: str, wanted: Collection[str]) -> tuple
         header = next(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True), [])
     except csv.Error:
         return -1, 0
-    return sum(cell.strip() in wanted for cell in header), len(header)
+    return sum(clean(cell) in wanted for cell in header), len(header)
 
 
 def _decode(path: Path) -> tuple[str, tuple[Remark, ...]]:

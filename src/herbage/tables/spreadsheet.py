@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import pandas as pd
 from herbage.errors import TableInvalid
 from herbage.formatting import listed
 from herbage.remarks import Remark
-from herbage.tables.cells import Cell, Grid, cell_of, column_letter, text_of
+from herbage.tables.cells import Cell, Grid, cell_of, clean, column_letter, text_of, without_comments
 from herbage.tables.delimited import read_delimited
 from herbage.tables.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
 from herbage.tables.validation import FIRST_ROW
@@ -71,7 +71,8 @@ class Table:
 
 def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORMAT) -> Table:
     """Read a table; raises TableInvalid."""
-    grid = _read_grid(table, how)
+    how = replace(how, columns={new: clean(old) for new, old in how.columns.items()})
+    grid = without_comments(_read_grid(table, how))
     if not grid.rows:
         raise TableInvalid(f"{grid.where} has no rows: expected a header and at least one row.")
     names = _renamed(_unique_names(grid, how), how.columns, grid.where)
@@ -121,7 +122,7 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
 
 def _grid_of_frame(frame: pd.DataFrame) -> Grid:
     """A data frame as a grid; columns that pandas named itself have no name."""
-    header = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else str(name).strip() for name in frame.columns]
+    header = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else clean(str(name)) for name in frame.columns]
     columns = [[cell_of(value) for value in frame.iloc[:, index].tolist()] for index in range(len(header))]
     rows = [list(row) for row in zip(*columns, strict=True)]
     return Grid("the table", header, rows, list(range(FIRST_ROW, FIRST_ROW + len(rows))))
