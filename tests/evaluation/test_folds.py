@@ -85,7 +85,7 @@ def test_folds_that_cannot_be_made_are_one_message(groups, options, message):
 def test_a_photo_without_its_group_is_named():
     frame = frame_of(range(9))
     frame.loc[4, "Sampling_Date"] = None
-    with pytest.raises(TableInvalid, match=r"4\.jpg has no Sampling_Date"):
+    with pytest.raises(TableInvalid, match=r"1 photo without Sampling_Date.*: 4\.jpg\."):
         make_folds(frame, np.zeros((9, 5)))
 
 

@@ -58,7 +58,18 @@ def test_groups_of_single_photos_warn_as_loudly_as_no_groups():
 
 
 def test_a_missing_value_or_column_is_named():
-    with pytest.raises(TableInvalid, match=r"1\.jpg has no Farm"):
+    with pytest.raises(TableInvalid, match=r"1 photo without Farm, which `group_by` needs: 1\.jpg\."):
         name_groups(table(Farm=["A", None]), ["Farm"])
+    with pytest.raises(TableInvalid, match=r"7 photos without Farm.*: 1\.jpg, .*, 5\.jpg and 2 more\."):
+        name_groups(table(Farm=["A", *[None] * 7]), ["Farm"])
     with pytest.raises(TableInvalid, match="no column Paddock; it has image_path, Farm"):
         name_groups(table(Farm=["A", "B"]), ["Paddock"])
+    with pytest.raises(TableInvalid, match="no column farm; it has image_path, Farm; did you mean Farm[?]"):
+        name_groups(table(Farm=["A", "B"]), ["farm"])
+
+
+def test_a_mistyped_column_of_groups_is_named():
+    (remark,) = name_groups(table(state=["Tas"] * 2, Sampling_Date=["2025-09-04"] * 2)).remarks
+    assert "the table lacks State or Sampling_Date (it has state: rename it), so" in remark.message
+    (remark,) = name_groups(table(Farm=["Tas"] * 2)).remarks
+    assert "the table lacks State or Sampling_Date, so" in remark.message

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from herbage.errors import TableInvalid
+from herbage.tables.spreadsheet import TableFormat
 from herbage.tables.weighed import read_weighed_table
 from herbage.targets import TARGETS
 
@@ -29,6 +30,64 @@ def test_paths_that_leave_the_folder_are_not_followed(weighed_photos, tmp_path):
     wide.loc[1, "image_path"] = str(weighed_photos / "train/ID1.png")
     with pytest.raises(TableInvalid, match="none of its photos was found in .*photos: is `photos` correct"):
         read_weighed_table(wide, tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("photos/ID3.HEIC", "photos/ID3.HEIC and the photo train/ID3.png differ in their endings"),
+        ("ID3", "ID3 and the photo train/ID3.png differ in their endings"),
+        ("sward_1.png", "is `photos` correct. The table has sward_1.png, the folder .*ID0.png"),
+    ],
+)
+def test_paths_none_of_which_is_a_photo_are_compared_with_the_folder(weighed_photos, path, words):
+    with pytest.raises(TableInvalid, match=words):
+        read_weighed_table(pd.DataFrame({"image_path": [path], "Dry_Total_g": [30.0]}), weighed_photos)
+
+
+@pytest.mark.parametrize(
+    "name", ["Dry_clover_g", "dry clover g", "DRY-CLOVER-G", "Dry.Clover_(g)", "DryCloverG", "Dry_Clover__g"]
+)
+def test_a_mistyped_column_of_weights_is_refused_and_one_beside_the_right_one_named(weighed_photos, name):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    table = wide.rename(columns={"Dry_Clover_g": name})
+    with pytest.raises(TableInvalid) as caught:
+        read_weighed_table(table, weighed_photos)
+    assert f"column {name} looks like Dry_Clover_g: rename it, or name it with `columns`" in str(caught.value)
+    read = read_weighed_table(table, weighed_photos, TableFormat({"Dry_Clover_g": name}))
+    np.testing.assert_allclose(read.grams[:, 0], wide["Dry_Clover_g"])
+    assert read.remarks == ()
+    (remark,) = read_weighed_table(wide.assign(**{name: 1}), weighed_photos).remarks
+    assert (remark.what, remark.names) == ("unused_lookalikes", (f"{name} (beside Dry_Clover_g)",))
+
+
+def test_mistyped_corners_and_columns_of_the_long_form_are_refused_and_other_columns_are_not(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    upper = {f"{axis}{number}": 5 for axis in "XY" for number in range(1, 5)}
+    with pytest.raises(TableInvalid, match="column X1 looks like x1, column Y1 looks like y1"):
+        read_weighed_table(wide.assign(**upper), weighed_photos)
+    assert read_weighed_table(wide.assign(X1=5, Target="yes"), weighed_photos).remarks == ()
+    long = pd.read_csv(weighed_photos / "train.csv")
+    with pytest.raises(TableInvalid, match="column Target looks like target"):
+        read_weighed_table(long.rename(columns={"target": "Target"}), weighed_photos)
+    with pytest.raises(TableInvalid, match="column image_path is missing.*; did you mean Image_Path[?]"):
+        read_weighed_table(wide.rename(columns={"image_path": "Image_Path"}), weighed_photos)
+
+
+def test_a_table_in_both_forms_is_refused_and_a_stray_name_makes_no_long_table(weighed_photos):
+    long, wide = (pd.read_csv(weighed_photos / name) for name in ("train.csv", "wide.csv"))
+    for both in (long.assign(Dry_Total_g=30), wide.assign(target=5), wide.assign(target=5, target_name="GDM_g")):
+        with pytest.raises(TableInvalid, match="has both the columns? .*Dry_Total_g.* and the column target, which is"):
+            read_weighed_table(both, weighed_photos)
+    stray = read_weighed_table(wide.assign(target_name="pasture"), weighed_photos)
+    np.testing.assert_allclose(stray.grams, wide[list(TARGETS)])
+
+
+def test_paths_in_the_index_are_named(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv").set_index("image_path")
+    with pytest.raises(TableInvalid, match=r"has image_path as its index: pass it with .reset_index\(\)"):
+        read_weighed_table(wide, weighed_photos)
+    assert len(read_weighed_table(wide.reset_index(), weighed_photos).files) == 24
 
 
 def test_a_wrong_sum_is_not_a_fault(weighed_photos):

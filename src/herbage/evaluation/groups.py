@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.remarks import Remark
+from herbage.formatting import counted
+from herbage.remarks import NAMES_SHOWN, Remark
 from herbage.tables.dates import days
+from herbage.tables.cells import clean
 from herbage.tables.spreadsheet import DateOrder
+from herbage.tables.validation import did_you_mean, lookalikes
 
 GROUP_BY = ("State", "Sampling_Date")
 
@@ -45,7 +48,10 @@ def name_groups(
     if group_by is None and set(GROUP_BY) <= set(frame.columns):
         group_by = GROUP_BY
     if not group_by:
+        lacking = [column for column in GROUP_BY if column not in frame.columns]
+        similar = [other for others in lookalikes(lacking, frame.columns).values() for other in others]
         why = f"the table lacks {' or '.join(GROUP_BY)}" if group_by is None else "`group_by` is empty"
+        why += f" (it has {' and '.join(similar)}: rename it)" if similar and group_by is None else ""
         return Groups(photos, remarks=(Remark("ungrouped_folds", f"UNGROUPED FOLDS: {why}, so {ADVICE}."),))
     columns = [_one_spelling(frame, column, dates) for column in _existing(frame, group_by)]
     written = [" ".join(cells) for cells in zip(*columns, strict=True)]
@@ -58,13 +64,19 @@ def name_groups(
 
 def _existing(frame: pd.DataFrame, group_by: Sequence[str]) -> Sequence[str]:
     """The columns; raises TableInvalid where one, or one of its values, is missing."""
+    group_by = [clean(column) for column in group_by]
     if missing := [column for column in group_by if column not in frame.columns]:
         raise TableInvalid(
-            f"`group_by`: the table has no column {', '.join(missing)}; it has {', '.join(frame.columns)}."
+            f"`group_by`: the table has no column {', '.join(missing)}; it has {', '.join(frame.columns)}"
+            f"{did_you_mean(missing, frame.columns) or '.'}"
         )
     for column in group_by:
-        for path in frame["image_path"][frame[column].isna()]:
-            raise TableInvalid(f"{path} has no {column}, which `group_by` needs.")
+        if paths := list(dict.fromkeys(frame["image_path"][frame[column].isna()])):
+            more = f" and {len(paths) - NAMES_SHOWN} more" if len(paths) > NAMES_SHOWN else ""
+            raise TableInvalid(
+                f"{counted(len(paths), 'photo')} without {column}, which `group_by` needs: "
+                f"{', '.join(paths[:NAMES_SHOWN])}{more}."
+            )
     return group_by
 
 

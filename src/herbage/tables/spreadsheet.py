@@ -15,7 +15,7 @@ from herbage.remarks import Remark
 from herbage.tables.cells import Cell, Grid, cell_of, clean, column_letter, text_of, without_comments
 from herbage.tables.delimited import read_delimited
 from herbage.tables.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
-from herbage.tables.validation import FIRST_ROW
+from herbage.tables.validation import FIRST_ROW, did_you_mean
 from herbage.tables.workbook import OTHER_SPREADSHEETS, WORKBOOKS, read_workbook
 from herbage.targets import TARGETS
 
@@ -102,7 +102,7 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
         name = "a data frame" if isinstance(table, pd.DataFrame) else table
         raise TableInvalid(f"`sheet={how.sheet}`: {name} has no sheets; expected a workbook.")
     if isinstance(table, pd.DataFrame):
-        return _grid_of_frame(table)
+        return _grid_of_frame(table, how.name_in_file("image_path"))
     path = Path(table)
     if path.suffix.lower() in OTHER_SPREADSHEETS:
         raise TableInvalid(f"{path} could not be read: expected .csv or .xlsx; save it as .xlsx.")
@@ -120,8 +120,10 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
         raise TableInvalid(f"{path} could not be read as {kind}: {error}") from error
 
 
-def _grid_of_frame(frame: pd.DataFrame) -> Grid:
+def _grid_of_frame(frame: pd.DataFrame, photo_column: str) -> Grid:
     """A data frame as a grid; columns that pandas named itself have no name."""
+    if photo_column in frame.index.names and photo_column not in frame.columns:
+        raise TableInvalid(f"the table has {photo_column} as its index: pass it with .reset_index().")
     header = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else clean(str(name)) for name in frame.columns]
     columns = [[cell_of(value) for value in frame.iloc[:, index].tolist()] for index in range(len(header))]
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -166,7 +168,8 @@ def _renamed(names: dict[int, str], columns: Mapping[str, str], where: str) -> d
     present = names.values()
     if missing := [name for name in columns.values() if name not in present]:
         raise TableInvalid(
-            f"`columns`: {where} lacks {listed('column', missing)}; its columns are {', '.join(present)}."
+            f"`columns`: {where} lacks {listed('column', missing)}; its columns are {', '.join(present)}"
+            f"{did_you_mean(missing, present) or '.'}"
         )
     clashing = [new for new, old in columns.items() if new in present and new != old and new not in columns.values()]
     if clashing:

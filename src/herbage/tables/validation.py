@@ -4,7 +4,9 @@ Rows are numbered as in a spreadsheet: the header is row 1.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,7 @@ def check_columns(
 
     faults: list[str] = []
     if finder and "image_path" in frame and not any(finder.find(path) for path in frame["image_path"].dropna()):
-        faults.append(f"column image_path: none of its photos was found in {finder.root}: is `photos` correct?")
+        faults.append(f"column image_path: none of its photos was found in {finder.root}{_compared(frame, finder)}")
         finder = None
     paths = pa.Column(
         str,
@@ -60,6 +62,25 @@ def check_columns(
     faults += [fault for name in weights for fault in _too_heavy(frame, name, heavy)]
     if faults:
         raise TableInvalid(fault_list(where, faults))
+
+
+def lookalikes(wanted: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
+    """By name, the other names that differ from it only in case, spaces and signs: dry_total for Dry Total."""
+    by_key: dict[str, list[str]] = {}
+    for name in map(str, names):
+        by_key.setdefault(_bare(name), []).append(name)
+    found = {name: [other for other in by_key.get(_bare(name), ()) if other != name] for name in wanted}
+    return {name: others for name, others in found.items() if others}
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def did_you_mean(wanted: Iterable[str], names: Iterable[str]) -> str:
+    """A question about the lookalikes, "" without any."""
+    others = [other for similar in lookalikes(wanted, names).values() for other in similar]
+    return f"; did you mean {' and '.join(others)}?" if others else ""
 
 
 def fault_list(where: str, faults: Sequence[str]) -> str:
@@ -112,6 +133,23 @@ def long_columns() -> dict[str, Any]:
     return {"target_name": target_name_column(), "target": grams_column()}
 
 
+def _compared(frame: pd.DataFrame, finder: PhotoFinder) -> str:
+    """What to say of paths none of which is a photo: a pair that differs in its endings, or the first of each."""
+    paths = [PurePosixPath(path.replace("\\", "/")) for path in frame["image_path"].dropna()]
+    photos = [PurePosixPath(path) for path in finder.photos.paths]
+    if not paths or not photos:
+        return ": is `photos` correct?" + ("" if photos else " It has no photos.")
+    stems = {photo.stem.casefold(): photo for photo in photos}
+    for path in paths:
+        photo = stems.get(path.stem.casefold())
+        if photo and photo.suffix.casefold() != path.suffix.casefold():
+            return (
+                f": {path} and the photo {photo} differ in their endings; write the photos' names into image_path, with "
+                f"their endings"
+            )
+    return f": is `photos` correct? The table has {paths[0]}, the folder {photos[0]}"
+
+
 def _not_found(finder: PhotoFinder) -> str:
     return f"photo not found in {finder.root}"
 
@@ -126,7 +164,9 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame, codes: Mapping[tuple[int
         check, value, column = str(case["check"]), case["failure_case"], str(case["column"])
         if check == "column_in_dataframe":
             faults.setdefault(
-                (0, str(value)), f"column {value} is missing; the columns are {', '.join(map(str, frame.columns))}"
+                (0, str(value)),
+                f"column {value} is missing; the columns are {', '.join(map(str, frame.columns))}"
+                + did_you_mean([str(value)], frame.columns),
             )
             continue
         if pd.isna(case["index"]):

@@ -21,13 +21,14 @@ from herbage.remarks import Remark
 from herbage.tables.matching import PhotoFinder, paths_of
 from herbage.tables.plausibility import remarks_on_weights
 from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners
-from herbage.tables.spreadsheet import DEFAULT_FORMAT, TableFormat, read_frame
+from herbage.tables.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import (
     FAULTS_SHOWN,
     HEAVY_KG_PER_HA,
     check_columns,
     grams_column,
     long_columns,
+    lookalikes,
 )
 from herbage.targets import (
     QUADRAT_AREA_M2,
@@ -80,28 +81,19 @@ def read_weighed_table(
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
+    unused = _unused_lookalikes(frame, where)
     g_per_unit = grams_per_unit(unit, quadrat_area_m2)
     heavy = HEAVY_KG_PER_HA * grams_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
     finder = PhotoFinder(Path(photos), paths_of(frame), where)
     key = ["image_path", *corner_columns(frame)]
-    if "target_name" in frame.columns or "target" in frame.columns:
+    if _is_long(frame, where):
         if skip_empty and {"image_path", "target"} <= set(frame.columns):
             of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
             frame = _without_empty(frame, of_photo.transform("all"), where)
         check_columns(frame, where, finder, long_columns(), [*key, "target_name"], read.codes, heavy)
         wide = _widen(frame, key, where)
     else:
-        empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
-        frame = frame.drop(columns=empty)
-        weighed = [name for name in TARGETS if name in frame]
-        if not weighed and empty:
-            raise TableInvalid(f"{where} has no weights in {listed('column', empty)}; enter one weight per photo.")
-        if not weighed:
-            raise TableInvalid(
-                f"{where} has none of the columns {', '.join(TARGETS)}; its columns are "
-                f"{', '.join(map(str, frame.columns))}. Name the column of the weights with `columns`, such as "
-                f"Dry_Total_g=NAME."
-            )
+        frame, weighed = _weighed_columns(frame, where)
         if skip_empty:
             frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
         weights = {name: grams_column() for name in weighed}
@@ -117,7 +109,52 @@ def read_weighed_table(
     ]
     other = wide.assign(image_path=names).drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
     on_weights = remarks_on_weights(grams, other, quadrat_area_m2, where)
-    return WeighedTable(files, derive(grams), other, (*read.remarks, *finder.remarks(), *on_weights))
+    return WeighedTable(files, derive(grams), other, (*read.remarks, *unused, *finder.remarks(), *on_weights))
+
+
+def _unused_lookalikes(frame: pd.DataFrame, where: str) -> tuple[Remark, ...]:
+    """A remark on columns that look like one that is used, beside it; raises TableInvalid where there is only such a one.
+
+    Columns of corners look like others only if all do: x1 alone can be anything.
+    """
+    columns = list(map(str, frame.columns))
+    used = [*TARGETS, *(() if set(TARGETS) & set(columns) else ("target_name", "target"))]
+    if len(set(CORNERS) & set(columns) | set(lookalikes(CORNERS, columns))) == len(CORNERS):
+        used += CORNERS
+    similar = lookalikes(used, columns)
+    if wrong := [f"{others[0]} looks like {name}" for name, others in similar.items() if name not in columns]:
+        raise TableInvalid(f"{where}: column {', column '.join(wrong)}: rename it, or name it with `columns`.")
+    names = [f"{other} (beside {name})" for name, others in similar.items() for other in others]
+    if not names:
+        return ()
+    return (Remark.of("unused_lookalikes", names, f"{where}: columns that look like one that is read are not used"),)
+
+
+def _is_long(frame: pd.DataFrame, where: str) -> bool:
+    """Whether a table has a row per target; raises TableInvalid where it has a column per target too."""
+    wide = [name for name in TARGETS if name in frame]
+    if wide and "target" in frame:
+        raise TableInvalid(
+            f"{where} has both {listed('column', wide)} and the column target, which is that of a table with a row per "
+            f"target: rename or remove one of them."
+        )
+    return "target" in frame or ("target_name" in frame and not wide)
+
+
+def _weighed_columns(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """A wide table without its empty columns of weights, and the names of the others; raises TableInvalid without any."""
+    empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
+    frame = frame.drop(columns=empty)
+    weighed = [name for name in TARGETS if name in frame]
+    if not weighed and empty:
+        raise TableInvalid(f"{where} has no weights in {listed('column', empty)}; enter one weight per photo.")
+    if not weighed:
+        raise TableInvalid(
+            f"{where} has none of the columns {', '.join(TARGETS)}; its columns are "
+            f"{', '.join(map(str, frame.columns))}. Name the column of the weights with `columns`, such as "
+            f"Dry_Total_g=NAME."
+        )
+    return frame, weighed
 
 
 def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
