@@ -128,5 +128,38 @@ def test_the_value_that_is_no_date_among_dates_is_named(odd):
     assert f"{odd!r} (row 4) is not a date, but '2025-09-04' (row 2) is" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["18/06/2025", "18-6-2025", "06/18/2025", "6/18/25"])
+@pytest.mark.parametrize("order", [None, "day-first", "month-first"])
+def test_dates_that_a_spreadsheet_probably_exchanged_are_refused(text, order):
+    for native in ("2025-03-09", "2025-03-09 10:12:00"):
+        with pytest.raises(TableInvalid, match=rf"day and month of '{native}' \(row 3\) are probably exchanged"):
+            read([text, native, "2025-04-04", ""], order)
+
+
+def test_dates_in_two_spellings_are_read_where_nothing_suggests_that_they_were_exchanged():
+    assert read(["18/06/2025", "2025-03-13", "2025-03-09"]) == ["2025-06-18", "2025-03-13", "2025-03-09"]
+    assert read(["18/06/2025", "5/6/2025", "2025-03-09"]) == ["2025-06-18", "2025-06-05", "2025-03-09"]
+    assert read(["18/06/2025", "2025-03-03"]) == ["2025-06-18", "2025-03-03"]
+    assert read(["18.06.2025", "18 June 2025", "2025-03-09"]) == ["2025-06-18"] * 2 + ["2025-03-09"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Sampling_Date", "SamplingDate", "date", "DATE_2", "Dates", "Erntedatum", "Datum 1", "fecha-corte"]
+)
+def test_numbers_are_dates_under_a_name_with_such_a_word(name):
+    assert read(["45904"], column=name) == [DAY.isoformat()]
+
+
+@pytest.mark.parametrize("name", ["Candidate_line", "Last_update", "Update_no", "UPDATE", "mandate", "Dateline"])
+def test_numbers_are_codes_under_a_name_that_contains_such_letters(name):
+    assert read(["45904", "20250904"], column=name) is None
+
+
+def test_a_few_numbers_among_other_values_are_codes():
+    assert read(["A12", "B7", "45904"], column="Date_code") is None
+    with pytest.raises(TableInvalid, match="'TBD'"):
+        read(["45904", "45905", "TBD"], column="Sampling_Date")
+
+
 def test_an_empty_cell_stays_empty():
     assert read(["2025-09-04", "", " "]) == ["2025-09-04", "", ""]

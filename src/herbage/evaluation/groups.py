@@ -9,8 +9,8 @@ import pandas as pd
 from herbage.errors import TableInvalid
 from herbage.formatting import counted
 from herbage.remarks import NAMES_SHOWN, Remark
-from herbage.tables.dates import days
 from herbage.tables.cells import clean
+from herbage.tables.dates import days
 from herbage.tables.spreadsheet import DateOrder
 from herbage.tables.validation import did_you_mean, lookalikes
 

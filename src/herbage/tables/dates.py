@@ -20,8 +20,11 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-DATE_NAMES = re.compile(r"date|datum|fecha", re.IGNORECASE)
-"""Names of columns in which numbers such as 45904 and 20250904, and 4-9-25, are dates."""
+WORDS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+DATE_WORDS = re.compile(r"dates?|\w*datum|fecha", re.IGNORECASE)
+"""Words in the names of columns in which numbers such as 45904 and 20250904, and 4-9-25, are dates."""
+EXCEL_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2}(?:\.\d+)?)?")
+"""A date cell of a workbook as text."""
 
 WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]? +", re.IGNORECASE)
 TIME = re.compile(
@@ -66,7 +69,9 @@ def days(values: Sequence[str], column: str, labels: Sequence[str], order: DateO
     filled = [row for row, value in enumerate(values) if value.strip()]
     dates = {row: reading for row in filled if (reading := readings[row]) is not None}
     certainties = [reading.certainty for reading in dates.values()]
-    is_named = bool(dates and DATE_NAMES.search(column))
+    is_named = any(map(DATE_WORDS.fullmatch, WORDS.findall(column)))
+    # A few numbers that can be dates, among other values, are no dates, whatever the name of the column.
+    is_named &= len(dates) > len(filled) / 2 or LIKELY in certainties
     all_likely = bool(dates) and len(dates) == len(filled) and min(certainties) >= LIKELY
     if not (is_named or all_likely or SURE in certainties):
         return None
@@ -79,11 +84,34 @@ def days(values: Sequence[str], column: str, labels: Sequence[str], order: DateO
             f"column {column}: {cell(odd[0])} is not a date, but {cell(next(iter(dates)))} is. Write all dates of the "
             f"column as 2025-09-04."
         )
+    _check_not_exchanged(values, dates, column, cell)
     chosen = order or _order(dates, column, cell)
     read = {row: reading.day(chosen) for row, reading in dates.items()}
     if wrong := [row for row, day in read.items() if day is None]:
         raise TableInvalid(f'column {column}: {cell(wrong[0])} is not a date with `dates="{chosen}"`.')
     return [day.isoformat() if (day := read.get(row)) else "" for row in range(len(values))]
+
+
+def _check_not_exchanged(
+    values: Sequence[str], dates: Mapping[int, _Reading], column: str, cell: Callable[[int], str]
+) -> None:
+    """Raise TableInvalid where a spreadsheet program probably exchanged the day and month of some dates.
+
+    A program set to the other order than the dates makes a date of 9/3/2025, and leaves 18/6/2025 as text: all of its
+    dates have days up to 12, and all of the text has not.
+    """
+    native = [row for row in dates if EXCEL_DAY.fullmatch(values[row])]
+    text = [row for row in dates if re.search(r"\d[-/] ?\d", values[row]) and row not in native]
+    certain = all((dates[row].day_first is None) != (dates[row].month_first is None) for row in text)
+    if not (text and certain and all(int(values[row][8:10]) <= 12 for row in native)):
+        return
+    for row in native:
+        if values[row][5:7] != values[row][8:10]:
+            raise TableInvalid(
+                f"column {column}: day and month of {cell(row)} are probably exchanged. All dates of its kind have days "
+                f"up to 12, and none like {cell(text[0])} has: a spreadsheet program set to the other order of day and "
+                f"month does that. Correct the dates, and write all of the column as 2025-09-04."
+            )
 
 
 def _order(dates: Mapping[int, _Reading], column: str, cell: Callable[[int], str]) -> DateOrder:

@@ -144,8 +144,8 @@ def _compared(frame: pd.DataFrame, finder: PhotoFinder) -> str:
         photo = stems.get(path.stem.casefold())
         if photo and photo.suffix.casefold() != path.suffix.casefold():
             return (
-                f": {path} and the photo {photo} differ in their endings; write the photos' names into image_path, with "
-                f"their endings"
+                f": {path} and the photo {photo} differ in their endings; write the photos' names into "
+                f"image_path, with their endings"
             )
     return f": is `photos` correct? The table has {paths[0]}, the folder {photos[0]}"
 

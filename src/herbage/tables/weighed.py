@@ -113,7 +113,7 @@ def read_weighed_table(
 
 
 def _unused_lookalikes(frame: pd.DataFrame, where: str) -> tuple[Remark, ...]:
-    """A remark on columns that look like one that is used, beside it; raises TableInvalid where there is only such a one.
+    """A remark on columns that look like one that is used, beside it; raises TableInvalid where it is missing.
 
     Columns of corners look like others only if all do: x1 alone can be anything.
     """
@@ -142,7 +142,7 @@ def _is_long(frame: pd.DataFrame, where: str) -> bool:
 
 
 def _weighed_columns(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """A wide table without its empty columns of weights, and the names of the others; raises TableInvalid without any."""
+    """A wide table without empty columns of weights, and the names of the others; raises TableInvalid without any."""
     empty = [name for name in TARGETS if name in frame and frame[name].isna().all()]
     frame = frame.drop(columns=empty)
     weighed = [name for name in TARGETS if name in frame]
