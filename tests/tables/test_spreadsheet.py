@@ -366,12 +366,45 @@ def test_text_in_another_code_page_is_refused_with_a_way_out(saved, word, encodi
     [
         (b"PK\x03\x04", "t.csv", "it is a workbook or a zip file"), (b"\xd0\xcf\x11\xe0", "t.xlsx", "has a password"),
         (b"\xd0\xcf\x11\xe0", "t.xls", "save it as .xlsx"), (b"PK", "t.ods", "save it as .xlsx"), (b"\x00\x01\x02", "t.csv", "CSV UTF-8"),
-        ('image_path;State\na.jpg;"Tas\nb.jpg;Vic\n', "t.csv", "is a quotation mark missing?"), ("no zip", "t.xlsx", "as an Excel workbook"),
+        ('image_path;State\na.jpg;"Tas\nb.jpg;Vic\n', "t.csv", "is a quotation mark missing?"), ("no zip", "t.xlsx", "t.xlsx is not a workbook, whatever its name"),
+        (PLAIN, "t.xlsx", "if it is text, rename it to .csv"), (b"PAR1\x00", "t.parquet", "it is a Parquet file"), ('[{"image_path": "a.jpg"}]', "t.json", "is JSON"),
+        ("\r\n<html><body><table>", "t.xls", "is a web page or XML"), ("<!DOCTYPE html>", "t.xlsx", "is a web page or XML"),
         (PLAIN.encode("utf-16")[:-1], "t.csv", "not text in utf-16"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_with_a_way_out(saved, content, name, part):
     assert part in refusal(saved(content, name))
+
+
+def test_a_folder_is_no_table(tmp_path):
+    assert "is a folder: expected a table" in refusal(tmp_path)
+
+
+def test_a_title_above_the_header_is_refused_with_the_row_of_the_header(saved, workbook):
+    rows = [["Farm survey 2025"], [], HEADER, ["a.jpg", 1, 5]]
+    for separator in ",;\t":
+        text = "\n".join(separator.join(map(str, row)) for row in rows)
+        assert "row 3 looks like the header: remove the rows above it" in refusal(saved(text))
+    assert "row 3 looks like the header" in refusal(workbook(cuts=rows))
+    assert "row 3 looks like the header" in refusal(workbook(Notes=[["x"]], cuts=rows), sheet="cuts")
+    assert "sheet cuts: row 3 looks like the header" in refusal(workbook(Notes=[["x"]], cuts=rows))
+    long = [["Foto", "Name", "Gramm"], ["a.jpg", "Dry_Total_g", "5"], ["a.jpg", "GDM_g", "5"]]
+    assert len(read_frame(workbook(cuts=long)).frame) == 2
+
+
+def test_hidden_rows_and_columns_are_read_and_named(workbook):
+    path = workbook(cuts=[HEADER, ["a.jpg", 1, 5], ["b.jpg", 2, 6], ["c.jpg", 3, 7], []])
+    book = openpyxl.load_workbook(path)
+    for number in (3, 4, 9):
+        book["cuts"].row_dimensions[number].hidden = True
+    for letter in "BC":
+        book["cuts"].column_dimensions[letter].hidden = True
+    book.save(path)
+    read = read_frame(path)
+    assert read.frame["Dry_Total_g"].tolist() == [5, 6, 7]
+    rows, columns = read.remarks
+    assert (rows.what, rows.names) == ("hidden_rows", ("row 3", "row 4"))
+    assert (columns.what, columns.names) == ("hidden_columns", ("Dry_Total_g",))
 
 
 HEADER = ["image_path", "Paddock", "Dry_Total_g"]

@@ -4,17 +4,22 @@ import datetime
 import numbers
 import re
 import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
+from herbage.errors import TableInvalid
 from herbage.remarks import Remark
 from herbage.tables.validation import FIRST_ROW
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\ufeff\u2060\u00ad"))
 """Characters without width that are copied from web pages and documents; two texts that differ in them look equal."""
+
+HEADER_ROWS = 20
+"""Rows in which the header is searched where the first row has no known name."""
 
 SHOWN_DIGITS = 15
 """Significant digits of a number as text, as in a spreadsheet."""
@@ -80,6 +85,17 @@ def cell_of(value: Any, number_format: str = "") -> Cell:
         number = int(value) if isinstance(value, numbers.Integral) else float(value)
         return Number(float(number), _shown(number, number_format))
     return clean(str(value))
+
+
+def check_header(where: str, rows: Iterable[tuple[int, Iterable[str]]], wanted: Collection[str]) -> None:
+    """Raise TableInvalid where a row below the first is the header: it has at least two wanted names, the first none.
+
+    `rows` are the first rows, with their numbers.
+    """
+    found = [(number, len(set(wanted).intersection(cells))) for number, cells in rows]
+    header = next((number for number, count in found[1:] if count > 1), None)
+    if header is not None and found[0][1] == 0:
+        raise TableInvalid(f"{where}: row {header} looks like the header: remove the rows above it.")
 
 
 def without_comments(grid: Grid) -> Grid:

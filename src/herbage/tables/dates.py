@@ -108,7 +108,7 @@ def _check_not_exchanged(
     for row in native:
         if values[row][5:7] != values[row][8:10]:
             raise TableInvalid(
-                f"column {column}: day and month of {cell(row)} are probably exchanged. All dates of its kind have days "
+                f"column {column}: day and month of {cell(row)} are probably exchanged. All dates like it have days "
                 f"up to 12, and none like {cell(text[0])} has: a spreadsheet program set to the other order of day and "
                 f"month does that. Correct the dates, and write all of the column as 2025-09-04."
             )

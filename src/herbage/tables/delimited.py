@@ -8,7 +8,7 @@ from pathlib import Path
 
 from herbage.errors import TableInvalid
 from herbage.remarks import Remark
-from herbage.tables.cells import Cell, Grid, clean
+from herbage.tables.cells import HEADER_ROWS, Cell, Grid, check_header, clean
 
 SEPARATORS = ",;\t|"
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -23,6 +23,7 @@ BINARY = {
     b"PK\x03\x04": "a workbook or a zip file",
     b"\xd0\xcf\x11\xe0": "an old workbook",
     b"%PDF": "a PDF file",
+    b"PAR1": "a Parquet file",
 }
 """First bytes of files that are often taken for text."""
 
@@ -49,6 +50,9 @@ def read_delimited(path: Path, wanted: Collection[str]) -> Grid:
         above, separator = 1, found["separator"]
     while above < len(lines) and _is_above_the_header(lines[above], wanted):
         above += 1
+    candidates = list(enumerate(lines[above : above + HEADER_ROWS], above + 1))
+    for one in SEPARATORS:
+        check_header(str(path), ((row, _cells([line], one)) for row, line in candidates), wanted)
     if separator is None:
         separator = max(SEPARATORS, key=lambda one: _fit(lines[above:], one, wanted))
     try:
@@ -90,11 +94,18 @@ def _is_above_the_header(line: str, wanted: Collection[str]) -> bool:
 
 def _fit(lines: Sequence[str], separator: str, wanted: Collection[str]) -> tuple[int, int]:
     """How many columns of the header are wanted ones with this separator, and how many columns there are."""
+    header = _cells(lines, separator)
+    return sum(cell in wanted for cell in header) if header else -1, len(header)
+
+
+def _cells(lines: Sequence[str], separator: str) -> list[str]:
+    """The cells of the first row, none where it cannot be read."""
     try:
-        header = next(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True), [])
+        return [
+            clean(cell) for cell in next(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True), [])
+        ]
     except csv.Error:
-        return -1, 0
-    return sum(clean(cell) in wanted for cell in header), len(header)
+        return []
 
 
 def _decode(path: Path) -> tuple[str, tuple[Remark, ...]]:

@@ -104,6 +104,7 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
     if isinstance(table, pd.DataFrame):
         return _grid_of_frame(table, how.name_in_file("image_path"))
     path = Path(table)
+    _check_kind(path)
     if path.suffix.lower() in OTHER_SPREADSHEETS:
         raise TableInvalid(f"{path} could not be read: expected .csv or .xlsx; save it as .xlsx.")
     wanted = {how.name_in_file(name) for name in (*NUMERIC_COLUMNS, *TEXT_COLUMNS)} | set(how.columns.values())
@@ -118,6 +119,21 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
     except Exception as error:  # openpyxl raises many types
         kind = "an Excel workbook" if is_workbook else "a CSV table"
         raise TableInvalid(f"{path} could not be read as {kind}: {error}") from error
+
+
+def _check_kind(path: Path) -> None:
+    """Raise TableInvalid for a folder, a web page and a JSON file, whatever its name ends in."""
+    if path.is_dir():
+        raise TableInvalid(f"{path} is a folder: expected a table, as .csv or .xlsx.")
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(1000).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        if re.match(rb"<(!doctype html|html|table|head|meta|\?xml)", start):
+            raise TableInvalid(
+                f"{path} is a web page or XML, not a table: open it in a spreadsheet program, save as .xlsx."
+            )
+        if re.match(rb"[\[{]\s*[\[{\"]", start):
+            raise TableInvalid(f"{path} is JSON, not a table: expected .csv or .xlsx.")
 
 
 def _grid_of_frame(frame: pd.DataFrame, photo_column: str) -> Grid:
