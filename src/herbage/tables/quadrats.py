@@ -8,7 +8,7 @@ import pandas as pd
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted
-from herbage.photos.photo import Corners, is_quadrilateral
+from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
 from herbage.remarks import Remark
 from herbage.tables.spreadsheet import CORNERS
 from herbage.tables.validation import FIRST_ROW, check_numbers, fault_list
@@ -59,9 +59,9 @@ def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
     return corners
 
 
-def remarks_on_corners(names: Sequence[str], corners: Sequence[Corners | None]) -> Iterator[Remark]:
+def remarks_on_corners(files: Sequence[PhotoFile]) -> Iterator[Remark]:
     """A remark on quadrats whose first corner is not the upper left one: they are turned by about 90 degrees."""
-    turned = [name for name, quadrat in zip(names, corners, strict=True) if quadrat and _is_turned(quadrat)]
+    turned = [file.name for file in files if file.corners and _is_turned(file.corners)]
     if turned:
         message = f"The first corner of {counted(len(turned), 'quadrat')} is not the upper left one, so it is turned"
         yield Remark.of("turned_quadrats", turned, message)

@@ -70,11 +70,10 @@ def read_sidecar(
             if column and pd.notna(cell := frame[column].iloc[row]):
                 text[found[-1].name] = str(cell)
     lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
-    turned = remarks_on_corners([file.name for file in found], [file.corners for file in found])
     remarks = (
         *read.remarks,
         *matches.remarks(where),
-        *turned,
+        *remarks_on_corners(found),
         *_without_match(paths_of(frame), matches, lonely, where),
     )
     return Sidecar(found, text, remarks)

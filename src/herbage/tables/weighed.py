@@ -81,35 +81,40 @@ def read_weighed_table(
     """
     read = read_frame(table, how)
     frame, where = read.frame, read.where
-    unused = _unused_lookalikes(frame, where)
+    remarks = [*read.remarks, *_unused_lookalikes(frame, where)]
+    finder = PhotoFinder(Path(photos), paths_of(frame), where)
+    is_long, weighed = _is_long(frame, where), ["target"]
+    if not is_long:
+        frame, weighed = _weighed_columns(frame, where)
+    if skip_empty and {"image_path", *weighed} <= set(frame.columns):
+        frame, skipped = _without_empty(frame, weighed, where)
+        remarks += skipped
     g_per_unit = grams_per_unit(unit, quadrat_area_m2)
     heavy = HEAVY_KG_PER_HA * grams_per_unit("kg_per_ha", quadrat_area_m2) / g_per_unit
-    finder = PhotoFinder(Path(photos), paths_of(frame), where)
+    columns = long_columns() if is_long else {name: grams_column() for name in weighed}
     key = ["image_path", *corner_columns(frame)]
-    if _is_long(frame, where):
-        if skip_empty and {"image_path", "target"} <= set(frame.columns):
-            of_photo = frame["target"].isna().groupby(frame["image_path"], dropna=False)
-            frame = _without_empty(frame, of_photo.transform("all"), where)
-        check_columns(frame, where, finder, long_columns(), [*key, "target_name"], read.codes, heavy)
-        wide = _widen(frame, key, where)
-    else:
-        frame, weighed = _weighed_columns(frame, where)
-        if skip_empty:
-            frame = _without_empty(frame, frame[weighed].isna().all(axis=1), where)
-        weights = {name: grams_column() for name in weighed}
-        check_columns(frame, where, finder, weights, key, read.codes, heavy)
-        wide = frame
+    check_columns(frame, where, finder, columns, [*key, *(["target_name"] if is_long else [])], read.codes, heavy)
+    wide = _widen(frame, key, where) if is_long else frame
     grams = wide.reindex(columns=TARGETS).to_numpy(float) * g_per_unit
+    files = _quadrats(wide, finder, where)
+    other = wide.assign(image_path=[file.name for file in files])
+    other = other.drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
+    remarks += [
+        *finder.remarks(),
+        *remarks_on_corners(files),
+        *remarks_on_weights(grams, other, quadrat_area_m2, where),
+    ]
+    return WeighedTable(files, derive(grams), other, tuple(remarks))
+
+
+def _quadrats(wide: pd.DataFrame, finder: PhotoFinder, where: str) -> list[PhotoFile]:
+    """The photo of each row, with the corners of its quadrat; raises TableInvalid for rows that are about one."""
     corners = read_corners(wide, where)
     suffixes = quadrat_suffixes(wide["image_path"], corners, where)
-    names = [path + suffix for path, suffix in zip(wide["image_path"], suffixes, strict=True)]
-    files = [
-        PhotoFile(name, finder.find(path) or Path(path), quadrat)
-        for name, path, quadrat in zip(names, wide["image_path"], corners, strict=True)
+    return [
+        PhotoFile(path + suffix, finder.find(path) or Path(path), quadrat)
+        for path, suffix, quadrat in zip(wide["image_path"], suffixes, corners, strict=True)
     ]
-    other = wide.assign(image_path=names).drop(columns=list(TARGETS), errors="ignore").reset_index(drop=True)
-    on_weights = remarks_on_weights(grams, other, quadrat_area_m2, where)
-    return WeighedTable(files, derive(grams), other, (*read.remarks, *unused, *finder.remarks(), *on_weights))
 
 
 def _unused_lookalikes(frame: pd.DataFrame, where: str) -> tuple[Remark, ...]:
@@ -157,13 +162,16 @@ def _weighed_columns(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, lis
     return frame, weighed
 
 
-def _without_empty(frame: pd.DataFrame, empty: "pd.Series[bool]", where: str) -> pd.DataFrame:
-    """Drop the rows without weights; the index, from which row numbers are computed, is unchanged."""
+def _without_empty(frame: pd.DataFrame, weighed: list[str], where: str) -> tuple[pd.DataFrame, list[Remark]]:
+    """Drop the rows of photos without any weight; the index, from which row numbers are computed, is unchanged."""
+    empty = frame[weighed].isna().all(axis=1).groupby(frame["image_path"], dropna=False).transform("all")
     if empty.all():
         raise TableInvalid(f"{where} has no weights; enter one weight per photo.")
-    if empty.any():
-        log.info("Skipped %s of %s without weights.", counted(int(empty.sum()), "row"), where)
-    return frame[~empty]
+    if not empty.any():
+        return frame, []
+    message = f"{where}: skipped {counted(int(empty.sum()), 'row')} without weights"
+    names = frame["image_path"][empty].astype(str).drop_duplicates().tolist()
+    return frame[~empty], [Remark.of("rows_without_weights", names, message, count=int(empty.sum()), is_warning=False)]
 
 
 def grams_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
