@@ -1,6 +1,8 @@
 """The API: the same values as `predict`, errors as problem details, and enforced limits."""
 
 import asyncio
+import io
+import json
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from herbage import steps
 from herbage.app.web.api import make_app
 from herbage.app.web.guard import HEADERS, Limits
 from herbage.app.web.worker import Worker
@@ -171,6 +174,92 @@ def test_the_facts_of_the_model_contain_no_paths_of_this_computer(client, model,
             assert answer.headers[name] == value
 
 
+def grouped(client, rows, *paddocks):
+    return client.post("/api/paddocks", json={"predictions": rows, "paddocks": paddocks})
+
+
+def two_photos(weighed_photos):
+    return [(weighed_photos / f"train/ID{n}.png").read_bytes() for n in (3, 4)]
+
+
+def test_copies_of_a_photo_count_once_as_for_predict(client, model, weighed_photos, tmp_path):
+    photo, other = two_photos(weighed_photos)
+    folder = tmp_path / "photos/North"
+    folder.mkdir(parents=True)
+    for name, content in (("copy of a.png", photo), ("a.png", photo), ("b.png", other)):
+        (folder / name).write_bytes(content)
+    steps.predict(model, tmp_path / "photos", out=tmp_path / "out", paddocks="folder")
+
+    files = [(path.name, path.read_bytes(), "image/png") for path in sorted(folder.iterdir(), reverse=True)]
+    rows = upload(client, *files).json()["predictions"]
+    assert len({row["photo_sha256"] for row in rows}) == 2
+    answer = grouped(client, rows, "North", "North", "North").json()
+    assert [row["photos"] for row in answer["paddocks"]] == [2]
+    assert answer["remarks"] == [
+        {
+            "what": "copies",
+            "count": 1,
+            "message": "1 photo not counted again, byte-equal to another photo of their paddock: copy of a.png = a.png.",
+            "names": ["copy of a.png = a.png"],
+        }
+    ]
+    body = {"predictions": rows, "paddocks": ["North"] * 3}
+    file = client.post("/api/files/paddocks.csv", json=body)
+    assert file.content == (tmp_path / "out/paddocks.csv").read_bytes()
+    table = client.post("/api/files/predictions.csv", json={"predictions": rows}).text
+    assert table.splitlines()[0] == ",".join(COLUMNS), "the digest is in no file"
+
+
+def test_copies_in_two_paddocks_are_a_problem_that_names_both_photos(client, weighed_photos):
+    photo, other = two_photos(weighed_photos)
+    files = [(name, content, "image/png") for name, content in (("a.png", photo), ("b.png", other), ("c.png", photo))]
+    rows = upload(client, *files).json()["predictions"]
+    for path in ("/api/paddocks", "/api/files/paddocks.csv"):
+        answer = client.post(path, json={"predictions": rows, "paddocks": ["North", "North", "South"]})
+        problem(answer, 422, "a.png and c.png are byte-equal, but in the paddocks North and South.")
+    assert len(grouped(client, rows, "North", "South", "North ").json()["paddocks"]) == 2
+    answer = grouped(client, rows, "North", None, None).json()
+    assert [row["photos"] for row in answer["paddocks"]] == [1]
+    assert [(one["what"], one["names"]) for one in answer["remarks"]] == [
+        ("photos_without_paddock", ["b.png", "c.png"])
+    ]
+
+
+def test_two_quadrats_of_a_photo_and_rows_without_a_digest_are_not_copies(client, weighed_photos):
+    photo, _ = two_photos(weighed_photos)
+    width, height = Image.open(io.BytesIO(photo)).size
+    quadrats = [[[0, 0], [right, 0], [right, height], [0, height]] for right in (width, width // 2)]
+    files = [("a.png", photo, "image/png"), ("b.png", photo, "image/png")]
+    for rows in (
+        upload(client, *files, data={"corners": json.dumps(quadrats)}).json()["predictions"],
+        [row | {"photo_sha256": None} for row in upload(client, *files).json()["predictions"]],
+        [{k: row[k] for k in row if k != "photo_sha256"} for row in upload(client, *files).json()["predictions"]],
+    ):
+        answer = grouped(client, rows, "North", "North").json()
+        assert ([row["photos"] for row in answer["paddocks"]], answer["remarks"]) == ([2], [])
+
+
+def test_names_of_paddocks_that_look_equal_are_one_paddock(client, weighed_photos):
+    photo, other = two_photos(weighed_photos)
+    rows = upload(client, ("a.png", photo, "image/png"), ("b.png", other, "image/png")).json()["predictions"]
+    for names, name in ((("North", "\u3000North \n"), "North"), (("Pr\u00e9", "Pre\u0301"), "Pr\u00e9")):
+        assert [(row["paddock"], row["photos"]) for row in grouped(client, rows, *names).json()["paddocks"]] == [
+            (name, 2)
+        ]
+    answer = grouped(client, rows, "North", " ").json()
+    assert [row["photos"] for row in answer["paddocks"]] == [1]
+    assert [one["message"] for one in answer["remarks"]] == ["1 photo in no paddock: b.png."]
+
+
+def test_photos_of_an_earlier_visit_are_in_the_remarks(client, weighed_photos):
+    photo, other = two_photos(weighed_photos)
+    rows = upload(client, ("a.png", photo, "image/png"), ("b.png", other, "image/png")).json()["predictions"]
+    rows = [row | {"taken_at": f"2026-09-0{day}T10:00:00"} for row, day in zip(rows, (1, 9), strict=True)]
+    (remark,) = grouped(client, rows, "North", "North").json()["remarks"]
+    assert (remark["what"], remark["count"]) == ("photos_of_earlier_visits", 1)
+    assert "North on 2026-09-01 (1 photo, such as a.png)" in remark["message"]
+
+
 def test_a_token_is_required_if_the_server_has_one(model):
     with TestClient(make_app(model, model.open_backbone(), token="sesame")) as client:
         assert client.get("/healthz").status_code == 200
@@ -291,8 +380,6 @@ def test_a_server_error_is_a_problem_without_its_traceback(model, weighed_photos
 
 
 def test_a_huge_photo_is_skipped_before_it_is_decoded(client):
-    import io
-
     bomb = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     problem(upload(client, ("bomb.png", bomb.getvalue(), "image/png")), 422, "over the limit of")

@@ -65,5 +65,5 @@ def test_every_request_is_answered_as_described(operations, name, mode):
 
 
 def test_rows_of_the_api_are_rows_of_the_table():
-    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "map"]
+    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "map", "photo_sha256"]
     assert {key: EXAMPLE[key] for key in COLUMNS} == Prediction(**EXAMPLE).cells()

@@ -19,15 +19,17 @@ from starlette.exceptions import HTTPException
 import herbage
 from herbage.app.web.guard import Guard, Limits, busy, too_large
 from herbage.app.web.problems import problem, responses, tell_problems
-from herbage.app.web.schemas import CORNERS, GroupedPredictions, Map, Predictions
+from herbage.app.web.schemas import CORNERS, GroupedPredictions, Map, PaddockTable, Predictions
 from herbage.app.web.service import MapMissing, MapStore, PredictionService, photos_geojson_file, predictions_csv
 from herbage.app.web.worker import Answer
 from herbage.backbones.backbone import Backbone
-from herbage.errors import PhotoUnreadable
+from herbage.errors import InputInvalid, PhotoUnreadable
 from herbage.model.model import HerbageModel
 from herbage.photos.discovery import display_name
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
+from herbage.remarks import Remark
 from herbage.results.overlay import map_files
+from herbage.results.paddocks import PaddockSummary
 
 PAGE = Path(__file__).parent / "page"
 FILES = StaticFiles(directory=PAGE)
@@ -196,18 +198,25 @@ def geojson_file(rows: Predictions) -> Response:
     return _attachment(photos_geojson_file(rows.predictions), "application/geo+json", "photos.geojson")
 
 
-@router.post("/api/paddocks", responses=responses(status_422="paddocks: expected 2 names, one per photo; got 1."))
-def paddocks(rows: GroupedPredictions, service: Service) -> dict[str, Any]:
-    """The cover of each paddock, with the columns of paddocks.csv: mean with interval, green and legume share."""
-    _check_names(rows)
-    return {"paddocks": service.paddocks(rows).rows()}
+@router.post(
+    "/api/paddocks",
+    response_model=PaddockTable,
+    responses=responses(status_422="paddocks: expected 2 names, one per photo; got 1."),
+)
+def paddocks(rows: GroupedPredictions, service: Service) -> Any:
+    """The cover of each paddock, with the columns of paddocks.csv: mean with interval, green and legume share.
+
+    Copies of a photo count once; copies in two paddocks are an error.
+    """
+    summary, remarks = _summary(rows, service)
+    return {"paddocks": summary.rows(), "remarks": [remark.record() for remark in remarks]}
 
 
 @router.post("/api/files/paddocks.csv", response_class=Response, responses=_file_response("text/csv"))
 def paddocks_file(rows: GroupedPredictions, service: Service) -> Response:
     """The same as the file paddocks.csv."""
-    _check_names(rows)
-    return _attachment(service.paddocks(rows).csv().encode(), "text/csv; charset=utf-8", "paddocks.csv")
+    summary, _ = _summary(rows, service)
+    return _attachment(summary.csv().encode(), "text/csv; charset=utf-8", "paddocks.csv")
 
 
 @router.get("/strings.json", include_in_schema=False)
@@ -240,10 +249,14 @@ def _check(photos: Sequence[Upload], limits: Limits) -> None:
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
 
 
-def _check_names(rows: GroupedPredictions) -> None:
+def _summary(rows: GroupedPredictions, service: PredictionService) -> tuple[PaddockSummary, list[Remark]]:
     if len(rows.paddocks) != len(rows.predictions):
         message = f"paddocks: expected {len(rows.predictions)} names, one per photo; got {len(rows.paddocks)}."
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    try:
+        return service.paddocks(rows)
+    except InputInvalid as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _corners(given: str | None, photos: int) -> Sequence[Corners | None]:

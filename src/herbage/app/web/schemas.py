@@ -1,9 +1,10 @@
 """Requests and responses of the API, with examples; OpenAPI is generated from them."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from herbage.model.estimate import COLUMNS, Estimate
 from herbage.model.model import DEFAULT_LEVEL
@@ -12,6 +13,14 @@ from herbage.targets import QUADRAT_AREA_M2
 
 Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Name = Annotated[str, Field(max_length=300)]
+
+
+def _paddock_name(given: str | None) -> str | None:
+    """The name as in files of polygons: without outer spaces, in Unicode's form NFC; None where nothing remains."""
+    return unicodedata.normalize("NFC", given or "").strip() or None
+
+
+PaddockName = Annotated[Name | None, AfterValidator(_paddock_name)]
 
 EXAMPLE: dict[str, Any] = {
     "photo": "north-1.jpg", "status": "ok",
@@ -22,14 +31,15 @@ EXAMPLE: dict[str, Any] = {
     "Dry_Total_kg_per_ha": 2023.8, "GDM_kg_per_ha": 1557.1, "in_domain": True, "taken_at": "2026-09-04T10:12:00",
     "latitude": -41.5, "longitude": 147.1, "message": None, "training_photo": False, "shape_differs": False,
     "level": 0.9, "quadrat_area_m2": 0.21,
-    "map": "/api/maps/Yp3vQm0c9wYbE1aS",
+    "map": "/api/maps/Yp3vQm0c9wYbE1aS", "photo_sha256": "5d" * 32,
 }  # fmt: skip
 
 
 class Prediction(BaseModel):
     """One photo's row of predictions.csv: grams of dry matter per quadrat, intervals, and kg per hectare.
 
-    Values are null where the model does not know them. `map` is the address of the patch map.
+    Values are null where the model does not know them. `map` is the address of the patch map. Photos of equal
+    `photo_sha256` are copies; rows without it are never copies.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
@@ -65,6 +75,9 @@ class Prediction(BaseModel):
     level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="The level of the intervals.")
     quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-4, le=1e4, description="The area that the photo shows.")
     map: Annotated[str, Field(max_length=100)] | None = None
+    photo_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="Identifies the photo and its corners; null for a photo that could not be read."
+    )
 
     def cells(self) -> dict[str, Any]:
         """The cells of its row of predictions.csv, as `Estimate.row` returns them."""
@@ -83,9 +96,25 @@ class Predictions(BaseModel):
 
 
 class GroupedPredictions(Predictions):
-    """Rows, and the name of each photo's paddock; null for none."""
+    """Rows, and the name of each photo's paddock; null for none. Outer spaces of a name are removed."""
 
-    paddocks: list[Name | None] = Field(max_length=10_000, examples=[["North"]])
+    paddocks: list[PaddockName] = Field(max_length=10_000, examples=[["North"]])
+
+
+class RemarkRecord(BaseModel):
+    """What a user should know about the rows: `names` are the first of the `count` photos that it is about."""
+
+    what: str = Field(examples=["copies"])
+    count: int
+    message: str
+    names: list[str]
+
+
+class PaddockTable(BaseModel):
+    """The rows of paddocks.csv, and remarks about photos that are in no mean."""
+
+    paddocks: list[dict[str, Any]]
+    remarks: list[RemarkRecord]
 
 
 class Map(BaseModel):

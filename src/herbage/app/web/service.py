@@ -7,8 +7,8 @@ import asyncio
 import io
 import math
 import secrets
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from typing import Any
 from herbage.app.web.schemas import GroupedPredictions, Map, Prediction
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
-from herbage.errors import HerbageError, PhotoUnreadable
+from herbage.errors import HerbageError, InputInvalid, PhotoUnreadable
+from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
+from herbage.remarks import Remark
 from herbage.results.geojson import photos_geojson
 from herbage.results.overlay import draw_overlay, scale_top, swatches
 from herbage.results.paddocks import PaddockSummary
@@ -95,7 +97,7 @@ class PredictionService:
         }
 
     def rows(self, answers: Sequence[tuple[Estimate, str]], corners: Sequence[Corners | None]) -> list[dict[str, Any]]:
-        """Estimates as rows of predictions.csv with interval level, area, and the address of a stored map."""
+        """Estimates as rows of predictions.csv with level, area, address of a stored map, and digest of the photo."""
         return [self._row(*answer, of) for answer, of in zip(answers, corners, strict=True)]
 
     def _row(self, estimate: Estimate, photo_sha256: str, corners: Corners | None) -> dict[str, Any]:
@@ -103,7 +105,13 @@ class PredictionService:
         if estimate.map is not None:
             address = f"/api/maps/{self.maps.add(StoredMap(estimate, photo_sha256, corners))}"
         area = self.model.quadrat_area_m2
-        return {**estimate.row(), "level": estimate.level, "quadrat_area_m2": area, "map": address}
+        return {
+            **estimate.row(),
+            "level": estimate.level,
+            "quadrat_area_m2": area,
+            "map": address,
+            "photo_sha256": photo_sha256 or None,
+        }
 
     def map(self, name: str) -> Map:
         """A stored map in g/m2, with the top of the colour scale per target; raises MapMissing."""
@@ -137,14 +145,59 @@ class PredictionService:
         scale = self.model.map_scale_g_per_m2
         return draw_overlay(photo.pixels(), stored.estimate, scale_g_per_m2=scale, target=target)
 
-    def paddocks(self, grouped: GroupedPredictions) -> PaddockSummary:
-        """The summary of paddocks of these rows."""
+    def paddocks(self, grouped: GroupedPredictions) -> tuple[PaddockSummary, list[Remark]]:
+        """The summary of paddocks of these rows, and remarks; copies count once. Raises InputInvalid, as `_copies`."""
         summary = PaddockSummary.of(self.model, DEFAULT_LEVEL)
-        for row, paddock in zip(grouped.predictions, grouped.paddocks, strict=True):
-            estimate = row.estimate()
-            if row.status == "ok" and math.isfinite(estimate.grams[summary.main]):
-                summary.add(paddock, estimate)
-        return summary
+        photos = [
+            _GroupedPhoto(row.photo, paddock, row.photo_sha256, estimate)
+            for row, paddock in zip(grouped.predictions, grouped.paddocks, strict=True)
+            if row.status == "ok" and math.isfinite((estimate := row.estimate()).grams[summary.main])
+        ]
+        copies = _copies(photos)
+        for number, photo in enumerate(photos):
+            if number not in copies:
+                summary.add(photo.paddock, photo.estimate)
+        return summary, [*summary.remarks(), *_counted_once(photos, copies)]
+
+
+@dataclass(frozen=True)
+class _GroupedPhoto:
+    """A photo of a summary; `digest` is None where the client's row has none."""
+
+    name: str
+    paddock: str | None
+    digest: str | None
+    estimate: Estimate
+
+
+def _copies(photos: Sequence[_GroupedPhoto]) -> dict[int, int]:
+    """Which photos are copies of another photo of their paddock: their numbers, and the number of the other photo.
+
+    Raises InputInvalid for copies in two paddocks, as `predict` does.
+    """
+    by_digest: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+    # As for `predict`, the original is the photo with the shortest name.
+    for number, photo in sorted(enumerate(photos), key=lambda one: (len(one[1].name), one[1].name)):
+        if photo.digest is not None:
+            by_digest[photo.digest][photo.paddock].append(number)
+    copies: dict[int, int] = {}
+    for by_paddock in by_digest.values():
+        assigned = [paddock for paddock in by_paddock if paddock is not None][:2]
+        if len(assigned) > 1:
+            raise InputInvalid(
+                f"paddocks: {' and '.join(photos[by_paddock[name][0]].name for name in assigned)} are byte-equal, but "
+                f"in the paddocks {' and '.join(assigned)}. Remove the photo that does not belong to its paddock."
+            )
+        for first, *others in by_paddock.values():
+            copies |= dict.fromkeys(others, first)
+    return copies
+
+
+def _counted_once(photos: Sequence[_GroupedPhoto], copies: Mapping[int, int]) -> Iterator[Remark]:
+    if copies:
+        pairs = [f"{photos[copy].name} = {photos[first].name}" for copy, first in copies.items()]
+        message = f"{counted(len(copies), 'photo')} not counted again, byte-equal to another photo of their paddock"
+        yield Remark.of("copies", pairs, message)
 
 
 def predictions_csv(rows: Sequence[Prediction]) -> bytes:

@@ -246,6 +246,29 @@ def test_photos_of_an_earlier_visit_are_counted_beside_the_mean(opened, photos):
     page.set_input_files("#choose", [photos / name for name in ("p00.jpg", "p01.jpg", "p03.jpg")])
     wait_done(page, 3)
     expect(page.locator("#summary tr").nth(2).locator("td").nth(3)).to_have_text("2 (1 not in the mean)")
+    expect(page.locator("#remarks")).to_contain_text("1 photo of earlier visits, which are not in the means")
+
+
+def test_copies_count_once_and_are_refused_in_two_paddocks(opened, photos, tmp_path):
+    copy = tmp_path / "<b>copy of p00.jpg"
+    copy.write_bytes((photos / "p00.jpg").read_bytes())
+    page = opened()
+    page.set_input_files("#choose", [photos / "p00.jpg", copy, photos / "p02.jpg"])
+    wait_done(page, 3)
+    counts = page.locator("#summary td:nth-child(4)")
+    expect(counts).to_have_text(["2"])
+    message = "1 photo not counted again, byte-equal to another photo of their paddock: <b>copy of p00.jpg = p00.jpg."
+    expect(page.locator("#remarks p")).to_have_text([message])
+    for card in page.locator(".card .paddock").all():
+        card.fill("North")
+    expect(counts).to_have_text(["2", "2"])
+    expect(page.locator("#remarks p")).to_have_text([message])
+    page.locator(".card .paddock").nth(1).fill("South")
+    expect(page.locator("#remarks .warning")).to_contain_text("are byte-equal, but in the paddocks North and South")
+    expect(counts).to_have_text(["2"])
+    page.locator(".card .remove").nth(1).click()
+    expect(counts).to_have_text(["2", "2"])
+    expect(page.locator("#remarks p")).to_have_count(0)
 
 
 def test_everything_works_with_the_keyboard_only(opened, photos):

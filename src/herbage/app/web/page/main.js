@@ -99,7 +99,7 @@ async function summarise() {
   const estimated = predictions.some((row) => row.status === "ok");
   find("results").hidden = !predictions.length;
   find("overlays").hidden = !cards.some((card) => card.map);
-  find("summary").hidden = find("summary-note").hidden = !estimated;
+  find("summary").hidden = find("summary-note").hidden = find("remarks").hidden = !estimated;
   if (!predictions.length) return;
   const names = [...new Set(cards.map((card) => card.paddock).filter(Boolean))];
   find("paddocks").replaceChildren(...names.map((name) => new Option(name)));

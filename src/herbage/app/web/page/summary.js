@@ -1,6 +1,6 @@
 // Summary of all photos: a table with one row per paddock, and a map of where the photos were taken.
 
-import { kgPerHa, postJson } from "./api.js";
+import { kgPerHa, postJson, RequestError } from "./api.js";
 import { tableRow } from "./card.js";
 import { number, percent, text } from "./text.js";
 
@@ -8,17 +8,18 @@ const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, MARGIN] = [600, 280, 40];
 const LEGEND = 190;
 const METRES_PER_DEGREE = 111_320; // of latitude
+const NOTHING = { paddocks: [], remarks: [] };
 const MIN_DEGREES = 20 / METRES_PER_DEGREE;
 
-/** Fill the table: first all photos of all days, then each named paddock on its last visit. */
+/** Fill the table: first all photos of all days, then each named paddock on its last visit; and the remarks under it. */
 export async function showPaddocks(container, predictions, paddocks, level) {
   const undated = predictions.map((row) => ({ ...row, taken_at: null }));
-  const all = await rowsOf(undated, predictions.map(() => text("all_photos")));
-  const named = paddocks.some((paddock) => paddock !== null) ? await rowsOf(predictions, paddocks) : [];
+  const all = await summaryOf(undated, predictions.map(() => text("all_photos")));
+  const named = paddocks.some((paddock) => paddock !== null) ? await summaryOf(predictions, paddocks).catch(refused) : NOTHING;
   const table = document.createElement("table");
   table.append(
     tableRow("th", [text("paddock"), text("kg_per_ha"), text("range"), text("photos"), text("GDM_g"), text("green_share"), text("legume_share"), text("day")]),
-    ...[...all, ...named].map((row) =>
+    ...[...all.paddocks, ...named.paddocks].map((row) =>
       tableRow("td", [
         row.paddock, figure(row.kg_per_ha), interval(row),
         photos(row), figure(row.GDM_kg_per_ha), share(row.green_share), share(row.legume_share), row.taken_on ?? "",
@@ -26,11 +27,26 @@ export async function showPaddocks(container, predictions, paddocks, level) {
     ),
   );
   container.replaceChildren(table);
+  const messages = new Set([...all.remarks, ...named.remarks].map((remark) => remark.message));
+  document.getElementById("remarks").replaceChildren(
+    ...[...messages].map((message) => paragraph("soft", message)),
+    ...(named.refusal ? [paragraph("warning", named.refusal)] : []),
+  );
   document.getElementById("summary-note").textContent = text("summary_note", { level: percent(level) });
 }
 
-async function rowsOf(predictions, paddocks) {
-  return (await (await postJson("api/paddocks", { predictions, paddocks })).json()).paddocks;
+async function summaryOf(predictions, paddocks) {
+  return (await postJson("api/paddocks", { predictions, paddocks })).json();
+}
+
+/** No rows of paddocks, and the reason, where the server refuses them: copies of a photo are in two paddocks. */
+function refused(error) {
+  if (!(error instanceof RequestError) || error.status !== 422) throw error;
+  return { ...NOTHING, refusal: error.message };
+}
+
+function paragraph(className, message) {
+  return Object.assign(document.createElement("p"), { className, textContent: message });
 }
 
 /** The photos in the mean, and those that are not: of earlier visits, and undated ones beside several visits. */
