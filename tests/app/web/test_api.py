@@ -174,6 +174,36 @@ def test_the_facts_of_the_model_contain_no_paths_of_this_computer(client, model,
             assert answer.headers[name] == value
 
 
+def test_fields_that_would_be_ignored_are_refused(client, weighed_photos):
+    photo = ("a.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
+    known = "photos, corners; parameters of its address: none."
+    answer = upload(client, photo, data={"quadrat_area_m2": "0.25"})
+    problem(answer, 422, f"quadrat_area_m2: unknown form field. Form fields of this request: {known}")
+    problem(
+        client.post("/api/predictions", files={"photo": photo}),
+        422,
+        f"photo: unknown form field. Form fields of this request: {known}",
+    )
+    problem(upload(client, photo, params={"level": "0.5"}), 422, "level: unknown parameter of the address.")
+    problem(
+        upload(client, photo, data={"corners": ["[null]", "[null]"]}),
+        422,
+        "corners: expected one form field of this name; got 2.",
+    )
+    (row,) = upload(client, photo, data={"corners": "[null]"}).json()["predictions"]
+    overlay = row["map"] + "/overlay"
+    known = "Form fields of this request: photo; parameters of its address: target."
+    problem(
+        client.post(overlay, files={"photo": photo}, data={"target": "GDM_g"}),
+        422,
+        f"target: unknown form field. {known}",
+    )
+    assert client.post(overlay, files={"photo": photo}, params={"target": "GDM_g"}).status_code == 200
+    for path in ("/api/paddocks", "/api/files/paddocks.csv"):
+        body = {"predictions": [row], "paddocks": ["North"]}
+        problem(client.post(path, json=body | {"level": 0.5}), 422, "body.level: Extra inputs are not permitted")
+
+
 def grouped(client, rows, *paddocks):
     return client.post("/api/paddocks", json={"predictions": rows, "paddocks": paddocks})
 

@@ -96,6 +96,33 @@ def _file_response(media_type: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "The file", "content": {media_type: {}}}, **responses(status_422="predictions: ...")}
 
 
+def _fields(form: Sequence[str], *, repeated: Sequence[str] = (), address: Sequence[str] = ()) -> Any:
+    """A dependency that refuses form fields and parameters of the address that would otherwise be ignored.
+
+    Fields of `form` may occur once, those of `repeated` more than once; `address` are the parameters of the address.
+    """
+    known = (*repeated, *form)
+    listing = (
+        f"Form fields of this request: {', '.join(known)}; parameters of its address: {', '.join(address) or 'none'}."
+    )
+
+    def refuse(detail: str) -> HTTPException:
+        return HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+    async def check(request: Request) -> None:
+        fields = await request.form()
+        for name in fields:
+            if name not in known:
+                raise refuse(f"{name[:100]}: unknown form field. {listing}")
+            if name in form and (count := len(fields.getlist(name))) > 1:
+                raise refuse(f"{name}: expected one form field of this name; got {count}.")
+        for name in request.query_params:
+            if name not in address:
+                raise refuse(f"{name[:100]}: unknown parameter of the address. {listing}")
+
+    return Depends(check)
+
+
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz(service: Service) -> dict[str, Any]:
@@ -112,6 +139,7 @@ async def about(service: Service) -> dict[str, Any]:
 @router.post(
     "/api/predictions",
     response_model=Predictions,
+    dependencies=[_fields(["corners"], repeated=["photos"])],
     responses=responses(
         status_415="a.txt is text/plain; expected a photo, such as image/jpeg.",
         status_422="a.jpg is not a readable image: cannot identify image file",
@@ -131,7 +159,10 @@ async def predictions(
         ),
     ] = None,
 ) -> Any:
-    """Estimate one or more photos: the columns of predictions.csv and a link to each map."""
+    """Estimate one or more photos: the columns of predictions.csv and a link to each map.
+
+    Other form fields are an error.
+    """
     worker = service.worker
     if not worker.has_room(len(photos)):
         raise busy(worker.seconds_left)
@@ -160,6 +191,7 @@ async def patch_map(name: str, service: Service) -> Any:
 @router.post(
     "/api/maps/{name}/overlay",
     response_class=Response,
+    dependencies=[_fields(["photo"], address=["target"])],
     responses={
         200: {"description": "The photo under its map", "content": {"image/png": {}}},
         **responses(status_404=MapStore.MISSING, status_422="This is not the photo of the map."),

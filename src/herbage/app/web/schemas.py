@@ -98,6 +98,8 @@ class Predictions(BaseModel):
 class GroupedPredictions(Predictions):
     """Rows, and the name of each photo's paddock; null for none. Outer spaces of a name are removed."""
 
+    model_config = ConfigDict(extra="forbid")
+
     paddocks: list[PaddockName] = Field(max_length=10_000, examples=[["North"]])
 
 
