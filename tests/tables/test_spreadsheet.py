@@ -124,7 +124,7 @@ def test_rows_have_the_numbers_of_a_spreadsheet(weighed_photos, tmp_path):
             read_weighed_table(tmp_path / name, weighed_photos)
     long = pd.read_csv(weighed_photos / "train.csv")
     of_third = long["image_path"] == long["image_path"].unique()[2]
-    long.loc[of_third, list(CORNERS)] = [0, 0, 0, 0, 1, 1, 1, 1]
+    long.loc[of_third, list(CORNERS)] = [0, 0, 0, 0, 9, 9, 9, 9]
     with pytest.raises(
         TableInvalid, match=f"row {int(np.flatnonzero(of_third)[0]) + 2}: expected the quadrat's upper left, "
     ):

@@ -55,7 +55,8 @@ def test_a_code_for_a_missing_weight_is_a_fault_that_shows_it_or_is_skipped_on_r
     assert "row 6, column Dry_Total_g: a code for a missing value (got 'n/a'), photo train/ID4.png" in str(caught.value)
     read = read_weighed_table(tmp_path / "t.csv", weighed_photos, skip_empty=True)
     assert len(read.files) == 22
-    assert [remark.what for remark in read.remarks] == ["missing_codes"]
+    assert [remark.what for remark in read.remarks] == ["missing_codes", "rows_without_weights"]
+    assert read.remarks[1].names == ("train/ID3.png", "train/ID4.png")
 
 
 def test_a_corner_that_is_no_number_is_named(tmp_path):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from herbage.errors import InputInvalid
-from herbage.formatting import counted
 from herbage.photos.copies import find_copies
 from herbage.photos.exif import NO_FACTS, PhotoFacts
 from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
+from herbage.results.copies import Copies, PaddockPhoto
 from herbage.results.paddock_folders import FolderPaddocks
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.polygon_files import FORMATS, SUFFIXES
@@ -89,8 +89,9 @@ def read_assignment(
         paddock_of, known = by_folder(folders), list(dict.fromkeys(folders.names.values()))
         remarks += _dropped(folders)
     copies = _copies(files, paddock_of)
-    remarks += [*_nearly_equal(known), *_copies_counted_once(copies)]
-    return AssignedPhotos(files, Assignment(paddock_of, polygons, copies), tuple(remarks))
+    remarks += [*similar_names(known), *copies.remarks()]
+    names_of_copies = frozenset(files[number].name for number in copies.numbers)
+    return AssignedPhotos(files, Assignment(paddock_of, polygons, names_of_copies), tuple(remarks))
 
 
 def by_folder(folders: FolderPaddocks) -> PaddockOf:
@@ -114,31 +115,14 @@ def by_polygon(polygons: Polygons) -> PaddockOf:
     return paddock
 
 
-def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> dict[str, str]:
-    """Photos that are byte-equal to another photo of their paddock: their names, and the name of the other photo.
-
-    Raises InputInvalid for copies in two paddocks. Copies have the same position, so polygons cannot separate them.
-    """
-    copies: dict[str, str] = {}
-    for equal in find_copies(files):
-        by_paddock: dict[str | None, list[str]] = defaultdict(list)
-        for file in sorted(equal, key=lambda file: (len(file.name), file.name)):  # the original has the shortest name
-            by_paddock[paddock_of(file, NO_FACTS)].append(file.name)
-        if len(assigned := [name for name in by_paddock if name is not None]) > 1:
-            raise InputInvalid(
-                f"`paddocks`: {' and '.join(by_paddock[name][0] for name in assigned)} are byte-equal, but in the "
-                f"paddocks {' and '.join(assigned)}. Remove the photo that does not belong to its paddock."
-            )
-        first, *others = by_paddock[assigned[0] if assigned else None]
-        copies |= dict.fromkeys(others, first)
-    return copies
-
-
-def _copies_counted_once(copies: Mapping[str, str]) -> Iterator[Remark]:
-    if copies:
-        pairs = [f"{copy} = {first}" for copy, first in copies.items()]
-        message = f"{counted(len(copies), 'photo')} not counted again, byte-equal to another photo of their paddock"
-        yield Remark.of("copies", pairs, message)
+def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> Copies:
+    """Copies among the files. They have the same position, so polygons cannot separate them."""
+    numbers = {file.name: number for number, file in enumerate(files)}
+    equal = (
+        [PaddockPhoto(numbers[file.name], file.name, paddock_of(file, NO_FACTS)) for file in group]
+        for group in find_copies(files)
+    )
+    return Copies.of(equal)
 
 
 def _dropped(folders: FolderPaddocks) -> Iterator[Remark]:
@@ -147,7 +131,7 @@ def _dropped(folders: FolderPaddocks) -> Iterator[Remark]:
         yield Remark.of("camera_folders", folders.dropped, message, is_warning=False)
 
 
-def _nearly_equal(names: Sequence[str]) -> Iterator[Remark]:
+def similar_names(names: Sequence[str]) -> Iterator[Remark]:
     """Remarks about paddocks whose names look the same, or like dates into which a spreadsheet turns codes."""
     spellings = defaultdict(set)
     for name in names:

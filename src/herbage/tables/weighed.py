@@ -20,7 +20,7 @@ from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
 from herbage.tables.matching import PhotoFinder, paths_of
 from herbage.tables.plausibility import remarks_on_weights
-from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners
+from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners, remarks_on_corners
 from herbage.tables.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import (
     FAULTS_SHOWN,

@@ -8,7 +8,7 @@ import io
 import math
 import secrets
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from typing import Any
 from herbage.app.web.schemas import GroupedPredictions, Map, Prediction
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
-from herbage.errors import HerbageError, InputInvalid, PhotoUnreadable
-from herbage.formatting import counted
+from herbage.errors import HerbageError, PhotoUnreadable
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
 from herbage.remarks import Remark
+from herbage.results.copies import Copies, PaddockPhoto
 from herbage.results.geojson import photos_geojson
 from herbage.results.overlay import draw_overlay, scale_top, swatches
+from herbage.results.paddock_assignment import similar_names
 from herbage.results.paddocks import PaddockSummary
 from herbage.results.predictions import PredictionsWriter
 from herbage.targets import TARGETS, known_names, main_target
@@ -146,58 +147,21 @@ class PredictionService:
         return draw_overlay(photo.pixels(), stored.estimate, scale_g_per_m2=scale, target=target)
 
     def paddocks(self, grouped: GroupedPredictions) -> tuple[PaddockSummary, list[Remark]]:
-        """The summary of paddocks of these rows, and remarks; copies count once. Raises InputInvalid, as `_copies`."""
+        """The summary of paddocks of these rows, and remarks; raises InputInvalid, as `Copies.of`."""
         summary = PaddockSummary.of(self.model, DEFAULT_LEVEL)
-        photos = [
-            _GroupedPhoto(row.photo, paddock, row.photo_sha256, estimate)
-            for row, paddock in zip(grouped.predictions, grouped.paddocks, strict=True)
-            if row.status == "ok" and math.isfinite((estimate := row.estimate()).grams[summary.main])
-        ]
-        copies = _copies(photos)
-        for number, photo in enumerate(photos):
-            if number not in copies:
-                summary.add(photo.paddock, photo.estimate)
-        return summary, [*summary.remarks(), *_counted_once(photos, copies)]
-
-
-@dataclass(frozen=True)
-class _GroupedPhoto:
-    """A photo of a summary; `digest` is None where the client's row has none."""
-
-    name: str
-    paddock: str | None
-    digest: str | None
-    estimate: Estimate
-
-
-def _copies(photos: Sequence[_GroupedPhoto]) -> dict[int, int]:
-    """Which photos are copies of another photo of their paddock: their numbers, and the number of the other photo.
-
-    Raises InputInvalid for copies in two paddocks, as `predict` does.
-    """
-    by_digest: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
-    # As for `predict`, the original is the photo with the shortest name.
-    for number, photo in sorted(enumerate(photos), key=lambda one: (len(one[1].name), one[1].name)):
-        if photo.digest is not None:
-            by_digest[photo.digest][photo.paddock].append(number)
-    copies: dict[int, int] = {}
-    for by_paddock in by_digest.values():
-        assigned = [paddock for paddock in by_paddock if paddock is not None][:2]
-        if len(assigned) > 1:
-            raise InputInvalid(
-                f"paddocks: {' and '.join(photos[by_paddock[name][0]].name for name in assigned)} are byte-equal, but "
-                f"in the paddocks {' and '.join(assigned)}. Remove the photo that does not belong to its paddock."
-            )
-        for first, *others in by_paddock.values():
-            copies |= dict.fromkeys(others, first)
-    return copies
-
-
-def _counted_once(photos: Sequence[_GroupedPhoto], copies: Mapping[int, int]) -> Iterator[Remark]:
-    if copies:
-        pairs = [f"{photos[copy].name} = {photos[first].name}" for copy, first in copies.items()]
-        message = f"{counted(len(copies), 'photo')} not counted again, byte-equal to another photo of their paddock"
-        yield Remark.of("copies", pairs, message)
+        rows = zip(grouped.predictions, grouped.paddocks, strict=True)
+        photos = [(row, paddock, row.estimate()) for row, paddock in rows if row.status == "ok"]
+        photos = [one for one in photos if math.isfinite(one[2].grams[summary.main])]
+        by_digest: dict[str, list[PaddockPhoto]] = defaultdict(list)
+        for number, (row, paddock, _) in enumerate(photos):
+            if row.photo_sha256 is not None:
+                by_digest[row.photo_sha256].append(PaddockPhoto(number, row.photo, paddock))
+        copies = Copies.of(by_digest.values())
+        for number, (_, paddock, estimate) in enumerate(photos):
+            if number not in copies.numbers:
+                summary.add(paddock, estimate)
+        names = list(dict.fromkeys(paddock for paddock in grouped.paddocks if paddock is not None))
+        return summary, [*similar_names(names), *summary.remarks(), *copies.remarks()]
 
 
 def predictions_csv(rows: Sequence[Prediction]) -> bytes:
