@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from herbage.photos.exif import PhotoFacts, read_facts
+from tests.photos.encoded import encoded, opened
 
 GPS, BASE = ExifTags.GPS, ExifTags.Base
 NO_TIME = "it has no capture time: "
@@ -221,3 +224,50 @@ def test_a_damaged_exif_block_is_remarked_on(monkeypatch):
 
     monkeypatch.setattr(Image.Exif, "get_ifd", fail)
     assert read_facts(Image.new("RGB", (8, 4))) == (PhotoFacts(), ("its EXIF data is damaged and was not used",))
+
+
+def whole_block():
+    """EXIF data whose last bytes are the capture time and the position."""
+    exif = Image.Exif()
+    exif[BASE.Make] = "a maker of cameras"
+    exif.get_ifd(ExifTags.IFD.Exif)[BASE.DateTimeOriginal] = "2015:09:04 10:30:00"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({
+        GPS.GPSLatitudeRef: "S", GPS.GPSLatitude: (42.0, 30.0, 36.0),
+        GPS.GPSLongitudeRef: "E", GPS.GPSLongitude: (147.0, 15.0, 0.0),
+    })  # fmt: skip
+    return exif.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_facts_are_read_from_a_cut_block_or_their_loss_is_remarked_on(format):
+    block = whole_block()
+    for length in range(7, len(block) + 1):
+        photo = opened(encoded(Image.new("RGB", (8, 4)), format, exif=block[:length]))
+        assert photo.pixels().shape == (4, 8, 3)
+        is_whole = photo.facts.taken_at is not None and photo.facts.latitude is not None
+        assert is_whole == (not photo.remarks), length
+        assert is_whole or "its EXIF data is damaged" in photo.remarks[-1], length
+    assert is_whole
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_block_without_facts_is_not_damaged(format):
+    exif = Image.Exif()
+    exif[BASE.Make] = "a maker of cameras"
+    empty = Image.Exif()
+    empty.get_ifd(ExifTags.IFD.GPSInfo)
+    for block in (exif.tobytes(), empty.tobytes(), b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"):
+        assert opened(encoded(Image.new("RGB", (8, 4)), format, exif=block)).remarks == ()
+
+
+def test_damaged_exif_data_is_not_reported_on_standard_error(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=whole_block()[:40]))
+    program = (
+        "import sys; from pathlib import Path; from herbage.photos.photo import PhotoFile, open_photo;"
+        "photo = open_photo(PhotoFile('a', Path(sys.argv[1]))); photo.pixels(); print(photo.remarks)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "a.jpg"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("('its EXIF data is damaged and was not used',)\n", "")

@@ -1,5 +1,6 @@
 import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from herbage.photos import photo as module
 from herbage.photos.discovery import find_photos
 from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.photos.photo import PhotoFile, open_photo
+from tests.photos.encoded import encoded, opened, scene
 
 
 def open_at(path):
@@ -77,6 +79,29 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     assert photo.aspect == 2
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
+def test_the_aspect_and_the_limits_of_corners_are_those_of_the_pixels_in_every_format(format, orientation):
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo = opened(encoded(squares(), format, exif=exif))
+    height, width = photo.pixels().shape[:2]
+    assert photo.aspect == width / height
+    whole = ((0.0, 0.0), (float(width), 0.0), (float(width), float(height)), (0.0, float(height)))
+    cut = open_photo(PhotoFile("a", Path("a"), whole, photo.content))
+    assert cut.pixels().shape[:2] == (height, width)
+
+
+def test_a_turned_tiff_with_transparency_has_the_aspect_of_its_pixels():
+    """It is decoded when it is opened, and decoding turns it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    photo = opened(encoded(squares().convert("RGBA"), "TIFF", exif=exif))
+    assert photo.aspect == photo.pixels().shape[1] / photo.pixels().shape[0] == 160 / 240
+
+
 def test_other_formats_than_8_bit_rgb_are_converted_as_documented(tmp_path):
     def pixel(image, name, **options):
         image.save(tmp_path / name, **options)
@@ -108,6 +133,37 @@ def test_broken_photos_are_named_with_their_reason(tmp_path):
         open_at(tmp_path / "half.jpg").pixels()
 
 
+def damaged_photos():
+    for format in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF"):
+        try:
+            content = encoded(scene(), format)
+        except KeyError:  # pillow-heif is not installed
+            continue
+        for share in (0.02, 0.5, 0.9):
+            yield f"{format} {share}", content[: int(share * len(content))]
+    jpeg, half = encoded(scene(), "JPEG"), len(encoded(scene(), "JPEG")) // 2
+    yield "without EOI", jpeg[:-2]
+    yield "a block of ones", jpeg[:half] + b"\xff" * 4096 + jpeg[half + 4096 :]
+    yield "a first block of ones", b"\xff" * 4096 + jpeg[4096:]
+    yield "a cut LZW TIFF", encoded(scene(), "TIFF", compression="tiff_lzw")[: 9 * half // 10]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*one, id=one[0]) for one in damaged_photos()])
+def test_messages_about_damage_say_what_to_do(name, content):
+    with pytest.raises(PhotoUnreadable, match="copy the photo again$"):
+        opened(content, name).pixels()
+
+
+def test_lack_of_memory_is_not_taken_for_damage(monkeypatch):
+    def fail(*_):
+        raise MemoryError("not enough memory")
+
+    monkeypatch.setattr(module, "decode", fail)
+    with pytest.raises(PhotoUnreadable, match="could not be decoded: not enough memory$"):
+        opened(encoded(scene(), "JPEG")).pixels()
+
+
 def test_a_photo_over_the_limit_is_skipped_undecoded(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIXEL_LIMIT", 100)
     Image.new("RGB", (11, 10)).save(tmp_path / "big.png")
@@ -128,7 +184,8 @@ def test_the_message_about_a_broken_photo_is_always_the_same(tmp_path):
         with pytest.raises(PhotoUnreadable) as caught:
             open_at(tmp_path / "a.jpg")
         messages.add(str(caught.value))
-    assert messages == {"a.jpg is not a readable image: cannot identify image file"}
+    (message,) = messages
+    assert message.startswith("a.jpg is not a readable image: cannot identify image file; it is damaged, or no photo")
 
 
 def squares(size=(240, 160)):

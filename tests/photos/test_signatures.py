@@ -1,3 +1,4 @@
+import plistlib
 import re
 
 import pytest
@@ -29,6 +30,9 @@ def box(brand, *compatible):
     (box(b"mif1", b"mif1", b"avif"), "it is an AVIF image"),
     (b"GIF89a" + bytes(100), "it is a GIF image: save it as JPEG or PNG"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "it is a JPEG 2000 image"),
+    (plistlib.dumps({"NSURLNameKey": "IMG_1.HEIC"}, fmt=plistlib.FMT_BINARY), "it is a placeholder (property list), as iCl"),
+    (plistlib.dumps({"NSURLNameKey": "IMG_1.HEIC"}), "it is a placeholder (property list), as iCloud"),
+    (b'<?xml version="1.0"?><svg/>', "it is XML or a drawing (SVG)"),
     (b"PK\x03\x04" + bytes(100), "it is a ZIP archive: unpack it"),
     (b'{"error": "not found"}', 'it is a text file that begins with “{"error": "not found"}”'),
     ("Zugriff verweigert: Süd\n".encode() * 200, "it is a text file that begins with “Zugriff verweigert: Süd”"),

@@ -1,10 +1,11 @@
 """Capture time and position from a photo's EXIF data, and why they were not used."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from PIL import ExifTags, Image
 
@@ -39,6 +40,29 @@ class PhotoFacts:
 
 NO_FACTS = PhotoFacts()
 
+DAMAGED = "its EXIF data is damaged and was not used"
+
+# Pillow's warnings of damaged metadata would go to standard error; what was lost is a remark on the photo.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+TIMES = ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized
+USED = (*TIMES, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude)
+"""Tags whose values are looked up when a block may be cut off; that a maker's note is damaged does not matter."""
+
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
+"""Bytes per value of the types of EXIF (TIFF 6.0)."""
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where none is recorded or the EXIF data is damaged."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a damaged EXIF block must not make the photo unusable
+        if _is_behind_pixels(image):
+            raise
+        return 1
+    return value if value in range(1, 9) else 1
+
 
 def read_facts(image: Image.Image) -> tuple[PhotoFacts, tuple[str, ...]]:
     """The facts of an opened image, and remarks on what was recorded but not used."""
@@ -46,7 +70,9 @@ def read_facts(image: Image.Image) -> tuple[PhotoFacts, tuple[str, ...]]:
         exif = image.getexif()
         inner, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
     except Exception:  # a damaged EXIF block must not make the photo unusable
-        return NO_FACTS, ("its EXIF data is damaged and was not used",)
+        if _is_behind_pixels(image):
+            raise
+        return NO_FACTS, (DAMAGED,)
     remarks = []
     taken_at, remark = _capture_time(exif, inner)
     if remark:
@@ -56,7 +82,40 @@ def read_facts(image: Image.Image) -> tuple[PhotoFacts, tuple[str, ...]]:
         latitude, longitude = _position(gps)
     except _Unusable as reason:
         remarks.append(f"its position was not used: {reason}")
+    if None in (taken_at, latitude) and _is_cut(image.info.get("exif") or b""):
+        lost = "its capture time" if taken_at is None else "its position"
+        is_all = taken_at is None and latitude is None
+        remarks.append(DAMAGED if is_all else f"its EXIF data is damaged, and {lost} could not be read")
     return PhotoFacts(taken_at, latitude, longitude), tuple(remarks)
+
+
+def _is_behind_pixels(image: Image.Image) -> bool:
+    """Whether the pixels had to be decoded to look for EXIF data, so that it may be they that are damaged."""
+    return image.format == "PNG" and not image.info.get("exif")
+
+
+def _is_cut(block: bytes) -> bool:
+    """Whether a directory of an EXIF block, or the value of a tag in USED, is beyond its end."""
+    block = block.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if block[:2] == b"II" else "big"
+
+    def number(at: int, length: int) -> int:
+        return int.from_bytes(block[at : at + length], order)
+
+    if 0 < len(block) < 8:
+        return True
+    directories = [number(4, 4)] if block else []
+    for start in directories:  # grows by the directories that the first one names
+        entries = range(start + 2, start + 2 + 12 * number(start, 2), 12)
+        if entries.stop > len(block):
+            return True
+        for at in entries:
+            tag, size = number(at, 2), TYPE_BYTES.get(number(at + 2, 2), 0) * number(at + 4, 4)
+            if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) and start == directories[0] and number(at + 8, 4):
+                directories.append(number(at + 8, 4))
+            elif tag in USED and size > 4 and number(at + 8, 4) + size > len(block):
+                return True
+    return False
 
 
 def _capture_time(main: Mapping[int, Any], inner: Mapping[int, Any]) -> tuple[datetime | None, str | None]:
@@ -65,7 +124,7 @@ def _capture_time(main: Mapping[int, Any], inner: Mapping[int, Any]) -> tuple[da
     DateTime is the date of the last change of the file: editors and resizers set it, so it is no capture time.
     """
     refused = []
-    for tag in (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized):
+    for tag in TIMES:
         text = _text(inner.get(tag))
         if not _has_date(text):
             continue

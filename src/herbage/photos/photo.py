@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from herbage.errors import PhotoTooLarge, PhotoUnreadable
-from herbage.photos.exif import PhotoFacts, read_facts
+from herbage.photos import tiff
+from herbage.photos.exif import PhotoFacts, orientation, read_facts
 from herbage.photos.pixels import Reading, choose_reading, decode, open_image
 from herbage.photos.signatures import not_a_photo
-from herbage.photos.tiff import describe_unreadable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 """Endings of the names of photos. A file is read by its content, whatever its name ends in."""
 
 PIXEL_LIMIT = 120_000_000
@@ -32,6 +33,9 @@ CORNER_REACH = 0.02
 
 SMALL_QUADRAT = 0.05
 """The share of the photo's area below which a quadrat is likely to be a mistake."""
+
+OWN_REASONS = ("it is ", "its ")
+"""How the reasons of this package begin. They say what to do."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # PIXEL_LIMIT raises an error instead
 
@@ -87,7 +91,7 @@ class Photo:
             upright = decode(self.content, self.reading)
             return np.array(upright if self.file.corners is None else _rectified(upright, self.file.corners))
         except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
-            raise PhotoUnreadable(f"{self.file.name} could not be decoded: {_first_line(error)}") from error
+            raise PhotoUnreadable(f"{self.file.name} could not be decoded: {_reason(error, self.content)}") from error
 
 
 def open_photo(file: PhotoFile) -> Photo:
@@ -118,8 +122,8 @@ def _read_header(file: PhotoFile, content: bytes) -> tuple[tuple[int, int], Phot
         with open_image(content) as image:
             _check_size(file, *image.size)
             facts, remarks = read_facts(image)
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            size = image.size[::-1] if turned else image.size
+            stored = tiff.stored_size(image) if isinstance(image, TiffImageFile) else image.size
+            size = stored[::-1] if orientation(image) in (5, 6, 7, 8) else stored
             reading = choose_reading(image, content)
             return size, facts, reading, remarks + reading.remarks
     except PhotoTooLarge:
@@ -127,10 +131,7 @@ def _read_header(file: PhotoFile, content: bytes) -> tuple[tuple[int, int], Phot
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(f"{file.name} is over the limit of {PIXEL_LIMIT:,} pixels: {_first_line(error)}") from error
     except Exception as error:  # Pillow's header readers raise many kinds on damaged bytes
-        reason = _first_line(error)
-        if isinstance(error, UnidentifiedImageError):
-            reason = describe_unreadable(content) or not_a_photo(content) or reason
-        raise PhotoUnreadable(f"{file.name} is not a readable image: {reason}") from error
+        raise PhotoUnreadable(f"{file.name} is not a readable image: {_reason(error, content)}") from error
 
 
 def _check_corners(file: PhotoFile, corners: Corners, width: int, height: int) -> float:
@@ -206,6 +207,17 @@ def _check_size(file: PhotoFile, width: int, height: int) -> None:
             f"{file.name} has {width} x {height} pixels; expected a longer side of at most {ASPECT_LIMIT} times the "
             f"shorter one"
         )
+
+
+def _reason(error: Exception, content: bytes) -> str:
+    """Why a photo cannot be read, and what to do. Messages of Pillow's readers say only what they stumbled on."""
+    first = _first_line(error)
+    if first.startswith(OWN_REASONS) or isinstance(error, (MemoryError, np.linalg.LinAlgError)):
+        return first
+    if isinstance(error, UnidentifiedImageError):
+        known = tiff.describe_unreadable(content) or not_a_photo(content)
+        return known or f"{first}; it is damaged, or no photo: copy the photo again"
+    return f"it is damaged or cut off ({first}): copy the photo again"
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from herbage.photos import tiff
 from herbage.photos.colour import Conversion, conversion, png_chunks
+from herbage.photos.exif import orientation
 from herbage.photos.jpeg import load_jpeg
 from herbage.photos.signatures import is_heic
 
@@ -98,13 +99,15 @@ def decode(content: bytes, reading: Reading) -> Image.Image:
     with open_image(content) as image:
         if image.format in ("JPEG", "MPO"):
             image = load_jpeg(image, content)
-        ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        if orientation(image) != 1:
+            ImageOps.exif_transpose(image, in_place=True)
         return _to_srgb(image, reading)
 
 
 def _to_srgb(image: Image.Image, reading: Reading) -> Image.Image:
     if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} (32 bits per pixel) has no defined range; save it as 8-bit RGB")
+        raise ValueError(f"its mode {image.mode} (32 bits per pixel) has no defined range; save it as 8-bit RGB")
     if image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((2 * 255 * grey + reading.white) // (2 * reading.white)).astype(np.uint8))

@@ -28,6 +28,8 @@ BEGINNINGS = (
     (rb"II\*\0.{4}CR|....ftypcrx |FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb", DEVELOP),
     (rb"RIFF....AVI |\x1aE\xdf\xa3|\0\0\x01\xba|....ftyp(?:isom|iso\d|mp4\d|avc1|M4V |qt  |3gp|3g2|dash|MSNV)",
      "it is a video: export a frame as JPEG"),
+    (rb"bplist0|<\?xml[^>]*>\s*<!DOCTYPE plist",
+     "it is a placeholder (property list), as iCloud leaves for a photo that is not downloaded yet: download it"),
     (rb"<\?xml|\s*<svg", f"it is XML or a drawing (SVG), not a photo: {SAVE_AS_JPEG}"),
 )  # fmt: skip
 """Patterns of the first bytes of files that are no photos, and what to do about them."""

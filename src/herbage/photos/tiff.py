@@ -7,10 +7,12 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from herbage.photos.signatures import DEVELOP
 
+WIDTH, HEIGHT = 256, 257
 BITS, COMPRESSION, PHOTOMETRIC, BANDS, MAX_VALUE, PLANES, EXTRA, SAMPLE = 258, 259, 262, 277, 281, 284, 338, 339
 SUBFILE, DNG_VERSION = 254, 50706
-"""Tags, named as in TIFF 6.0: BitsPerSample, Compression, PhotometricInterpretation, SamplesPerPixel, MaxSampleValue,
-PlanarConfiguration, ExtraSamples, SampleFormat, NewSubfileType, and DNG's DNGVersion."""
+"""Tags, named as in TIFF 6.0: ImageWidth, ImageLength, BitsPerSample, Compression, PhotometricInterpretation,
+SamplesPerPixel, MaxSampleValue, PlanarConfiguration, ExtraSamples, SampleFormat, NewSubfileType, and DNG's
+DNGVersion."""
 
 SEPARATE, UNCOMPRESSED, PREMULTIPLIED, REDUCED = 2, 1, 1, 1
 """Values of PlanarConfiguration, Compression and ExtraSamples, and a bit of NewSubfileType."""
@@ -46,6 +48,11 @@ def check_tiff(image: TiffImageFile, content: bytes) -> None:
         raise ValueError(f"its bands of 16 bits are stored one after another (planar): {EXPORT}, interleaved by pixel")
     if tags.get(PHOTOMETRIC) == 0 and bits_per_sample(image) > 8:
         raise ValueError(f"its 16-bit grey values stand for darkness (WhiteIsZero): {EXPORT}")
+
+
+def stored_size(image: TiffImageFile) -> tuple[int, int]:
+    """Width and height as stored; `image.size` of newer versions of Pillow is already that of the upright image."""
+    return image.tag_v2[WIDTH], image.tag_v2[HEIGHT]
 
 
 def bits_per_sample(image: TiffImageFile) -> int:
