@@ -1,29 +1,72 @@
-"""Find byte-equal copies among photos."""
+"""Find photos that are in the input more than once: byte-equal copies, and names of one shot stored twice."""
 
+import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from herbage.photos.photo import PhotoFile
+
+END_BYTES = 64 * 1024
+"""Files of equal size are compared by so many bytes at their beginning and end before they are read whole."""
+
+EDITED = re.compile(r"(?:~\d+|[-_](?:edited|bearbeitet)| ?\(1\))$")
+"""What phones, Google Photos and browsers append to the name of an edited or second copy."""
+
+APPLE_EDITED = re.compile(r"img_e(\d+)")
+"""An iPhone stores the edited IMG_0001 as IMG_E0001."""
 
 
 def find_copies(files: Iterable[PhotoFile]) -> Iterator[Sequence[PhotoFile]]:
     """Yield photos that are byte-equal, in groups of two or more; files that cannot be read are left out.
 
-    Two quadrats of one photo are not copies. Only files of equal size are read.
+    Two quadrats of one photo are not copies, and a file that is listed twice is no copy of itself. Of most files only
+    the size is read, of files of equal size the ends, and of those that still agree all bytes.
     """
-    by_size: dict[object, list[PhotoFile]] = defaultdict(list)
+    for same_size in _groups(files, lambda file: (size := _size(file.path)) and (size, file.corners)):
+        for same_ends in _groups(_distinct(same_size), lambda file: _digest(file.path, END_BYTES)):
+            yield from _groups(same_ends, lambda file: _digest(file.path))
+
+
+def same_shot_names(files: Iterable[PhotoFile]) -> list[list[PhotoFile]]:
+    """Groups of photos that may be one shot by their names: IMG_1.jpg and IMG_1.heic, IMG_E1.jpg or IMG_1-edited.jpg.
+
+    Only names within a folder are compared; no file is read. Quadrats of one photo count once.
+    """
+    groups: list[list[PhotoFile]] = []
+    for shots in _groups(_distinct(files), lambda file: (str(file.path.parent), _original(file.path))):
+        if any(file.path.stem.casefold() == _original(file.path) for file in shots):
+            groups.append(list(shots))
+        else:  # a series that is numbered by ~1, ~2, or the edited photo alone, perhaps in two formats
+            groups += (list(same) for same in _groups(shots, lambda file: file.path.stem.casefold()))
+    return groups
+
+
+def _distinct(files: Iterable[PhotoFile]) -> Iterable[PhotoFile]:
+    """The first entry of each path."""
+    by_path: dict[Path, PhotoFile] = {}
     for file in files:
-        if size := _size(file.path):
-            by_size[size, file.corners].append(file)
-    for same_size in by_size.values():
-        if len(same_size) > 1:
-            by_digest: dict[bytes, list[PhotoFile]] = defaultdict(list)
-            for file in same_size:
-                if digest := _digest(file.path):
-                    by_digest[digest].append(file)
-            yield from (copies for copies in by_digest.values() if len(copies) > 1)
+        by_path.setdefault(file.path, file)
+    return by_path.values()
+
+
+def _groups(files: Iterable[PhotoFile], key_of: Callable[[PhotoFile], Hashable]) -> Iterator[Sequence[PhotoFile]]:
+    """Groups of two or more files with the same key, in the order of their first files; empty keys are left out."""
+    by_key: dict[Hashable, list[PhotoFile]] = defaultdict(list)
+    for file in files:
+        if key := key_of(file):
+            by_key[key].append(file)
+    yield from (group for group in by_key.values() if len(group) > 1)
+
+
+def _original(path: Path) -> str:
+    """The name of the shot of which this may be a copy, without an ending, in lower case."""
+    stem = path.stem.casefold()
+    while (shorter := EDITED.sub("", stem)) and shorter != stem:
+        stem = shorter
+    return APPLE_EDITED.sub(r"img_\1", stem) if APPLE_EDITED.fullmatch(stem) else stem
 
 
 def _size(path: Path) -> int:
@@ -33,8 +76,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path, ends: int | None = None) -> bytes:
+    """The digest of a file, or of its first and last `ends` bytes; empty where it cannot be read."""
     try:
-        return sha256(path.read_bytes()).digest()
+        with path.open("rb") as file:
+            if ends is None:
+                return file_digest(file, sha256).digest()
+            beginning = file.read(ends)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - ends))
+            return sha256(beginning + file.read(ends)).digest()
     except OSError:
         return b""
