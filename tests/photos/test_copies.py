@@ -64,7 +64,7 @@ def test_names_that_may_be_of_one_shot(names):
     ("IMG_1.jpg", "IMG_10.jpg"), ("a.jpg", "b.jpg"), ("DSC0001.jpg", "DSC0001_2.jpg"), ("a/IMG_1.jpg", "b/IMG_1.heic"),
     ("North (1).jpg", "North (2).jpg", "North (3).jpg"), ("IMG_E1.jpg", "IMG_2.jpg"), ("image~1.jpg", "image~2.jpg"),
     ("IMG_EAST.jpg", "IMG_AST.jpg"), ("(1).jpg", "(2).jpg"), ("a-1.jpg", "a-2.jpg"), ("a.1.jpg", "a.2.jpg"),
-    ("image.jpg", "image (2).jpg"), ("IMG_1.jpg", "IMG_1.jpg"), ("edited.jpg", "-edited.jpg", "~1.jpg"),
+    ("image.jpg", "image (2).jpg"), ("image.jpg", "image (1).jpg", "image (2).jpg"), ("IMG_1.jpg", "IMG_1.jpg"), ("edited.jpg", "-edited.jpg", "~1.jpg"),
 ])  # fmt: skip
 def test_names_of_different_shots(names):
     assert shots(*names) == []

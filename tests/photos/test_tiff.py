@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -129,3 +130,23 @@ def test_grey_values_that_stand_for_darkness_are_inverted_or_refused():
     np.testing.assert_array_equal(photo.pixels()[..., 0], grey)
     with pytest.raises(PhotoUnreadable, match="stand for darkness"):
         opened(tiff(65535 - grey.astype(np.uint16) * 257, photometric="miniswhite"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_rows_that_a_transfer_lost_are_remarked_on(mode):
+    content = encoded(scene().convert(mode), "TIFF")
+    middle = len(content) // 2
+    row = 320 * len(mode)
+    lost = content[:middle] + bytes(40 * row) + content[middle + 40 * row :]
+    (remark,) = opened(lost).remarks
+    assert re.match("(39|40) of its rows are black from edge to edge", remark)
+    assert opened(content[:middle] + bytes(10 * row) + content[middle + 10 * row :]).remarks == ()
+    assert opened(content).remarks == ()
+
+
+def test_a_black_margin_is_no_loss():
+    pixels = np.asarray(scene()).copy()
+    pixels[:60] = pixels[-60:] = 0
+    pixels[:, :60] = pixels[:, -60:] = 0
+    assert opened(encoded(Image.fromarray(pixels), "TIFF")).remarks == ()
+    assert opened(encoded(Image.new("RGB", (100, 100)), "TIFF")).remarks == ()

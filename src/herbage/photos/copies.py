@@ -36,7 +36,15 @@ def same_shot_names(files: Iterable[PhotoFile]) -> list[list[PhotoFile]]:
     Only names within a folder are compared; no file is read. Quadrats of one photo count once.
     """
     groups: list[list[PhotoFile]] = []
-    for shots in _groups(_distinct(files), lambda file: (str(file.path.parent), _original(file.path))):
+    distinct = _distinct(files)
+    series = {(str(file.path.parent), stem[:-3]) for file in distinct if (stem := file.path.stem).endswith("(2)")}
+
+    def shot(file: PhotoFile) -> tuple[str, str]:
+        folder, stem = str(file.path.parent), file.path.stem
+        is_of_series = stem.endswith("(1)") and (folder, stem[:-3]) in series  # as downloads of different photos are
+        return folder, stem.casefold() if is_of_series else _original(file.path)
+
+    for shots in _groups(distinct, shot):
         if any(file.path.stem.casefold() == _original(file.path) for file in shots):
             groups.append(list(shots))
         else:  # a series that is numbered by ~1, ~2, or the edited photo alone, perhaps in two formats

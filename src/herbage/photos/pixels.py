@@ -74,7 +74,7 @@ def choose_reading(image: Image.Image, content: bytes) -> Reading:
     ignores_alpha, white = False, WHITE
     if isinstance(image, TiffImageFile):
         tiff.check_tiff(image, content)
-        remarks += tiff.unused_parts(image)
+        remarks += tiff.unused_parts(image, content)
         if "A" in image.getbands() and (reason := tiff.why_not_alpha(image)):
             ignores_alpha = True
             remarks.append(f"{reason}, so it was not used")

@@ -1,6 +1,7 @@
 """What a TIFF says about its bands, bits and pages, which Pillow drops or takes for something else."""
 
 import io
+import re
 from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
@@ -9,10 +10,13 @@ from herbage.photos.signatures import DEVELOP
 
 WIDTH, HEIGHT = 256, 257
 BITS, COMPRESSION, PHOTOMETRIC, BANDS, MAX_VALUE, PLANES, EXTRA, SAMPLE = 258, 259, 262, 277, 281, 284, 338, 339
-SUBFILE, DNG_VERSION = 254, 50706
+SUBFILE, STRIPS, STRIP_BYTES, DNG_VERSION = 254, 273, 279, 50706
 """Tags, named as in TIFF 6.0: ImageWidth, ImageLength, BitsPerSample, Compression, PhotometricInterpretation,
-SamplesPerPixel, MaxSampleValue, PlanarConfiguration, ExtraSamples, SampleFormat, NewSubfileType, and DNG's
-DNGVersion."""
+SamplesPerPixel, MaxSampleValue, PlanarConfiguration, ExtraSamples, SampleFormat, NewSubfileType,
+StripOffsets, StripByteCounts, and DNG's DNGVersion."""
+
+NOT_ZERO, BLANK_ROWS = re.compile(rb"[^\0]"), 16
+"""So many rows of zeros within a photo are no picture: even of a black thing the sensor has noise."""
 
 SEPARATE, UNCOMPRESSED, PREMULTIPLIED, REDUCED = 2, 1, 1, 1
 """Values of PlanarConfiguration, Compression and ExtraSamples, and a bit of NewSubfileType."""
@@ -78,9 +82,14 @@ def why_not_alpha(image: TiffImageFile) -> str | None:
     return reason
 
 
-def unused_parts(image: TiffImageFile) -> list[str]:
-    """Remarks on bands and pages that Pillow does not read. Leaves the image at its first page."""
+def unused_parts(image: TiffImageFile, content: bytes) -> list[str]:
+    """Remarks on bands and pages that Pillow does not read, and on rows without data.
+
+    Leaves the image at its first page.
+    """
     remarks = []
+    if rows := _blank_rows(image, content):
+        remarks.append(f"{rows} of its rows are black from edge to edge, perhaps since a transfer failed: look at it")
     bands, used = image.tag_v2.get(BANDS, 1), len(image.getbands())
     if bands > used:
         remarks.append(f"only {used} of its {bands} bands were used")
@@ -93,6 +102,28 @@ def unused_parts(image: TiffImageFile) -> list[str]:
         pass
     image.seek(0)
     return remarks
+
+
+def _blank_rows(image: TiffImageFile, content: bytes) -> int:
+    """The number of zero rows within an uncompressed image, if they are many; those at its ends are a margin."""
+    tags = image.tag_v2
+    offsets, bits = _numbers(tags.get(STRIPS, ())), bits_per_sample(image)
+    if (
+        tags.get(COMPRESSION) != UNCOMPRESSED
+        or tags.get(PHOTOMETRIC) not in (1, 2)
+        or bits not in (8, 16)
+        or not offsets
+    ):
+        return 0
+    bands = 1 if tags.get(PLANES) == SEPARATE else tags.get(BANDS, 1)
+    row = tags[WIDTH] * bands * bits // 8
+    last = offsets.index(max(offsets))
+    end = offsets[last] + _numbers(tags.get(STRIP_BYTES, 0))[last]
+    if (first := NOT_ZERO.search(content, min(offsets), end)) is None:
+        return 0
+    at = content.find(bytes(BLANK_ROWS * row), first.start(), end)
+    following = NOT_ZERO.search(content, at, end) if at >= 0 else None
+    return (following.start() - at) // row if following else 0
 
 
 def describe_unreadable(content: bytes) -> str | None:
