@@ -84,11 +84,12 @@ def test_paddocks_of_a_file_are_named_by_the_given_property_and_remarks_are_reco
     assert pd.read_csv(tmp_path / "r/paddocks.csv")["paddock"].tolist() == ["North"]
     (paddock,) = json.loads((tmp_path / "r/paddocks.geojson").read_text())["features"]
     assert paddock["geometry"] == square(147, -43)
-    said = json.loads((tmp_path / "r/run.json").read_text())["remarks"]
+    *said, failed = json.loads((tmp_path / "r/run.json").read_text())["remarks"]
     assert [one["what"] for one in said] == ["photos_without_paddock"]
+    assert (failed["what"], failed["names"]) == ("failed_photos", ["c.jpg"])
     farm = write_farm(tmp_path, feature(square(147, 42), name="A"))
     steps.predict(trained / "model", survey, **options)
-    said = json.loads((tmp_path / "r/run.json").read_text())["remarks"]
+    said = json.loads((tmp_path / "r/run.json").read_text())["remarks"][:-1]
     assert [one["what"] for one in said] == ["polygons_named_by", "photos_without_paddock", "photos_outside_polygons"]
     assert "1 of 1 would be with the sign of the latitude changed" in said[2]["message"]
     assert all(one["message"] in caplog.text for one in said)
@@ -226,3 +227,18 @@ def test_odd_photos_never_stop_predict(models, weighed_photos, tmp_path):
     again = steps.predict(models / "ridge", photos, out=photos / "results", maps=False, overwrite=True)
     assert again.estimated == 7
     assert not list((photos / "results/maps").iterdir())
+
+
+def test_photos_that_do_not_count_or_may_count_twice_are_in_the_record(model, weighed_photos, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, name in enumerate(("a.png", "b.png", "b~2.png")):
+        shutil.copy(weighed_photos / f"train/ID{number}.png", photos / name)
+    (photos / "c.bmp").write_bytes(b"BM")
+    (photos / "d.png").write_bytes(b"broken")
+    summary = steps.predict(model, photos, out=tmp_path / "out", paddocks="folder")
+    assert (summary.estimated, list(summary.failed)) == (3, ["d.png"])
+    remarks = json.loads((tmp_path / "out/run.json").read_text())["remarks"]
+    assert {one["what"]: one["names"] for one in remarks} == {
+        "files_not_read": ["c.bmp"], "same_shots": ["b.png = b~2.png"], "failed_photos": ["d.png"],
+    }  # fmt: skip

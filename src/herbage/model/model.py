@@ -33,6 +33,7 @@ from herbage.outputs import check_model_place
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import Photo, PhotoFile
 from herbage.recipe import Recipe
+from herbage.remarks import log_remarks
 from herbage.targets import QUADRAT_AREA_M2, TargetMask, balance, g_per_m2
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.layout import tokens_shape
@@ -267,6 +268,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         It writes no files: `herbage.predict` does. Weights are in g per quadrat and kg per ha.
         """
         files = find_photos(photos)
+        log_remarks(files.remarks)
         opened = self.open_backbone(**options)
         made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, store=store)
         frame = pd.DataFrame([estimate.row() for estimate, _ in made], columns=list(COLUMNS))

@@ -182,6 +182,7 @@ def plan_cuts(
         check_output_file(Path(out), overwrite=overwrite)
     opened = open_model(model)
     files = find_photos(photos)
+    log_remarks(files.remarks)
     if not 1 <= count <= len(files):
         raise InputInvalid(f"`count={count}`: expected 1 to {len(files)}, the number of photos.")
     backbone = opened.open_backbone(**options)

@@ -18,6 +18,7 @@ from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.recipe import DEFAULT, Recipe, load_recipe
+from herbage.remarks import log_remarks
 from herbage.steps.run_record import run_record
 from herbage.tokens.cluster import Cluster, PhotoTask, absolute_folder, stream_on_cluster
 from herbage.tokens.extraction import Extracted, log_missing, stored_photos, stream_tokens, take_shard
@@ -169,4 +170,5 @@ def _make_task(options: BackboneOptions, recipe: Recipe, store: Path, verify: bo
 
 def _sharded(photos: str | Path, shard: str | None) -> Sequence[PhotoFile]:
     files = find_photos(photos)
+    log_remarks(files.remarks)
     return files if shard is None else take_shard(files, shard)

@@ -19,12 +19,13 @@ from herbage.files import write_atomic
 from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
+from herbage.photos.copies import same_shot_names
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.folder import PaddockOptions, ResultsFolder
-from herbage.results.paddock_assignment import read_assignment
+from herbage.results.paddock_assignment import Assignment, read_assignment
 from herbage.results.predictions import check_results_place
 from herbage.results.request import PredictRequest
 from herbage.steps.estimating import Estimated, Folders, estimate_on_cluster, estimate_photos
@@ -130,11 +131,13 @@ def predict(
     _check_options(model, level, quadrat_area_m2, cluster)
     check_results_place(Path(out), overwrite=overwrite)
     opened = open_model(model)
-    files = _outside(Path(out), find_photos(photos), Path(photos))
+    found = find_photos(photos)
+    files = _outside(Path(out), found, Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
     read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name)
     files, assignment = read.files, read.assignment
-    log_remarks(read.remarks)
+    remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment)]
+    log_remarks(remarks)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -151,7 +154,7 @@ def predict(
         round_coordinates=round_coordinates,
     )
     of_paddocks = None if assignment is None else PaddockOptions(assignment, pre_grazing, residual)
-    folder = ResultsFolder(Path(out), opened, request, paddocks=of_paddocks, remarks=read.remarks, overwrite=overwrite)
+    folder = ResultsFolder(Path(out), opened, request, paddocks=of_paddocks, remarks=remarks, overwrite=overwrite)
     reused = folder.begin(files)
     log.info("Estimating %s", counted(len(files), "photo"))
     if reused:
@@ -173,7 +176,7 @@ def predict(
             summary.count(item.estimate)
             folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
     summary.without_paddock = folder.unassigned
-    log_remarks(folder.remarks[len(read.remarks) :])
+    log_remarks(folder.remarks[len(remarks) :])
     summary.warn()
     run = run_record(
         "predict", started, backbone=backbone, model=opened, tables={"table": table} if table else {},
@@ -211,6 +214,17 @@ def _warn_of_level(model: HerbageModel, level: float) -> None:
             "%d groups of training photos allow intervals up to level %.2f; at level %g their cells are empty.",
             groups, groups / (groups + 1), level,
         )  # fmt: skip
+
+
+def _same_shots(files: Sequence[PhotoFile], assignment: Assignment | None) -> Iterator[Remark]:
+    """A remark on photos that are probably one shot, stored or edited twice; byte-equal copies have their own."""
+    copies = () if assignment is None else assignment.copies
+    shots = same_shot_names(file for file in files if file.name not in copies)
+    if shots:
+        names = [" = ".join(file.name for file in shot) for shot in shots]
+        yield Remark.of(
+            "same_shots", names, f"{counted(len(shots), 'shot')} probably stored twice, by the files' names"
+        )
 
 
 def _outside(out: Path, files: Sequence[PhotoFile], photos: Path) -> Sequence[PhotoFile]:

@@ -115,6 +115,7 @@ class PhotoFinder:
 
     def remarks(self) -> Iterator[Remark]:
         """What a user should know about the matches, and the photos in the folder that the table does not name."""
+        yield from self.photos.remarks
         yield from self._matches.remarks(self.where)
         named = set(self._matches.photo.values())
         others = [photo.name for number, photo in enumerate(self.photos) if number not in named]
