@@ -90,10 +90,12 @@ def test_paddocks_of_a_file_are_named_by_the_given_property_and_remarks_are_reco
     farm = write_farm(tmp_path, feature(square(147, 42), name="A"))
     steps.predict(trained / "model", survey, **options)
     said = json.loads((tmp_path / "r/run.json").read_text())["remarks"][:-1]
-    assert [one["what"] for one in said] == ["polygons_named_by", "photos_without_paddock", "photos_outside_polygons"]
-    assert "1 of 1 would be with the sign of the latitude changed" in said[2]["message"]
+    assert [one["what"] for one in said] == [
+        "polygons_named_by", "photos_without_paddock", "no_paddocks", "photos_outside_polygons",
+    ]  # fmt: skip
+    assert "1 of 1 would be with the sign of the latitude changed" in said[3]["message"]
     assert all(one["message"] in caplog.text for one in said)
-    assert said[2]["message"] in (tmp_path / "r/report.html").read_text()
+    assert said[3]["message"] in (tmp_path / "r/report.html").read_text()
 
 
 def test_a_file_name_that_is_a_formula_stays_text(trained, weighed_photos, tmp_path):
