@@ -15,12 +15,14 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from openpyxl import Workbook
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
 from herbage.errors import FoldLeak, TableInvalid
+from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.recipe import load_recipe
 from tests.conftest import HERBAGE, PATIENCE_S
 
@@ -180,13 +182,6 @@ def test_not_an_image(photo, predict, tmp_path):
     rows, _, _ = predict(tmp_path / "p")
     assert "web page" in rows.loc["b.jpg", "message"]
     assert "git lfs pull" in rows.loc["c.jpg", "message"]
-
-
-def display_p3():
-    """A profile with the colorants of Display P3: sRGB's profile, whose three colour tags are replaced."""
-    from tests.photos.profiles import profile_with_primaries
-
-    return profile_with_primaries()
 
 
 def test_copies(photo, predict, tmp_path):
@@ -466,3 +461,51 @@ def test_ascii_console(photo, quick_model, tmp_path):
     assert ended.stdout.count(b"failed: ") == 2
     assert b"unexpected" not in ended.stderr
     assert pd.read_csv(tmp_path / "r/predictions.csv")["photo"].tolist()[0] == "Süd_Weide.jpg"
+
+
+# Pixels
+
+
+def test_tiff_fourth_band(photo, predict, tmp_path):
+    rgb = np.array(photo(0))
+    infrared = np.clip(70 + 1.6 * (2.0 * rgb[..., 1] - rgb[..., 0] - rgb[..., 2]) + 0.25 * rgb.mean(2), 0, 255)
+    four = np.dstack([rgb, infrared.astype(np.uint8)])
+    (tmp_path / "p").mkdir()
+    tifffile.imwrite(tmp_path / "p/a_rgb.tif", rgb, photometric="rgb")
+    tifffile.imwrite(tmp_path / "p/b_marked_alpha.tif", four, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(tmp_path / "p/c_grey_bands.tif", four, photometric="minisblack", planarconfig="contig")
+    opaque = np.dstack([rgb, np.full_like(rgb[..., 0], 255)])
+    Image.fromarray(opaque).save(tmp_path / "p/d_true_alpha.png")
+    rows, _, _ = predict(tmp_path / "p")
+    grams = rows["Dry_Total_g"].tolist()
+    assert grams[0] == grams[1] == grams[3]
+    assert "transparency" in rows.loc["b_marked_alpha.tif", "message"]
+    assert "4 grey bands" in rows.loc["c_grey_bands.tif", "message"]
+    assert rows.loc[["a_rgb.tif", "d_true_alpha.png"], "message"].isna().all()
+
+
+def test_sixteen_bit(photo, predict, tmp_path):
+    rgb = np.array(photo(0))
+    (tmp_path / "p").mkdir()
+    tifffile.imwrite(tmp_path / "p/a.tif", rgb, photometric="rgb")
+    tifffile.imwrite(tmp_path / "p/b.tif", rgb.astype(np.uint16) * 257, photometric="rgb")
+    tifffile.imwrite(tmp_path / "p/c.tif", rgb.astype(np.uint16) << 4, photometric="rgb")
+    rows, _, _ = predict(tmp_path / "p")
+    assert rows.loc["a.tif", "Dry_Total_g"] == rows.loc["b.tif", "Dry_Total_g"]
+    assert rows.loc["c.tif", "status"] == "unreadable"
+    assert "12 of the 16 bits" in rows.loc["c.tif", "message"]
+
+
+def test_colour_profile(photo, predict, tmp_path):
+    wide, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile_of(DISPLAY_P3))), ImageCms.createProfile("sRGB")
+    (tmp_path / "p").mkdir()
+    for number in range(4):
+        photo(number).save(tmp_path / f"p/{number}_srgb.png")
+        same = ImageCms.profileToProfile(photo(number), srgb, wide, renderingIntent=1)
+        same.save(tmp_path / f"p/{number}_p3.png", icc_profile=profile_of(DISPLAY_P3))
+        same.save(tmp_path / f"p/{number}_stripped.png", icc_profile=None)
+    rows, _, _ = predict(tmp_path / "p")
+    total = rows["Dry_Total_g"].to_numpy().reshape(4, 3)  # p3, srgb, stripped
+    converted, ignored = np.abs(total[:, [0]] - total[:, [1]]).max(), np.abs(total[:, [2]] - total[:, [1]]).max()
+    assert converted < ignored / 2
+    assert rows["message"].isna().all()

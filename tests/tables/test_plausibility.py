@@ -103,7 +103,7 @@ def test_a_slip_in_a_group_of_four_and_without_groups_is_named():
     alone[7] *= 10
     (remark,) = remarks_on_weights(alone, frame[["image_path"]].iloc[:12], 0.21, "t.csv")
     assert remark.is_warning
-    assert remark.message.startswith("t.csv: weights far from the median of their group, used unchanged")
+    assert remark.message.startswith("t.csv: weights far from the median of their group are used unchanged")
     assert " 7.jpg (11 x the median)" in remark.message
 
 

@@ -138,10 +138,10 @@ def similar_names(names: Sequence[str]) -> Iterator[Remark]:
         spellings[_plain(name)].add(name)
     alike = [" / ".join(sorted(of_one)) for of_one in spellings.values() if len(of_one) > 1]
     if alike:
-        yield Remark.of("similar_paddocks", alike, "Different paddocks with nearly equal names; are they the same")
+        yield Remark.of("similar_paddocks", alike, "Paddocks with nearly equal names are different paddocks")
     dates = [name for name in names if re.fullmatch(r"\d{4}-\d\d-\d\d( 00:00:00)?", name)]
     if dates and len(dates) < len(names):
-        message = "Some paddocks have dates as names; did a spreadsheet change codes such as 3-1"
+        message = "Some paddocks have dates as names; spreadsheets turn codes such as 3-1 into dates"
         yield Remark.of("paddocks_like_dates", dates, message)
 
 

@@ -95,7 +95,7 @@ def _on_outliers(
     odd = np.flatnonzero((distances > limit) & ~can_be_light & ~_confirmed(grams))
     if len(odd):
         names = [f"{frame['image_path'].iloc[row]} ({ratios[row]:.2g} x the median)" for row in odd]
-        message = f"{where}: weights far from the median of their group, used unchanged; are their decimal points right"
+        message = f"{where}: weights far from the median of their group are used unchanged; check their decimal points"
         yield Remark.of("outlying_weights", names, message)
 
 

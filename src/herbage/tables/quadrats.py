@@ -63,7 +63,7 @@ def remarks_on_corners(files: Sequence[PhotoFile]) -> Iterator[Remark]:
     """A remark on quadrats whose first corner is not the upper left one: they are turned by about 90 degrees."""
     turned = [file.name for file in files if file.corners and _is_turned(file.corners)]
     if turned:
-        message = f"The first corner of {counted(len(turned), 'quadrat')} is not the upper left one, so it is turned"
+        message = f"{counted(len(turned), 'quadrat')} turned, because the first corner is not the upper left one"
         yield Remark.of("turned_quadrats", turned, message)
 
 

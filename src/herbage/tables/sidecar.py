@@ -48,12 +48,12 @@ def read_sidecar(
         )
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
-    frame = _without_repeated(frame, column, where)
     photos = [file.name for file in files]
     matches = match_paths(paths_of(frame), photos, folder)
     matches.refuse_ambiguous(where)
     if not matches.photo:
         raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
+    frame = _without_repeated(frame, column, where)
     corners = read_corners(frame, where)
     suffixes = quadrat_suffixes(frame["image_path"], corners, where)
     rows_of: dict[int, list[int]] = defaultdict(list)
