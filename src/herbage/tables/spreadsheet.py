@@ -78,7 +78,7 @@ def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORM
     names = _renamed(_unique_names(grid, how), how.columns, grid.where)
     texts = {name: grid.column(index) for index, name in names.items() if name not in NUMERIC_COLUMNS}
     numeric = {name: grid.column(index) for index, name in names.items() if name in NUMERIC_COLUMNS}
-    sign = _decimal_sign(numeric, grid, how.decimal)
+    sign = _decimal_sign(numeric, grid, how)
     read = {name: [read_cell(cell, sign) for cell in cells] for name, cells in numeric.items()}
     frame = pd.DataFrame(
         {
@@ -196,16 +196,16 @@ def _renamed(names: dict[int, str], columns: Mapping[str, str], where: str) -> d
     return {index: new_names.get(name, name) for index, name in names.items()}
 
 
-def _decimal_sign(columns: Mapping[str, Sequence[Cell]], grid: Grid, given: DecimalSign | None) -> DecimalSign:
+def _decimal_sign(columns: Mapping[str, Sequence[Cell]], grid: Grid, how: TableFormat) -> DecimalSign:
     """The decimal sign of the text cells; a file separated by commas without commas in its numbers has points."""
     written = [
-        Written(f"row {number}, column {name}", cell)
+        Written(f"row {number}, column {how.name_in_file(name)}", cell)
         for name, cells in columns.items()
         for number, cell in zip(grid.row_numbers, cells, strict=True)
         if isinstance(cell, str)
     ]
     has_points = grid.separator == "," and not any("," in cell.text for cell in written)
-    return decimal_sign(written, grid.where, given, "point" if has_points else None)
+    return decimal_sign(written, grid.where, how.decimal, "point" if has_points else None)
 
 
 def _code_remarks(frame: pd.DataFrame, codes: Mapping[tuple[int, str], str], where: str) -> list[Remark]:
