@@ -5,12 +5,18 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from hashlib import file_digest, sha256
+from itertools import groupby, islice
 from pathlib import Path
+
+import numpy as np
 
 from herbage.photos.photo import PhotoFile
 
 END_BYTES = 64 * 1024
 """Files of equal size are compared by so many bytes at their beginning and end before they are read whole."""
+
+MAX_COMPARED = 20_000
+"""Folders with more photos were not filled by hand, and are not searched for shots that are stored twice."""
 
 EDITED = re.compile(r"(?:~\d+|[-_](?:edited|bearbeitet)| ?\(1\))$")
 """What phones, Google Photos and browsers append to the name of an edited or second copy."""
@@ -19,13 +25,16 @@ APPLE_EDITED = re.compile(r"img_e(\d+)")
 """An iPhone stores the edited IMG_0001 as IMG_E0001."""
 
 
-def find_copies(files: Iterable[PhotoFile]) -> Iterator[Sequence[PhotoFile]]:
+def find_copies(files: Sequence[PhotoFile]) -> Iterator[Sequence[PhotoFile]]:
     """Yield photos that are byte-equal, in groups of two or more; files that cannot be read are left out.
 
     Two quadrats of one photo are not copies, and a file that is listed twice is no copy of itself. Of most files only
     the size is read, of files of equal size the ends, and of those that still agree all bytes.
     """
-    for same_size in _groups(files, lambda file: (size := _size(file.path)) and (size, file.corners)):
+    sizes = np.fromiter((_size(file.path) for file in files), np.int64, len(files))
+    _, index, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    candidates = [files[row] for row in np.flatnonzero((counts[index] > 1) & (sizes > 0)).tolist()]
+    for same_size in _groups(candidates, lambda file: (_size(file.path), file.corners)):
         for same_ends in _groups(_distinct(same_size), lambda file: _digest(file.path, END_BYTES)):
             yield from _groups(same_ends, lambda file: _digest(file.path))
 
@@ -33,8 +42,18 @@ def find_copies(files: Iterable[PhotoFile]) -> Iterator[Sequence[PhotoFile]]:
 def same_shot_names(files: Iterable[PhotoFile]) -> list[list[PhotoFile]]:
     """Groups of photos that may be one shot by their names: IMG_1.jpg and IMG_1.heic, IMG_E1.jpg or IMG_1-edited.jpg.
 
-    Only names within a folder are compared; no file is read. Quadrats of one photo count once.
+    Only names within a folder are compared, whose photos follow each other; no file is read. Quadrats of one photo
+    count once. Folders of more than MAX_COMPARED photos are left out, so that memory does not grow with the photos.
     """
+    groups: list[list[PhotoFile]] = []
+    for _, in_folder in groupby(files, lambda file: file.path.parent):
+        some = list(islice(in_folder, MAX_COMPARED + 1))
+        groups += _same_shots(some) if len(some) <= MAX_COMPARED else []
+    return groups
+
+
+def _same_shots(files: Sequence[PhotoFile]) -> list[list[PhotoFile]]:
+    """`same_shot_names` of one folder."""
     groups: list[list[PhotoFile]] = []
     distinct = _distinct(files)
     series = {(str(file.path.parent), stem[:-3]) for file in distinct if (stem := file.path.stem).endswith("(2)")}

@@ -1,7 +1,7 @@
 """Byte-equal copies among the photos of paddocks: they count once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from herbage.errors import InputInvalid
@@ -11,18 +11,18 @@ from herbage.remarks import Remark
 
 @dataclass(frozen=True)
 class PaddockPhoto:
-    """A photo by name, with its paddock, None where it is in none; `number` is its place among the photos of a run."""
+    """A photo by name, with its paddock, None where it is in none; `key` identifies it for the caller."""
 
-    number: int
+    key: Hashable
     name: str
     paddock: str | None
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The numbers of photos that are not counted again, and a remark on them."""
+    """The keys of photos that are not counted again, and a remark on them."""
 
-    numbers: frozenset[int] = frozenset()
+    keys: frozenset[Hashable] = frozenset()
     pairs: Sequence[str] = ()
 
     @classmethod
@@ -31,7 +31,8 @@ class Copies:
 
         Raises InputInvalid for copies in two paddocks.
         """
-        numbers, pairs = [], []
+        keys: list[Hashable] = []
+        pairs = []
         for group in equal:
             by_paddock: dict[str | None, list[PaddockPhoto]] = defaultdict(list)
             for photo in sorted(group, key=lambda photo: (len(photo.name), photo.name)):
@@ -42,9 +43,9 @@ class Copies:
                     f"the paddocks {' and '.join(assigned)}. Remove the photo that does not belong to its paddock."
                 )
             for original, *others in by_paddock.values():
-                numbers += [photo.number for photo in others]
+                keys += [photo.key for photo in others]
                 pairs += [f"{photo.name} = {original.name}" for photo in others]
-        return cls(frozenset(numbers), pairs)
+        return cls(frozenset(keys), pairs)
 
     def remarks(self) -> Iterator[Remark]:
         """A remark that names the copies."""

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Assignment:
 
     paddock_of: PaddockOf
     polygons: Polygons | None = None
-    copies: Collection[str] = ()
+    copies: Collection[Hashable] = ()
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ def read_assignment(
         remarks += _dropped(folders)
     copies = _copies(files, paddock_of)
     remarks += [*similar_names(known), *copies.remarks()]
-    names_of_copies = frozenset(files[number].name for number in copies.numbers)
-    return AssignedPhotos(files, Assignment(paddock_of, polygons, names_of_copies), tuple(remarks))
+    return AssignedPhotos(files, Assignment(paddock_of, polygons, copies.keys), tuple(remarks))
 
 
 def by_folder(folders: FolderPaddocks) -> PaddockOf:
@@ -117,9 +116,8 @@ def by_polygon(polygons: Polygons) -> PaddockOf:
 
 def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> Copies:
     """Copies among the files. They have the same position, so polygons cannot separate them."""
-    numbers = {file.name: number for number, file in enumerate(files)}
     equal = (
-        [PaddockPhoto(numbers[file.name], file.name, paddock_of(file, NO_FACTS)) for file in group]
+        [PaddockPhoto(file.name, file.name, paddock_of(file, NO_FACTS)) for file in group]
         for group in find_copies(files)
     )
     return Copies.of(equal)

@@ -158,7 +158,7 @@ class PredictionService:
                 by_digest[row.photo_sha256].append(PaddockPhoto(number, row.photo, paddock))
         copies = Copies.of(by_digest.values())
         for number, (_, paddock, estimate) in enumerate(photos):
-            if number not in copies.numbers:
+            if number not in copies.keys:
                 summary.add(paddock, estimate)
         names = list(dict.fromkeys(paddock for paddock in grouped.paddocks if paddock is not None))
         return summary, [*similar_names(names), *summary.remarks(), *copies.remarks()]
