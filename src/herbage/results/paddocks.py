@@ -115,12 +115,12 @@ class PaddockSummary:
                 for name, of_paddock in earlier.items()
                 for visit in of_paddock
             ]
-            message = f"{counted(count, 'photo')} of earlier visits are not in the means"
+            message = f"{counted(count, 'photo')} of earlier visits not in the means"
             yield Remark.of("photos_of_earlier_visits", days, message, count=count, is_warning=False)
         undated = {name: left_out for name, (_, left_out) in visits.items() if left_out.photos}
         if count := sum(left_out.photos for left_out in undated.values()):
             photos = counted(count, "photo")
-            message = f"{photos} without a capture time are in no mean, because their paddocks have several visits"
+            message = f"{photos} without a capture time in no mean, because their paddocks have several visits"
             names = [f"{name} ({one.photos}, such as {one.example})" for name, one in undated.items()]
             yield Remark.of("undated_photos", names, message, count=count)
 

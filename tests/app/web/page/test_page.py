@@ -246,7 +246,7 @@ def test_photos_of_an_earlier_visit_are_counted_beside_the_mean(opened, photos):
     page.set_input_files("#choose", [photos / name for name in ("p00.jpg", "p01.jpg", "p03.jpg")])
     wait_done(page, 3)
     expect(page.locator("#summary tr").nth(2).locator("td").nth(3)).to_have_text("2 (1 not in the mean)")
-    expect(page.locator("#remarks")).to_contain_text("1 photo of earlier visits, which are not in the means")
+    expect(page.locator("#remarks")).to_contain_text("1 photo of earlier visits not in the means")
 
 
 def test_copies_count_once_and_are_refused_in_two_paddocks(opened, photos, tmp_path):
