@@ -73,3 +73,10 @@ def test_a_mistyped_column_of_groups_is_named():
     assert "the table lacks State or Sampling_Date (it has state: rename it), so" in remark.message
     (remark,) = name_groups(table(Farm=["Tas"] * 2)).remarks
     assert "the table lacks State or Sampling_Date, so" in remark.message
+
+
+def test_without_columns_a_group_is_a_photo_by_its_path_in_the_table():
+    """The table's path, which oof.csv shows, and not the file's place on this machine."""
+    frame = pd.DataFrame({"image_path": ["a.jpg#1", "a.jpg#2", "b.jpg"]})
+    groups = name_groups(frame, photos=["/here/a.jpg", "/here/a.jpg", "/here/b.jpg"])
+    assert groups.names == ["a.jpg#1", "a.jpg#1", "b.jpg"]

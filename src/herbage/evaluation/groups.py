@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.formatting import counted
+from herbage.formatting import clean, counted
 from herbage.remarks import NAMES_SHOWN, Remark
-from herbage.tables.cells import clean
 from herbage.tables.dates import days
 from herbage.tables.spreadsheet import DateOrder
 from herbage.tables.validation import did_you_mean, lookalikes
@@ -52,7 +51,9 @@ def name_groups(
         similar = [other for others in lookalikes(lacking, frame.columns).values() for other in others]
         why = f"the table lacks {' or '.join(GROUP_BY)}" if group_by is None else "`group_by` is empty"
         why += f" (it has {' and '.join(similar)}: rename it)" if similar and group_by is None else ""
-        return Groups(photos, remarks=(Remark("ungrouped_folds", f"UNGROUPED FOLDS: {why}, so {ADVICE}."),))
+        first: dict[str, str] = {}
+        names = [first.setdefault(photo, path) for photo, path in zip(photos, frame["image_path"], strict=True)]
+        return Groups(names, remarks=(Remark("ungrouped_folds", f"UNGROUPED FOLDS: {why}, so {ADVICE}."),))
     columns = [_one_spelling(frame, column, dates) for column in _existing(frame, group_by)]
     written = [" ".join(cells) for cells in zip(*columns, strict=True)]
     spellings: dict[str, dict[str, None]] = defaultdict(dict)
