@@ -1,6 +1,15 @@
-"""Counts, lists of names and file sizes as text."""
+"""Counts, lists of names and file sizes as text, and text as it is compared."""
 
+import unicodedata
 from collections.abc import Sequence
+
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\ufeff\u2060\u00ad"))
+"""Characters without width that are copied from web pages and documents; two texts that differ in them look equal."""
+
+
+def clean(text: str) -> str:
+    """Text in Unicode's composed form, without characters of no width and without outer spaces."""
+    return unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
 
 
 def counted(count: int, noun: str) -> str:

@@ -33,8 +33,10 @@ def find_copies(files: Sequence[PhotoFile]) -> Iterator[Sequence[PhotoFile]]:
     """
     sizes = np.fromiter((_size(file.path) for file in files), np.int64, len(files))
     _, index, counts = np.unique(sizes, return_inverse=True, return_counts=True)
-    candidates = [files[row] for row in np.flatnonzero((counts[index] > 1) & (sizes > 0)).tolist()]
-    for same_size in _groups(candidates, lambda file: (_size(file.path), file.corners)):
+    by_size: dict[Hashable, list[PhotoFile]] = defaultdict(list)
+    for row in np.flatnonzero((counts[index] > 1) & (sizes > 0)).tolist():
+        by_size[sizes[row], files[row].corners].append(files[row])
+    for same_size in by_size.values():
         for same_ends in _groups(_distinct(same_size), lambda file: _digest(file.path, END_BYTES)):
             yield from _groups(same_ends, lambda file: _digest(file.path))
 

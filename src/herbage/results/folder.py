@@ -1,6 +1,5 @@
 """The results folder of a `predict` run."""
 
-import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -23,8 +22,6 @@ from herbage.results.predictions import PredictionsTable
 from herbage.results.report import PredictionsReport
 from herbage.results.request import PredictRequest
 from herbage.results.wedge import draw_wedge
-
-log = logging.getLogger("herbage")
 
 PADDOCK_FILES = ("paddocks.csv", "paddocks.geojson", "wedge.png")
 

@@ -2,11 +2,11 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from herbage.formatting import clean
 from herbage.photos.photo import PhotoFile
 
 NO_FOLDER = "(no folder)"
@@ -40,7 +40,7 @@ class FolderPaddocks:
         found = dict.fromkeys(_folder(file, is_list) for file in files)
         folders = {folder: _without_camera_folders(folder) for folder in found}
         root = PurePath(os.path.commonpath([own.parent for own in folders.values()])) if is_list else PurePath()
-        names = {folder: _composed(own.relative_to(root).as_posix()) for folder, own in folders.items()}
+        names = {folder: clean(own.relative_to(root).as_posix()) for folder, own in folders.items()}
         dropped = {part for folder, own in folders.items() for part in folder.parts[len(own.parts) :]}
         return cls(
             {folder: NO_FOLDER if name == "." else name for folder, name in names.items()}, sorted(dropped), is_list
@@ -55,11 +55,6 @@ def _folder(file: PhotoFile, is_list: bool) -> PurePath:
     if not is_list:
         return PurePath(file.name).parent
     return PurePath(os.path.abspath(file.path.parent))  # noqa: PTH100  # unlike resolve, it does not follow links
-
-
-def _composed(name: str) -> str:
-    """Folders of one name are one paddock, whichever system wrote its accents."""
-    return unicodedata.normalize("NFC", name).strip()
 
 
 def _without_camera_folders(folder: PurePath) -> PurePath:

@@ -1,13 +1,12 @@
 """Which property of a file of polygons names the paddocks: the given one, or a guess from the properties' values."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from herbage.errors import InputInvalid
-from herbage.formatting import counted
+from herbage.formatting import clean, counted
 from herbage.remarks import Remark
 
 _PADDOCK = "paddock|pdk|field|parcel|plot|block|camp|schlag|parcelle|potrero|地块"
@@ -149,4 +148,4 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float) and _is_whole_number(value):
         value = int(value)
-    return unicodedata.normalize("NFC", str(value)).strip()
+    return clean(str(value))

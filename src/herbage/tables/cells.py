@@ -3,7 +3,6 @@
 import datetime
 import numbers
 import re
-import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,11 +11,9 @@ from typing import Any
 import pandas as pd
 
 from herbage.errors import TableInvalid
+from herbage.formatting import clean
 from herbage.remarks import Remark
 from herbage.tables.validation import FIRST_ROW
-
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\ufeff\u2060\u00ad"))
-"""Characters without width that are copied from web pages and documents; two texts that differ in them look equal."""
 
 HEADER_ROWS = 20
 """Rows in which the header is searched where the first row has no known name."""
@@ -59,11 +56,6 @@ class Grid:
     def index(self) -> list[int]:
         """The rows' labels in a data frame: row FIRST_ROW of the spreadsheet is 0."""
         return [number - FIRST_ROW for number in self.row_numbers]
-
-
-def clean(text: str) -> str:
-    """Text in Unicode's composed form, without characters of no width and without outer spaces."""
-    return unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
 
 
 def text_of(cell: Cell) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from herbage.errors import TableInvalid
+from herbage.formatting import clean
 from herbage.remarks import Remark
-from herbage.tables.cells import HEADER_ROWS, Cell, Grid, check_header, clean
+from herbage.tables.cells import HEADER_ROWS, Cell, Grid, check_header
 
 SEPARATORS = ",;\t|"
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}

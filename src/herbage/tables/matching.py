@@ -6,7 +6,6 @@ names are equal; else if their file names alone are. From the last folders on, t
 path that could name several photos is never matched.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from herbage.errors import PhotosMissing, TableInvalid
-from herbage.formatting import counted
+from herbage.formatting import clean, counted
 from herbage.photos.discovery import PhotoList, find_photos
 from herbage.remarks import NAMES_SHOWN, Remark
 
@@ -152,12 +151,11 @@ def _tail(parts: int) -> Key:
 def _folders_differ(path: str, photo: str) -> bool:
     """Whether both have folders before the part that is equal."""
     own, other = path.casefold().split("/")[::-1], photo.casefold().split("/")[::-1]
-    equal = next((number for number, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), None)
-    return equal is not None
+    return any(part != of_photo for part, of_photo in zip(own, other, strict=False))
 
 
 def _normalised(path: str) -> str:
-    return PurePosixPath(unicodedata.normalize("NFC", path.strip().replace("\\", "/"))).as_posix()
+    return PurePosixPath(clean(path.replace("\\", "/"))).as_posix()
 
 
 def _without_first(path: str) -> str:

@@ -25,8 +25,7 @@ def corner_columns(frame: pd.DataFrame) -> list[str]:
 def read_corners(frame: pd.DataFrame, where: str) -> list[Corners | None]:
     """The quadrat's corners in each row, or None if the row's cells are empty or the table has no corner columns.
 
-    Raises TableInvalid where corners are not those of a quadrilateral, or where a photo has several rows that are not
-    about different quadrats; `where` is the name of the table.
+    Raises TableInvalid where corners are not those of a quadrilateral in pixels; `where` is the name of the table.
     """
     present = corner_columns(frame)
     if not present:

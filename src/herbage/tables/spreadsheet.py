@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from herbage.errors import TableInvalid
-from herbage.formatting import listed
+from herbage.formatting import clean, listed
 from herbage.remarks import Remark
-from herbage.tables.cells import Cell, Grid, cell_of, clean, column_letter, text_of, without_comments
+from herbage.tables.cells import Cell, Grid, cell_of, column_letter, text_of, without_comments
 from herbage.tables.delimited import read_delimited
 from herbage.tables.numbers import POSSIBLE_CODES, DecimalSign, Written, decimal_sign, read_cell
 from herbage.tables.validation import FIRST_ROW, did_you_mean

@@ -4,7 +4,6 @@ The faults of a table are reported together in one message, which lists the firs
 are numbered as in a spreadsheet: the header is row 1.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +34,6 @@ from herbage.targets import (
     TARGETS,
     derive,
 )
-
-log = logging.getLogger("herbage")
 
 Unit = Literal["g", "g_per_m2", "kg_per_ha"]
 """Unit of the weights in a table: g per quadrat, g per square metre, kg per hectare."""

@@ -1,11 +1,11 @@
 """Requests and responses of the API, with examples; OpenAPI is generated from them."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from herbage.formatting import clean
 from herbage.model.estimate import COLUMNS, Estimate
 from herbage.model.model import DEFAULT_LEVEL
 from herbage.photos.photo import Corners
@@ -17,7 +17,7 @@ Name = Annotated[str, Field(max_length=300)]
 
 def _paddock_name(given: str | None) -> str | None:
     """The name as in files of polygons: without outer spaces, in Unicode's form NFC; None where nothing remains."""
-    return unicodedata.normalize("NFC", given or "").strip() or None
+    return clean(given or "") or None
 
 
 PaddockName = Annotated[Name | None, AfterValidator(_paddock_name)]
