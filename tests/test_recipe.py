@@ -1,6 +1,6 @@
 import pytest
 
-from herbage.errors import RecipeInvalid
+from herbage.errors import InputInvalid, RecipeInvalid
 from herbage.recipe import load_recipe
 
 GOOD = 'backbone="texture"\ncrops="whole"\ngrid=16\nviews=2\nheads="ridge"\nbalance=true\n'
@@ -10,9 +10,9 @@ def test_the_shipped_recipes_are_what_the_mission_says():
     seed, field = load_recipe("seed"), load_recipe("field")
     assert (seed.backbone, seed.crops, seed.grid, seed.views) == ("facebook/dinov2-giant", "whole", 16, 6)
     assert (seed.blur_sigma, seed.heads, seed.patch.hidden, seed.balance) == (1.1, "patch", 128, False)
-    assert (seed.average_views, seed.heterogeneity) == (False, False)
+    assert (seed.average_views, seed.in_prediction().views) == (False, 6)
     assert (field.backbone, field.crops, field.grid, field.balance) == ("facebook/dinov2-giant", "halves", 37, True)
-    assert field.views <= 6, "prediction may cost at most six times one look at both halves"
+    assert (field.views, field.in_prediction().views, field.ridge.link) == (4, 1, "square root")
 
 
 def test_crosspvt_sees_native_tiles_and_can_bring_back_the_originals_defects_one_by_one(tmp_path):
@@ -33,7 +33,9 @@ TILES = GOOD.replace('"whole"', '"tiles"') + 'keep="class"\n'
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    (GOOD + 'keep="class"\nheterogeneity=true\n', r'heterogeneity.*requires keep = "patch"'),
+    (GOOD + "heterogeneity=true\n", "heterogeneity was removed.*remove the key"),
+    (GOOD + "predict_views=3\n", "predict_views is at most views, the 2 that the heads are trained on"),
+    (GOOD + "average_views=true\npredict_views=1\n", "predict_views has to be views"),
     (GOOD.replace('"whole"', '"tiles"'), r'crops = "tiles" requires keep = "class"'),
     (TILES.replace("grid=16", "grid=1"), "requires a grid of at least 2"),
     (TILES + "average_views=true\n", 'average_views requires crops = "whole" or "halves"'),
@@ -76,3 +78,18 @@ def test_what_is_no_recipe_is_refused(tmp_path, text):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(RecipeInvalid, match=r"crosspvt, field, seed.*got 'sead'"):
         load_recipe("sead")
+
+
+def test_prediction_has_the_first_views_of_training():
+    field, seed = load_recipe("field"), load_recipe("seed")
+    assert [field.in_prediction(views).views for views in (None, 1, 4)] == [1, 1, 4]
+    assert [seed.in_prediction(views).views for views in (None, 2)] == [6, 2]
+    for views in (0, 5):
+        with pytest.raises(InputInvalid, match=f"`views={views}`: expected 1 to 4"):
+            field.in_prediction(views)
+
+
+def test_a_recipe_file_of_version_0_1_0_without_heterogeneity_is_read(tmp_path):
+    file = tmp_path / "old.toml"
+    file.write_text(GOOD + "heterogeneity=false\n[ridge]\nheterogeneity_weight=1.0\nalphas=[3.0]\n")
+    assert load_recipe(file).ridge.alphas == (3.0,)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from herbage.errors import RecipeInvalid
+from herbage.errors import InputInvalid, RecipeInvalid
 from herbage.formatting import counted
 
 DEFAULT = "field"
@@ -35,9 +35,9 @@ class RidgeSettings(_Settings):
     alphas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5), min_length=1, strict=False
     )
-    """Candidate penalties; grouped cross-validation inside the training folds selects one."""
-    heterogeneity_weight: float = Field(1.0, gt=0)
-    """Weight of all heterogeneity features together, relative to all dimensions of the backbone's vectors together."""
+    """Candidate penalties; grouped cross-validation inside the training photos selects one."""
+    link: Literal["square root", "linear"] = "square root"
+    """What is linear in the vectors: the square root of grams, or grams."""
 
 
 Width = Annotated[int, Field(ge=8, multiple_of=8)]
@@ -101,13 +101,12 @@ class Recipe(_Settings):
     - `tiles`: whether tiles are cut from the half at full resolution (`native`), or from the resized half, as in the
       original (`published`).
     - `grid`: patches per side of an image, whose side in pixels is `grid` times the backbone's patch size.
-    - `views`: the number of views, which are the first of: as is, horizontal flip, vertical flip, both flips, turned 90
-      degrees, turned 270 degrees.
+    - `views`: the number of views in training, which are the first of: as is, horizontal flip, vertical flip, both
+      flips, turned 90 degrees, turned 270 degrees.
+    - `predict_views`: the number of views in prediction, the first of those in training; by default all of them.
     - `average_views`: store the mean of a patch's vectors over the views, instead of one vector per view.
     - `blur_sigma`: sigma of a 5-tap Gaussian blur in pixels of the resized image; 0 for none.
     - `keep`: store the patch vectors or the class vector.
-    - `heterogeneity`: append to each patch vector how uneven the photo's colour and texture are
-      (`herbage.backbones.texture`).
     - `balance`: adjust the estimates so that they obey the sums (`herbage.targets`).
     - `fold_seed`: seed of the assignment of groups to folds. The seed of training is not part of a recipe.
     """
@@ -118,10 +117,10 @@ class Recipe(_Settings):
     tiles: Literal["native", "published"] = "native"
     grid: int = Field(ge=1, le=128)
     views: int = Field(ge=1, le=6)
+    predict_views: int | None = Field(None, ge=1, le=6)
     average_views: bool = False
     blur_sigma: float = Field(0.0, ge=0, le=100)
     keep: Literal["patch", "class"] = "patch"
-    heterogeneity: bool = False
     heads: Literal["patch", "ridge", "crosspvt"]
     patch: PatchSettings = PatchSettings()
     ridge: RidgeSettings = RidgeSettings()
@@ -133,6 +132,16 @@ class Recipe(_Settings):
     def has_map(self) -> bool:
         """Whether the heads estimate grams per patch, so that an estimate has a map."""
         return self.keep == "patch"
+
+    def in_prediction(self, views: int | None = None) -> "Recipe":
+        """The recipe with the views of prediction as its `views`: `predict_views`, or the first `views` if given.
+
+        Raises InputInvalid for more views than the heads are trained on.
+        """
+        count = (self.predict_views or self.views) if views is None else views
+        if not 1 <= count <= self.views:
+            raise InputInvalid(f"`views={views}`: expected 1 to {self.views}, the views that the heads are trained on.")
+        return self.model_copy(update={"views": count, "predict_views": None})
 
     @field_validator("blur_sigma")
     @classmethod
@@ -157,8 +166,10 @@ class Recipe(_Settings):
             )
         if self.heads == "crosspvt" and self.crops != "tiles":
             raise ValueError('heads = "crosspvt" requires crops = "tiles"')
-        if self.heterogeneity and self.keep != "patch":
-            raise ValueError('heterogeneity is appended to patch vectors; it requires keep = "patch"')
+        if self.predict_views is not None and self.predict_views > self.views:
+            raise ValueError(f"predict_views is at most views, the {self.views} that the heads are trained on")
+        if self.average_views and self.predict_views not in (None, self.views):
+            raise ValueError("average_views stores the mean of all views, so predict_views has to be views")
         return self
 
 
@@ -192,6 +203,11 @@ def parse_recipe(source: str, *, where: str, name: str | None = None) -> Recipe:
 
 def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
     """Validate a recipe's values; raises RecipeInvalid with all faults in one message."""
+    if values.get("heterogeneity"):
+        raise RecipeInvalid(
+            f"{where}: heterogeneity was removed, because its gain did not hold on other photos; remove the key."
+        )
+    values = without_removed_keys(values)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -200,6 +216,14 @@ def check_recipe(values: dict[str, Any], *, where: str) -> Recipe:
             for e in error.errors()
         ]
         raise RecipeInvalid(f"{where} has {counted(len(faults), 'fault')}:\n" + "\n".join(faults)) from error
+
+
+def without_removed_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values without the keys of version 0.1.0 that this version does not have."""
+    kept = {name: value for name, value in values.items() if name != "heterogeneity"}
+    if isinstance(ridge := kept.get("ridge"), dict):
+        kept["ridge"] = {name: value for name, value in ridge.items() if name != "heterogeneity_weight"}
+    return kept
 
 
 def _shipped() -> Any:

@@ -63,7 +63,7 @@ def test_dinov3_has_patches_of_16_and_the_same_grid(tiny_dinov3):
         expected = DINOv3ViTModel.from_pretrained(tiny_dinov3).eval()(inputs).last_hidden_state
     torch.testing.assert_close(class_vectors, expected[:, 0])
     torch.testing.assert_close(patches, expected[:, 5:])
-    assert upright_tokens([BackboneOutput(inputs, class_vectors, patches)], recipe).shape == tokens_shape(recipe, 24)
+    assert upright_tokens([BackboneOutput(class_vectors, patches)], recipe).shape == tokens_shape(recipe, 24)
 
 
 def test_the_encoder_of_a_depth_anything_model_is_used(tiny_depth_anything, tmp_path):

@@ -8,7 +8,7 @@ from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 from herbage.recipe import load_recipe
 
 NATIVE = load_recipe("field").model_copy(
-    update={"crops": "tiles", "keep": "class", "grid": 4, "views": 3, "heterogeneity": False, "average_views": False}
+    update={"crops": "tiles", "keep": "class", "grid": 4, "views": 3, "predict_views": None}
 )
 PUBLISHED = NATIVE.model_copy(update={"tiles": "published"})
 

@@ -12,7 +12,6 @@ backbone = "texture"
 crops = "halves"
 grid = 12
 views = 1
-heterogeneity = true
 heads = "ridge"
 balance = true
 """

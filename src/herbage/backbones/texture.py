@@ -12,7 +12,6 @@ from herbage.backbones.engine import Precision, resolve_engine
 from herbage.backbones.views import IMAGENET_MEAN, IMAGENET_STD
 
 VERSION = "texture 1"
-HETEROGENEITY = f"mean absolute deviations of {VERSION}"
 PATCH_PX = 14
 ORIENTATIONS = 4
 
@@ -60,17 +59,6 @@ class TextureBackbone:
         """Compute the class vector and the patch vectors of each image, float32."""
         patches = texture_features(images, PATCH_PX)
         return patches.mean(1), patches
-
-
-@torch.inference_mode()
-def heterogeneity(crops: Float[Tensor, "crop 3 side side"], patch_px: int) -> Float[Tensor, " feature"]:
-    """Measure how uneven a photo is: the mean absolute deviation of each feature of NAMES from its crop's mean.
-
-    The vectors of a pretrained backbone carry little of this information, because its training makes them insensitive
-    to light.
-    """
-    features = texture_features(crops, patch_px)
-    return (features - features.mean(1, keepdim=True)).abs().mean((0, 1))
 
 
 def texture_features(images: Float[Tensor, "image 3 side side"], patch_px: int) -> Float[Tensor, "image patch feature"]:

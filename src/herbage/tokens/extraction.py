@@ -235,7 +235,7 @@ class _Extractor:
             class_vectors, patches = self._vectors(torch.cat([*images, *padding]) if per_batch > 1 else images[0])
             for number, own in enumerate(images):
                 span = slice(number * len(own), (number + 1) * len(own))
-                outputs[number].append(BackboneOutput(own, class_vectors[span], patches[span]))
+                outputs[number].append(BackboneOutput(class_vectors[span], patches[span]))
         for (item, _), of_photo in zip(batch, outputs, strict=True):
             # In the type of the store, so that results do not depend on whether there is one.
             item.tokens = upright_tokens(of_photo, self.recipe).to(DTYPES[self.backbone.engine.tokens])

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from herbage.backbones import texture
 from herbage.backbones.tiles import tile_images, tile_tokens
 from herbage.backbones.views import CROPS, VIEWS, Pixels, grid_shape, view_images
 from herbage.recipe import Recipe
@@ -16,22 +15,16 @@ from herbage.recipe import Recipe
 def tokens_shape(recipe: Recipe, width: int) -> tuple[int, int, int]:
     """The shape (view, patch, width) of one photo's tokens; with `keep = "class"`, (view, crop, width).
 
-    The argument `width` is that of the backbone's vectors.
+    `width` is that of the backbone's vectors.
     """
     rows, columns = grid_shape(recipe)
     vectors = rows * columns if recipe.keep == "patch" else CROPS[recipe.crops]
-    return 1 if recipe.average_views else recipe.views, vectors, width + extra_width(recipe)
-
-
-def extra_width(recipe: Recipe) -> int:
-    """The number of dimensions of each token that are not the backbone's; they are the last ones."""
-    return len(texture.NAMES) if recipe.heterogeneity else 0
+    return 1 if recipe.average_views else recipe.views, vectors, width
 
 
 class BackboneOutput(NamedTuple):
-    """Images of one size, and the backbone's vectors for them."""
+    """The backbone's vectors for images of one size."""
 
-    images: Float[Tensor, "image 3 side side"]
     class_vectors: Float[Tensor, "image width"]
     patches: Float[Tensor, "image patch width"]
 
@@ -41,7 +34,7 @@ def input_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> list[Float[Te
     return tile_images(pixels, recipe, patch_px) if recipe.crops == "tiles" else [view_images(pixels, recipe, patch_px)]
 
 
-def upright_tokens(outputs: Sequence[BackboneOutput], recipe: Recipe) -> Float[Tensor, "view patch token_width"]:
+def upright_tokens(outputs: Sequence[BackboneOutput], recipe: Recipe) -> Float[Tensor, "view patch width"]:
     """One photo's tokens from the outputs for its `input_images`.
 
     With `keep = "patch"` each crop's grid is turned back upright, and the crops are joined from left to right. With
@@ -50,7 +43,7 @@ def upright_tokens(outputs: Sequence[BackboneOutput], recipe: Recipe) -> Float[T
     if recipe.crops == "tiles":
         small, big = (output.class_vectors for output in outputs)
         return tile_tokens(small, big, recipe)
-    ((images, class_vectors, patches),) = outputs
+    ((class_vectors, patches),) = outputs
     count, width = CROPS[recipe.crops], patches.shape[-1]
     if recipe.keep == "class":
         tokens = class_vectors.reshape(recipe.views, count, width)
@@ -58,13 +51,7 @@ def upright_tokens(outputs: Sequence[BackboneOutput], recipe: Recipe) -> Float[T
         grids = patches.reshape(recipe.views, count, recipe.grid, recipe.grid, width)
         views = zip(VIEWS[: recipe.views], grids, strict=True)
         tokens = torch.stack([_join([view.undo(grid) for grid in crops]) for view, crops in views])
-    if recipe.average_views:
-        tokens = tokens.mean(0, keepdim=True)
-    if recipe.heterogeneity:
-        # A property of the photo and not of a patch: appended to every vector, it adds an even offset to a map.
-        extra = texture.heterogeneity(images[:count], images.shape[-1] // recipe.grid)
-        tokens = torch.cat([tokens, extra.expand(*tokens.shape[:2], -1)], dim=-1)
-    return tokens
+    return tokens.mean(0, keepdim=True) if recipe.average_views else tokens
 
 
 def _join(crops: Sequence[Float[Tensor, "row column width"]]) -> Float[Tensor, "patch width"]:

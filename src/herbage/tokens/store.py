@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from herbage.backbones import texture
 from herbage.backbones.backbone import Backbone
-from herbage.backbones.views import NORMALISATION
+from herbage.backbones.views import NORMALISATION, VIEWS
 from herbage.errors import TokensCorrupt, TokensStale
 from herbage.files import write_atomic
 from herbage.photos.photo import PhotoFile
@@ -51,7 +50,7 @@ class TokensIdentity:
     keep: str
     dtype: str
     average_views: bool = False
-    heterogeneity: str = "none"
+    heterogeneity: str = "none"  # always; version 0.1.0 put it into the digest, and stored tokens stay usable
     normalisation: str = NORMALISATION
     layer: str = "last, after the final norm"
     positions: str = "bicubic, as transformers"
@@ -68,8 +67,11 @@ class TokensIdentity:
             keep=recipe.keep,
             dtype=backbone.engine.tokens,
             average_views=recipe.average_views,
-            heterogeneity=texture.HETEROGENEITY if recipe.heterogeneity else "none",
         )
+
+    def with_more_views(self) -> "list[TokensIdentity]":
+        """The identities of tokens that begin with these, since views have a fixed order."""
+        return [] if self.average_views else [replace(self, views=n) for n in range(self.views + 1, len(VIEWS) + 1)]
 
     @cached_property
     def digest(self) -> str:
@@ -80,7 +82,8 @@ class TokensIdentity:
 class TokenStore:
     """The tokens of one identity below one folder. Tokens of other identities in the same folder are not touched.
 
-    Several processes may fill one store: each file is written under a temporary name, flushed, and renamed.
+    Stored tokens with more views than requested are used: the requested ones are the first. Several processes may fill
+    one store: each file is written under a temporary name, flushed, and renamed.
     """
 
     def __init__(self, root: str | Path, backbone: Backbone, recipe: Recipe) -> None:
@@ -91,23 +94,33 @@ class TokenStore:
         self.shape = tokens_shape(recipe, backbone.width)
         self.dtype = DTYPES[self.identity.dtype]
         self.index = PhotoIndex(self.root / "index.sqlite")
+        wider = [of for of in self.identity.with_more_views() if (self.root / of.digest).is_dir()]
+        self._usable = [self.identity, *wider]
 
-    def path(self, photo_sha256: str) -> Path:
+    def path(self, photo_sha256: str, identity: TokensIdentity | None = None) -> Path:
         """The token file of the photo with this digest."""
-        return self.folder / photo_sha256[:2] / f"{photo_sha256}.safetensors"
+        folder = self.root / (identity or self.identity).digest
+        return folder / photo_sha256[:2] / f"{photo_sha256}.safetensors"
 
     def __contains__(self, photo_sha256: str) -> bool:
-        return self.path(photo_sha256).is_file()
+        return any(self.path(photo_sha256, of).is_file() for of in self._usable)
 
     def has_complete(self, photo_sha256: str) -> bool:
         """Whether there is a token file of the right length; its checksum is verified when it is read."""
+        return any(self._is_complete(photo_sha256, of) for of in self._usable)
+
+    def _is_complete(self, photo_sha256: str, identity: TokensIdentity) -> bool:
         try:
-            with self.path(photo_sha256).open("rb") as file:
+            with self.path(photo_sha256, identity).open("rb") as file:
                 header = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
-                data = math.prod(self.shape) * self.dtype.itemsize
+                data = math.prod(self._shape(identity)) * self.dtype.itemsize
                 return os.fstat(file.fileno()).st_size == HEADER_LENGTH_BYTES + header + data
         except OSError:
             return False
+
+    def _shape(self, identity: TokensIdentity) -> tuple[int, ...]:
+        """The shape of tokens in a file of one of the usable identities."""
+        return self.shape if identity == self.identity else (identity.views, *self.shape[1:])
 
     def save(self, photo_sha256: str, tokens: Float[Tensor, "view patch width"]) -> None:
         """Store a photo's tokens, atomically."""
@@ -126,28 +139,35 @@ class TokenStore:
 
     def load(self, photo_sha256: str) -> Float[Tensor, "view patch width"]:
         """A photo's tokens as stored; raises TokensCorrupt for a damaged file and TokensStale for another photo's."""
-        path = self.path(photo_sha256)
+        identity = self._stored_as(photo_sha256)
+        path = self.path(photo_sha256, identity)
         try:
             with safe_open(path, framework="pt") as file:
                 record = dict(json.loads((file.metadata() or {})["herbage"]))
                 tokens: Tensor = file.get_tensor("tokens")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise TokensCorrupt(f"{path} is not a complete token file ({error}); extracting it again.") from error
-        if record.get("identity") != self.identity.digest or record.get("photo") != photo_sha256:
+        if record.get("identity") != identity.digest or record.get("photo") != photo_sha256:
             raise TokensStale(
                 f"{path} holds tokens of photo {record.get('photo')} with identity {record.get('identity')}, "
-                f"expected {photo_sha256} with {self.identity.digest}; extracting it again."
+                f"expected {photo_sha256} with {identity.digest}; extracting it again."
             )
-        if record.get("crc32") != _crc32(tokens) or tuple(tokens.shape) != self.shape or tokens.dtype != self.dtype:
+        is_whole = tuple(tokens.shape) == self._shape(identity) and tokens.dtype == self.dtype
+        if not is_whole or record.get("crc32") != _crc32(tokens):
             raise TokensCorrupt(
                 f"{path} was changed after it was written (checksum, shape or type differ); extracting it again."
             )
-        return tokens
+        return tokens[: self.shape[0]]
+
+    def _stored_as(self, photo_sha256: str) -> TokensIdentity:
+        """The first usable identity of which the store has a file of this photo, by default the store's own."""
+        stored = (of for of in self._usable if self.path(photo_sha256, of).is_file())
+        return next(stored, self.identity)
 
     def discard(self, photo_sha256: str) -> None:
         """Delete a damaged file."""
         with suppress(FileNotFoundError):
-            self.path(photo_sha256).unlink()
+            self.path(photo_sha256, self._stored_as(photo_sha256)).unlink()
 
 
 class StoredTokens(Sequence[Tensor]):
