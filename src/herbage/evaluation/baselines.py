@@ -12,7 +12,7 @@ from torch import Tensor
 from herbage.evaluation.out_of_fold import fit_out_of_fold
 from herbage.evaluation.scoring import Score, score_estimates
 from herbage.heads.training_data import FitOptions, TrainingData
-from herbage.recipe import Recipe
+from herbage.recipe import Recipe, RidgeSettings
 from herbage.remarks import Remark
 from herbage.tables.spreadsheet import COVARIATES
 
@@ -21,8 +21,9 @@ SENSOR_LIMIT = 1e6
 """A column with a missing reading, or one beyond this limit, is not used as a baseline."""
 
 TEXTURE_RECIPE = Recipe(
-    name="texture baseline", backbone="texture", crops="whole", grid=16, views=1, heads="ridge", balance=False
-)
+    name="texture baseline", backbone="texture", crops="whole", grid=16, views=1, heads="ridge",
+    ridge=RidgeSettings(link="linear"), balance=False,
+)  # fmt: skip
 """The recipe of the ridge baselines, and of the `texture_tokens` that `score_baselines` takes."""
 
 

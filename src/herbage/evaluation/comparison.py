@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from herbage.errors import TableInvalid
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import weighted_r2
+from herbage.targets import TARGETS
 
 DRAWS = 2000
 
@@ -38,6 +39,19 @@ def average_estimates(tables: Sequence[OutOfFold]) -> OutOfFold:
     first = tables[0]
     aligned: list[Float[np.ndarray, "photo 5"]] = [_aligned(first, table).estimated_g for table in tables]
     return first.with_estimates(np.mean(aligned, axis=0))
+
+
+def no_better_than_mean(oof: OutOfFold, mean_g: Float[np.ndarray, "5"] | None = None) -> list[str]:
+    """The targets whose estimates are not shown to be better than a mean: `mean_g`, or that of the other folds.
+
+    Better means that the squared error is smaller, and so it is in 97.5 % of bootstrap draws of groups.
+    """
+    means = mean_g
+    if means is None:
+        means = np.stack([oof.weighed_g[oof.fold != fold].mean(0) for fold in oof.fold])
+    gain = (oof.weighed_g - means) ** 2 - (oof.weighed_g - oof.estimated_g) ** 2
+    low = np.quantile([gain[rows].sum(0) for rows in _resample(oof.group_index)], 0.025, axis=0)
+    return [target for t, target in enumerate(TARGETS) if oof.known[t] and not low[t] > 0]
 
 
 def _aligned(a: OutOfFold, b: OutOfFold) -> OutOfFold:

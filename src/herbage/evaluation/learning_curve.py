@@ -20,7 +20,7 @@ def learning_curve(recipe: Recipe, data: TrainingData) -> list[tuple[int, float]
     """
     if not HEADS[recipe.heads].reads_mean_token:
         return []
-    means = data.with_tokens([photo.double().mean((0, 1), keepdim=True).float() for photo in data.tokens])
+    means = data.with_tokens([photo.double().mean(1, keepdim=True).float() for photo in data.tokens])
     curve: list[tuple[int, float]] = []
     for share in SHARES:
         drawn = [_some_groups(data.folds, share, draw) for draw in range(DRAWS)]
@@ -44,4 +44,4 @@ def _some_groups(folds: Folds, share: float, seed: int) -> list[int]:
 
 def _score(recipe: Recipe, means: TrainingData, rows: list[int]) -> float:
     heads = HEADS[recipe.heads].fit(means.take(rows), recipe, FitOptions())
-    return weighted_r2(means.grams, estimate_out_of_fold(heads, recipe, means.tokens, means.folds.fold))
+    return weighted_r2(means.grams, estimate_out_of_fold(heads, recipe, means))

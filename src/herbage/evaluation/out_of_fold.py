@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from herbage.errors import ModelInvalid
 from herbage.evaluation.folds import refuse_leak
@@ -18,9 +17,13 @@ from herbage.heads.kinds import HEADS
 from herbage.heads.training_data import FitOptions, TrainingData
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS, TargetMask, known_targets
+from herbage.tokens.layout import tokens_shape
 
 ESTIMATED = tuple(f"{target}_estimated" for target in TARGETS)
-"""Columns of oof.csv with the estimates."""
+"""Columns of oof.csv with the estimates from the photo alone."""
+
+MEASURED = tuple(f"{target}_measured_estimated" for target in TARGETS)
+"""Columns of oof.csv with the estimates from the photo and measured columns, in models that have such heads."""
 
 DIGITS = 6
 """Decimal places of estimates in oof.csv, and in memory, so that both give the same results."""
@@ -31,6 +34,8 @@ class OutOfFold:
     """Weighed and out-of-fold estimated grams per quadrat, one row per photo: the table oof.csv.
 
     `group` holds the name of each photo's group. `state` is None where the training table has no column State.
+    `measured_g` are the estimates by heads that are also given measured columns, NaN in the rows of photos without all
+    of their values; None in models without such heads.
     """
 
     image_path: Sequence[str]
@@ -39,9 +44,16 @@ class OutOfFold:
     weighed_g: Float[np.ndarray, "photo 5"]
     estimated_g: Float[np.ndarray, "photo 5"]
     state: Sequence[str] | None = None
+    measured_g: Float[np.ndarray, "photo 5"] | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, data: TrainingData, estimated_g: Float[np.ndarray, "photo 5"]) -> "OutOfFold":
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        data: TrainingData,
+        estimated_g: Float[np.ndarray, "photo 5"],
+        measured_g: Float[np.ndarray, "photo 5"] | None = None,
+    ) -> "OutOfFold":
         """From the training table's rows (`image_path`, and `State` if present), the data and the estimates."""
         return cls(
             frame["image_path"].tolist(),
@@ -51,6 +63,7 @@ class OutOfFold:
             np.asfortranarray(data.grams),
             np.asfortranarray(estimated_g.round(DIGITS)),
             frame["State"].fillna("").astype(str).tolist() if "State" in frame else None,
+            None if measured_g is None else np.asfortranarray(measured_g.round(DIGITS)),
         )
 
     def __len__(self) -> int:
@@ -70,6 +83,21 @@ class OutOfFold:
         """The same photos with other estimates."""
         return replace(self, estimated_g=estimated_g)
 
+    def with_measured(self) -> "OutOfFold":
+        """The photos that have measured estimates, with these as their estimates."""
+        if self.measured_g is None:
+            raise ModelInvalid("The model has no heads with measured columns.")
+        rows = np.flatnonzero(~np.isnan(self.measured_g).all(1)).tolist()
+        own = self.take(rows)
+        return replace(own, estimated_g=self.measured_g[rows], measured_g=None)
+
+    def delivered(self) -> "OutOfFold":
+        """The same photos with the estimates that the model delivers: the measured ones where there are any."""
+        if self.measured_g is None:
+            return self
+        has_measured = ~np.isnan(self.measured_g).all(1, keepdims=True)
+        return replace(self, estimated_g=np.where(has_measured, self.measured_g, self.estimated_g), measured_g=None)
+
     def take(self, rows: Sequence[int]) -> "OutOfFold":
         """The photos of these rows, in this order."""
         return OutOfFold(
@@ -79,6 +107,7 @@ class OutOfFold:
             self.weighed_g[rows],
             self.estimated_g[rows],
             None if self.state is None else [self.state[row] for row in rows],
+            None if self.measured_g is None else self.measured_g[rows],
         )
 
     def frame(self) -> pd.DataFrame:
@@ -88,6 +117,8 @@ class OutOfFold:
             columns["State"] = self.state
         columns |= dict(zip(TARGETS, self.weighed_g.T, strict=True))
         columns |= dict(zip(ESTIMATED, self.estimated_g.T, strict=True))
+        if self.measured_g is not None:
+            columns |= dict(zip(MEASURED, self.measured_g.T, strict=True))
         return pd.DataFrame(columns)
 
     def csv(self) -> str:
@@ -97,7 +128,7 @@ class OutOfFold:
     @classmethod
     def read(cls, path: Path) -> "OutOfFold":
         """Read oof.csv; raises ModelInvalid where a column is missing or a weight is not a number."""
-        numbers = [*TARGETS, *ESTIMATED]
+        numbers = [*TARGETS, *ESTIMATED, *MEASURED]
         try:
             # Text stays text: a State called NA is not missing, and a group called 01 is not 1.
             table = pd.read_csv(
@@ -108,9 +139,10 @@ class OutOfFold:
             )
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
             raise ModelInvalid(f"{path} is damaged: {error}.") from error
-        if missing := [name for name in ("image_path", "group", "fold", *numbers) if name not in table]:
+        required = ("image_path", "group", "fold", *TARGETS, *ESTIMATED, *(MEASURED if MEASURED[0] in table else ()))
+        if missing := [name for name in required if name not in table]:
             raise ModelInvalid(f"{path} is damaged: the columns {', '.join(missing)} are missing.")
-        known = table[[name for name in numbers if table[name].notna().any()]]
+        known = table[[name for name in (*TARGETS, *ESTIMATED) if table[name].notna().any()]]
         if table.empty or known.empty or not np.isfinite(known.to_numpy(float)).all():
             raise ModelInvalid(f"{path} is damaged: it has no rows, or cells that are not finite numbers.")
         return cls(
@@ -120,6 +152,7 @@ class OutOfFold:
             table[list(TARGETS)].to_numpy(float),
             table[list(ESTIMATED)].to_numpy(float),
             table["State"].tolist() if "State" in table else None,
+            table[list(MEASURED)].to_numpy(float) if MEASURED[0] in table else None,
         )
 
 
@@ -132,14 +165,12 @@ def fit_out_of_fold(
     """
     refuse_leak(data.folds, data.digests)
     heads = HEADS[recipe.heads].fit(data, recipe, options)
-    return heads, estimate_out_of_fold(heads, recipe, data.tokens, data.folds.fold)
+    return heads, estimate_out_of_fold(heads, recipe, data)
 
 
-def estimate_out_of_fold(
-    heads: Heads, recipe: Recipe, tokens: Sequence[Tensor], fold: Int[np.ndarray, " photo"]
-) -> Float[np.ndarray, "photo 5"]:
-    """Final estimates in g per quadrat of each photo by the head of its own fold, averaged over views."""
-    raw = [
-        heads.grams(photo)[:, own].mean(-1).double().numpy() for photo, own in zip(tokens, fold.tolist(), strict=True)
-    ]
+def estimate_out_of_fold(heads: Heads, recipe: Recipe, data: TrainingData) -> Float[np.ndarray, "photo 5"]:
+    """Final estimates in g per quadrat of each photo by the head of its own fold, from the views of prediction."""
+    views, _, _ = tokens_shape(recipe.in_prediction(), 0)
+    photos = zip(data.tokens, data.folds.fold.tolist(), strict=True)
+    raw = [heads.fold_grams(tokens[:views])[:, fold].numpy() for tokens, fold in photos]
     return np.asarray(finalise_grams(np.stack(raw), recipe))

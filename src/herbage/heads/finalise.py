@@ -15,20 +15,14 @@ from herbage.recipe import Recipe
 from herbage.targets import COMPONENTS, SUMS, TargetMask, balance, known_targets
 
 
-def mean_grams(heads: Heads, tokens: Float[Tensor, "view patch width"]) -> Float[np.ndarray, "5"]:
-    """Raw grams per quadrat of one photo, the mean over folds and views."""
-    return heads.grams(tokens).double().mean((1, 2)).numpy()
-
-
 def photo_map(
     heads: Heads, tokens: Float[Tensor, "view patch width"], grams: Float[np.ndarray, "5"], recipe: Recipe
 ) -> Float[np.ndarray, "target row column"] | None:
     """The map of one photo whose mean over patches is `grams`; None where the heads have no map."""
-    density = heads.density(tokens)
-    if density is None or not recipe.has_map:
+    density = heads.density(tokens) if recipe.has_map else None
+    if density is None:
         return None
-    raw = density.double().mean((1, 2)).clamp(min=0).reshape(-1, *grid_shape(recipe)).numpy()
-    return np.asarray(finalise_map(raw, grams, recipe))
+    return np.asarray(finalise_map(density.reshape(-1, *grid_shape(recipe)).numpy(), grams, recipe))
 
 
 def finalise_grams(raw_g: Any, recipe: Recipe, known: TargetMask | None = None, *, xp: Any = np) -> Any:

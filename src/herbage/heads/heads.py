@@ -14,11 +14,14 @@ from herbage.targets import TargetMask
 class Heads(Protocol):
     """One small network per target and fold. The head of fold f is trained without the photos of fold f.
 
-    Tokens and grams are on the CPU, whichever device the heads compute on. `reads_mean_token` is True where `grams`
-    depends only on the photo's mean token, so that fitting is quick and needs no patches.
+    What is delivered is the mean of the folds' heads, or that of a head fitted to all photos. Tokens and grams are on
+    the CPU, whichever device the heads compute on. Grams are means over the views given. `reads_mean_token` is True
+    where grams depend only on the photo's mean token per view, so that fitting is quick and needs no patches.
+    `delivered` describes the delivered heads in reports.
     """
 
     reads_mean_token: ClassVar[bool]
+    delivered: ClassVar[str]
 
     @classmethod
     def check(cls, recipe: Recipe, width: int, known: TargetMask) -> None:
@@ -40,12 +43,16 @@ class Heads(Protocol):
         """Rebuild the heads from tensors with the names and shapes of `shapes`."""
         ...
 
-    def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
-        """Raw grams of one photo."""
+    def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, " target"]:
+        """Raw grams of one photo as they are delivered, float64."""
         ...
 
-    def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view patch"] | None:
-        """Raw grams if the whole photo looked like this patch; the mean over patches is `grams`. None: no map."""
+    def fold_grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold"]:
+        """Raw grams of one photo by the head of each fold, float64."""
+        ...
+
+    def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target patch"] | None:
+        """Grams if the whole photo looked like this patch, at least 0, float64; None where the heads have no map."""
         ...
 
     def to(self, device: str) -> "Heads":

@@ -27,8 +27,9 @@ def open_heads(recipe: Recipe, tensors: dict[str, Tensor], *, folds: int, width:
         )
     for name, shape in shapes.items():
         check_tensor(tensors[name], f"heads.{name}", shape, finite=False)
-        # A target without a head has NaN in its last bias; no other value may be NaN.
-        own = tensors[name][list(known)] if shape == (len(TARGETS), folds) else tensors[name]
+        # A target without a head has NaN in its last bias, one per head; no other value may be NaN.
+        is_bias = len(shape) == 2 and shape[0] == len(TARGETS)
+        own = tensors[name][list(known)] if is_bias else tensors[name]
         check_tensor(own, f"heads.{name}", tuple(own.shape))
     return kind.open(tensors, recipe, folds, width)
 

@@ -45,6 +45,7 @@ class PatchHeads:
     """
 
     reads_mean_token: ClassVar[bool] = False
+    delivered: ClassVar[str] = "the mean of the heads of all folds"
 
     def __init__(self, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> None:
         self.w1, self.b1, self.w2, self.b2 = w1, b1, w2, b2
@@ -90,8 +91,8 @@ class PatchHeads:
         return cls(**tensors)
 
     @torch.inference_mode()
-    def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view patch"]:
-        """Grams if the whole photo looked like this patch."""
+    def _values(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view patch"]:
+        """Grams if the whole photo looked like this patch, by each head in each view."""
         views, patches, width = tokens.shape
         device = self.b2.device
         dtype = computing_type(tokens, device.type)
@@ -101,9 +102,17 @@ class PatchHeads:
         _, raw = forward(self._layers[dtype], tokens.reshape(-1, width).to(device, dtype))
         return F.relu(raw).T.reshape(*self.b2.shape, views, patches).cpu()
 
-    def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold view"]:
-        """The mean over patches."""
-        return self.density(tokens).mean(-1)
+    def grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, " target"]:
+        """The mean over folds, views and patches."""
+        return self._values(tokens).mean(-1).double().mean((1, 2))
+
+    def fold_grams(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target fold"]:
+        """The mean over views and patches."""
+        return self._values(tokens).mean(-1).double().mean(-1)
+
+    def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target patch"]:
+        """Grams if the whole photo looked like this patch, the mean over folds and views."""
+        return self._values(tokens).double().mean((1, 2))
 
     def to(self, device: str) -> "PatchHeads":
         """The same heads, computing on this device."""
@@ -311,7 +320,7 @@ def _refuse_dead(
 ) -> None:
     alive = ~varies
     for photo_tokens, own in zip(tokens, in_training, strict=True):
-        alive = alive | ((heads.grams(photo_tokens).amax(-1) > 0) & own)
+        alive = alive | ((heads.fold_grams(photo_tokens) > 0) & own)
         if alive.all():
             return
     target, fold = (int(i) for i in (~alive).nonzero()[0])

@@ -1,13 +1,15 @@
 """The data that heads are fitted to, and the options of the fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from herbage.heads.measured import append_measured
 from herbage.progress import Track, silent
 from herbage.remarks import Remark
 from herbage.targets import TargetMask, known_targets
@@ -43,13 +45,29 @@ class Folds:
         return replace(self, fold=self.fold[rows], group=self.group[rows])
 
 
+class MappedTokens(Sequence[Tensor]):
+    """Tokens of some photos, made by a function of the row each time they are indexed."""
+
+    def __init__(self, photos: int, tokens_of: Callable[[int], Tensor]) -> None:
+        self.photos, self.tokens_of = photos, tokens_of
+
+    def __len__(self) -> int:
+        return self.photos
+
+    def __getitem__(self, row: Any) -> Any:
+        """The tokens of one photo."""
+        if not 0 <= row < self.photos:
+            raise IndexError(row)
+        return self.tokens_of(row)
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """The training photos: tokens, weighed grams per quadrat, folds, sha256 digests and measured covariates.
 
-    Each item of `tokens` has shape (view, patch, width) and may be read from disk when it is indexed. Targets that were
-    not weighed, and that no sum determines, are NaN in `grams`. `covariates` are numeric columns of the training table
-    by name, such as Height_Ave_cm.
+    Each item of `tokens` has shape (view, patch, width) and may be read from disk when it is indexed; the last
+    `measured` dimensions are measured covariates. Targets that were not weighed, and that no sum determines, are NaN in
+    `grams`. `covariates` are numeric columns of the training table by name, such as Height_Ave_cm, for the baselines.
     """
 
     tokens: Sequence[Tensor]
@@ -57,6 +75,7 @@ class TrainingData:
     folds: Folds
     digests: Sequence[str] = ()
     covariates: Mapping[str, Float[np.ndarray, " photo"]] = field(default_factory=dict)
+    measured: int = 0
 
     def __len__(self) -> int:
         return len(self.grams)
@@ -71,6 +90,22 @@ class TrainingData:
         """Grams with 0 for NaN, for solvers that fit all targets at once."""
         return np.asarray(np.nan_to_num(self.grams))
 
+    def first_views(self, count: int) -> "TrainingData":
+        """The same photos with the first views only."""
+        return self.with_tokens(MappedTokens(len(self), lambda row: self.tokens[row][:count]))
+
+    def with_measured(self, rows: Sequence[int], inputs: Float[np.ndarray, "own column"]) -> "TrainingData":
+        """The photos of these rows, with inputs from measured columns appended to their tokens."""
+        return replace(
+            self,
+            tokens=MappedTokens(len(rows), lambda row: append_measured(self.tokens[rows[row]], inputs[row])),
+            grams=self.grams[rows],
+            folds=self.folds.take(rows),
+            digests=[self.digests[row] for row in rows] if self.digests else (),
+            covariates={name: values[rows] for name, values in self.covariates.items()},
+            measured=inputs.shape[1],
+        )
+
     def with_tokens(self, tokens: Sequence[Tensor]) -> "TrainingData":
         """The same photos with other tokens."""
         return replace(self, tokens=tokens)
@@ -83,6 +118,7 @@ class TrainingData:
             self.folds.take(rows),
             [self.digests[row] for row in rows] if self.digests else (),
             {name: values[rows] for name, values in self.covariates.items()},
+            self.measured,
         )
 
 

@@ -29,6 +29,7 @@ class CrossPvtHeads:
     """Networks on class vectors of tiles, by fold. The weights add up by construction, and there is no map."""
 
     reads_mean_token: ClassVar[bool] = False
+    delivered: ClassVar[str] = "the mean of the heads of all folds"
 
     def __init__(self, networks: Sequence[Sequence[CrossPvt]]) -> None:
         self.networks = networks
@@ -86,9 +87,17 @@ class CrossPvtHeads:
 
         return cls([[one(_prefix(fold, n)) for n in range(recipe.crosspvt.networks)] for fold in range(folds)])
 
+    def grams(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, " target"]:
+        """The mean over folds and views."""
+        return self._values(tokens).double().mean((1, 2))
+
+    def fold_grams(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, "target fold"]:
+        """The mean over views."""
+        return self._values(tokens).double().mean(-1)
+
     @torch.inference_mode()
-    def grams(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, "target fold view"]:
-        """Grams of one photo per view, the mean of a fold's networks."""
+    def _values(self, tokens: Float[Tensor, "view 40 width"]) -> Float[Tensor, "target fold view"]:
+        """Grams in each view, the mean of a fold's networks."""
         views = tokens.float()
         components = torch.stack(
             [torch.stack([network(views).components for network in fold]).mean(0) for fold in self.networks]
