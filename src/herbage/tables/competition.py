@@ -31,6 +31,10 @@ def read_test_table(table: str | Path, photos: str | Path, how: TableFormat = DE
     frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
     check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
+    for name in [name for name in how.measured if name in frame]:
+        counts = frame.groupby("image_path")[name].nunique(dropna=False)
+        if several := counts.index[counts > 1].tolist():
+            raise TableInvalid(f"{where} has different values of {name} in the rows of {several[0]}.")
     finder = PhotoFinder(Path(photos), paths_of(frame), where)
     names = list(dict.fromkeys(frame["image_path"]))
     found = {name: finder.find(name) for name in names}

@@ -1,4 +1,4 @@
-"""Read a sidecar table: the corners of quadrats, and the paddocks of photos."""
+"""Read a sidecar table: the corners of quadrats, measured covariates, and the paddocks of photos."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from herbage.formatting import counted, listed
 from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
 from herbage.tables.matching import Matches, match_paths, paths_of
+from herbage.tables.measured import measured_values, remarks_on_measured
 from herbage.tables.quadrats import corner_columns, quadrat_suffixes, read_corners, remarks_on_corners
 from herbage.tables.spreadsheet import CORNERS, DEFAULT_FORMAT, TableFormat, read_frame
 from herbage.tables.validation import FAULTS_SHOWN, FIRST_ROW
@@ -19,7 +20,7 @@ from herbage.tables.validation import FAULTS_SHOWN, FIRST_ROW
 
 @dataclass(frozen=True)
 class Sidecar:
-    """Photos with what a sidecar table adds: corners of quadrats, and a text by photo name."""
+    """Photos with what a sidecar table adds: corners of quadrats and measured values, and a text by photo name."""
 
     files: Sequence[PhotoFile]
     text: Mapping[str, str]
@@ -27,25 +28,22 @@ class Sidecar:
 
 
 def read_sidecar(
-    table: str | Path,
+    table: str | Path | pd.DataFrame,
     files: Sequence[PhotoFile],
     column: str | None = None,
     how: TableFormat = DEFAULT_FORMAT,
     folder: str = "",
+    measured: Sequence[str] = (),
 ) -> Sidecar:
-    """Read quadrat corners, and optionally a column of text, for photos from a table with `image_path`.
+    """Read quadrat corners, measured columns, and optionally a column of text, for photos from a table.
 
-    Corners are in the columns x1 y1 ... x4 y4; without `column`, they are required. A photo with several rows is
-    returned once per row, as `NAME#1`, `NAME#2` and so on. Photos without a row are unchanged. `folder` is the name of
-    the folder that contains the photos. Raises TableInvalid.
+    The table has `image_path` and at least one of: the corners x1 y1 ... x4 y4, a column of `measured`, and `column`. A
+    photo with several rows is returned once per row, as `NAME#1`, `NAME#2` and so on. Photos without a row are
+    unchanged. `folder` is the name of the folder that contains the photos. Raises TableInvalid.
     """
-    read = read_frame(table, how)
+    read = read_frame(table, replace(how, measured=tuple(measured)))
     frame, where = read.frame, read.where
-    required = ["image_path", *([column] if column else CORNERS)]
-    if missing := [name for name in required if name not in frame]:
-        raise TableInvalid(
-            f"{where} lacks {listed('column', missing)}; its columns are {', '.join(map(str, frame.columns))}."
-        )
+    _check_has_something(frame, column, measured, where)
     if empty := [f"row {row + FIRST_ROW}" for row in frame.index[frame["image_path"].isna()]]:
         raise TableInvalid(f"{where} has no image_path in {', '.join(empty[:FAULTS_SHOWN])}.")
     photos = [file.name for file in files]
@@ -53,8 +51,8 @@ def read_sidecar(
     matches.refuse_ambiguous(where)
     if not matches.photo:
         raise TableInvalid(f"{where}: no image_path matches any of the photos; expected their paths or file names.")
-    frame = _without_repeated(frame, column, where)
-    corners = read_corners(frame, where)
+    frame = _without_repeated(frame, [*([column] if column else []), *measured], where)
+    corners, values = read_corners(frame, where), measured_values(frame, measured, where)
     suffixes = quadrat_suffixes(frame["image_path"], corners, where)
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, path in enumerate(frame["image_path"]):
@@ -66,7 +64,8 @@ def read_sidecar(
         if number not in rows_of:
             found.append(file)
         for row in rows_of.get(number, []):
-            found.append(replace(file, name=file.name + suffixes[row], corners=corners[row] or file.corners))
+            name, quadrat, own = file.name + suffixes[row], corners[row] or file.corners, tuple(values[row].tolist())
+            found.append(replace(file, name=name, corners=quadrat, measured=own))
             if column and pd.notna(cell := frame[column].iloc[row]):
                 text[found[-1].name] = str(cell)
     lonely = [file.name for number, file in enumerate(files) if number not in rows_of]
@@ -75,22 +74,38 @@ def read_sidecar(
         *matches.remarks(where),
         *remarks_on_corners(found),
         *_without_match(paths_of(frame), matches, lonely, where),
+        *remarks_on_measured(frame[frame["image_path"].isin(list(matches.photo))], measured, where),
     )
     return Sidecar(found, text, remarks)
 
 
-def _without_repeated(frame: pd.DataFrame, column: str | None, where: str) -> pd.DataFrame:
+def _check_has_something(frame: pd.DataFrame, column: str | None, measured: Sequence[str], where: str) -> None:
+    """Raise TableInvalid where a table has no column that could be used."""
+    if not column and any(name in frame for name in measured):
+        column = "image_path"
+    if missing := [name for name in ("image_path", *([column] if column else CORNERS)) if name not in frame]:
+        expected = f" or the measured columns {', '.join(measured)}" if measured and not column else ""
+        raise TableInvalid(
+            f"{where} lacks {listed('column', missing)}{expected}; its columns are "
+            f"{', '.join(map(str, frame.columns))}."
+        )
+
+
+def _without_repeated(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
     """The table without rows that say the same of a photo, as a table with a row per target has them.
 
-    Raises TableInvalid where rows of a photo have no corners and differ. Rows with corners are quadrats.
+    Raises TableInvalid where rows of a photo have no corners and differ in one of the columns. Rows with corners are
+    quadrats.
     """
-    if column is None or frame[corner_columns(frame)].notna().any(axis=None):
+    columns = [name for name in columns if name in frame]
+    if not columns or frame[corner_columns(frame)].notna().any(axis=None):
         return frame
-    frame = frame.drop_duplicates(["image_path", column])
+    frame = frame.drop_duplicates(["image_path", *columns])
     repeated = frame[frame["image_path"].duplicated(keep=False)]
     if len(repeated):
         path = repeated["image_path"].iloc[0]
         own = repeated[repeated["image_path"] == path]
+        column = next(name for name in columns if own[name].nunique(dropna=False) > 1)
         cells = ", ".join(f"{cell} (row {row + FIRST_ROW})" for row, cell in own[column].items())
         raise TableInvalid(
             f"{where}: {path} has several values of {column}: {cells}. Name one per photo, or, if the photo shows "

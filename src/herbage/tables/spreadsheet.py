@@ -39,12 +39,19 @@ class TableFormat:
 
     `columns` maps herbage's column names to the file's. `decimal` is the decimal sign of its numbers, `sheet` a sheet
     of a workbook, and `dates` the order of dates such as 4/9/2025; None leaves the decision to the table's own values.
+    `measured` are further columns of numbers, under herbage's names.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     decimal: DecimalSign | None = None
     sheet: str | None = None
     dates: DateOrder | None = None
+    measured: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """The columns of numbers, under herbage's names."""
+        return (*NUMERIC_COLUMNS, *self.measured)
 
     def name_in_file(self, name: str) -> str:
         """The file's name of one of herbage's columns."""
@@ -58,9 +65,9 @@ DEFAULT_FORMAT = TableFormat()
 class Table:
     """A table as read: `where` is its name for messages, `remarks` is how it was read where that could be doubted.
 
-    `frame` has the columns of NUMERIC_COLUMNS as floats, in which a cell that is not a number is still text, and all
-    other columns as text; an empty cell is NaN. `codes` are the cells that were read as empty because they have a code
-    for a missing value, by row label and column.
+    `frame` has the columns of `TableFormat.numeric` as floats, in which a cell that is not a number is still text, and
+    all other columns as text; an empty cell is NaN. `codes` are the cells that were read as empty because they have a
+    code for a missing value, by row label and column.
     """
 
     frame: pd.DataFrame
@@ -76,8 +83,8 @@ def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORM
     if not grid.rows:
         raise TableInvalid(f"{grid.where} has no rows: expected a header and at least one row.")
     names = _renamed(_unique_names(grid, how), how.columns, grid.where)
-    texts = {name: grid.column(index) for index, name in names.items() if name not in NUMERIC_COLUMNS}
-    numeric = {name: grid.column(index) for index, name in names.items() if name in NUMERIC_COLUMNS}
+    texts = {name: grid.column(index) for index, name in names.items() if name not in how.numeric}
+    numeric = {name: grid.column(index) for index, name in names.items() if name in how.numeric}
     sign = _decimal_sign(numeric, grid, how)
     read = {name: [read_cell(cell, sign) for cell in cells] for name, cells in numeric.items()}
     frame = pd.DataFrame(
@@ -107,7 +114,7 @@ def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
     _check_kind(path)
     if path.suffix.lower() in OTHER_SPREADSHEETS:
         raise TableInvalid(f"{path} could not be read: expected .csv or .xlsx; save it as .xlsx.")
-    wanted = {how.name_in_file(name) for name in (*NUMERIC_COLUMNS, *TEXT_COLUMNS)} | set(how.columns.values())
+    wanted = {how.name_in_file(name) for name in (*how.numeric, *TEXT_COLUMNS)} | set(how.columns.values())
     try:
         if is_workbook:
             return read_workbook(path, wanted, how.name_in_file("image_path"), how.sheet)
@@ -151,7 +158,7 @@ def _unique_names(grid: Grid, how: TableFormat) -> dict[int, str]:
 
     Raises TableInvalid for a column with cells but without a name, and for two columns with one name that is used.
     """
-    used = {*NUMERIC_COLUMNS, *TEXT_COLUMNS, *how.columns.values()}
+    used = {*how.numeric, *TEXT_COLUMNS, *how.columns.values()}
     names: dict[int, str] = {}
     for index, name in enumerate(grid.header):
         twins = [column_letter(other) for other, one in enumerate(grid.header) if one == name]
