@@ -20,7 +20,7 @@ from herbage.model.estimate import COLUMNS
 from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.photos.icc import DISPLAY_P3, profile_of
-from herbage.targets import SUMS, TARGETS
+from herbage.targets import SUMS, TARGETS, balance
 from tests.conftest import SMALL_RECIPE, files_of
 
 
@@ -132,7 +132,7 @@ def rewrite(folder, tensors, config):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda f, t, c: rewrite(f, t, {**c, "format": 5, "herbage": "9.9"}), "format 5, written by herbage 9.9.*Upgrade"),
     (lambda f, t, c: rewrite(f, t, {**c, "format": 2}), "format 2.*Train the model again"),
-    (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "heads.intercept"}, c), "need the tensors coefficient, intercept"),
+    (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "heads.intercept"}, c), "need the tensors coefficient, common, intercept"),
     (lambda f, t, c: rewrite(f, {k: v for k, v in t.items() if k != "domain.centre"}, c), "lacks the tensor 'domain.centre'"),
     (lambda f, t, c: rewrite(f, {**t, "heads.intercept": t["heads.intercept"] * torch.nan}, c), "not finite"),
     (lambda f, t, c: rewrite(f, t, {**c, "surprise": 1}), "damaged: surprise"),
@@ -186,7 +186,7 @@ def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
     recipe = SMALL_RECIPE.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
     (tmp_path / "class.toml").write_text(recipe)
     model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
-    assert model.evidence.score.weighted_r2 > 0.5
+    assert model.evidence.alone.score.weighted_r2 > 0.5
     assert model.estimate(weighed_photos / "train/ID0.png").map is None
     steps.predict(model, weighed_photos / "train", out=tmp_path / "r", maps=True)
     assert not (tmp_path / "r/maps").exists()
@@ -200,10 +200,11 @@ def test_levels_whose_coverage_was_not_measured_are_named(models, groups):
     given = [level for level in LEVELS if np.isfinite(Intervals.fit(weighed, estimated, group).quantile(level)).all()]
     evidence = HerbageModel.from_pretrained(models / "ridge").evidence
     none = (None,) * 5
+    records = tuple(CoverageRecord(level=level, share=none, width_g=none) for level in measured)
     text = replace(
         evidence,
         training=evidence.training.model_copy(update={"groups": groups}),
-        coverage=tuple(CoverageRecord(level=level, share=none, width_g=none) for level in measured),
+        alone=replace(evidence.alone, coverage=records),
     ).unmeasured_coverage
     missing = [f"{level:.0%}" for level in given if level not in measured]
     assert text.startswith(f"The coverage of {' and '.join(missing)} intervals cannot be measured") == bool(missing)
@@ -230,14 +231,49 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
         HerbageModel.from_pretrained(tmp_path / "m")
 
 
-def without_conversion(folder, place):
+def of_version_0_1_0(folder, place, **recipe):
     """The model as version 0.1.0 wrote it."""
     shutil.copytree(folder, place)
     config = json.loads((place / "config.json").read_text())
     assert config.pop("colours_converted") is True
-    config["format"] = 3
-    (place / "config.json").write_text(json.dumps(config))
-    return HerbageModel.from_pretrained(place)
+    for name in ("measured", "measured_columns"):
+        assert not config.pop(name)
+    del config["recipe"]["predict_views"], config["recipe"]["ridge"]["link"]
+    config["recipe"]["ridge"]["heterogeneity_weight"] = 1.0
+    config["recipe"] |= {"heterogeneity": False, **recipe}
+    tensors = load_file(place / "model.safetensors")
+    if "heads.common" in tensors:
+        del tensors["heads.common"]
+        tensors |= {f"heads.{n}": tensors[f"heads.{n}"][:, :-1].contiguous() for n in ("coefficient", "intercept")}
+    rewrite(place, tensors, {**config, "format": 3})
+    return place
+
+
+def test_a_ridge_model_of_version_0_1_0_has_its_old_meaning(models, weighed_photos, tmp_path):
+    """The mean of linear heads over folds and views; grams per patch below 0 count as 0, and nothing is removed."""
+    old = HerbageModel.from_pretrained(of_version_0_1_0(models / "ridge", tmp_path / "old"))
+    assert old.recipe.ridge.link == "linear"
+    tensors = load_file(tmp_path / "old/model.safetensors")
+    coefficient, intercept = tensors["heads.coefficient"].double(), tensors["heads.intercept"].double()
+    _, tokens = steps.photo_tokens(weighed_photos / "train/ID3.png", recipe=old.recipe)
+    vectors = torch.from_numpy(tokens[0]).double()
+    patches = torch.einsum("vpw,tfw->tfvp", vectors, coefficient) + intercept[:, :, None, None]
+    estimate = old.estimate(weighed_photos / "train/ID3.png")
+    assert vectors.shape[0] == 2
+    plain = balance(patches.mean((1, 2, 3)).numpy())
+    np.testing.assert_allclose(estimate.grams, plain, rtol=1e-4)
+    density = patches.mean((1, 2)).clamp(min=0)[0].reshape(6, 12).numpy()
+    np.testing.assert_allclose(estimate.map[0], density * plain[0] / density.mean(), rtol=1e-3, atol=1e-4)
+    old.save_pretrained(tmp_path / "again")
+    again = HerbageModel.from_pretrained(tmp_path / "again")
+    assert again.config.format == 4
+    np.testing.assert_allclose(again.estimate(weighed_photos / "train/ID3.png").grams, estimate.grams, rtol=1e-12)
+
+
+def test_a_model_trained_with_heterogeneity_is_refused(models, tmp_path):
+    place = of_version_0_1_0(models / "ridge", tmp_path / "old", heterogeneity=True)
+    with pytest.raises(ModelInvalid, match="trained with heterogeneity by herbage .*Train the model again"):
+        HerbageModel.from_pretrained(place)
 
 
 def photos_with_profile(weighed_photos, place):
@@ -250,7 +286,8 @@ def photos_with_profile(weighed_photos, place):
 
 def test_a_model_trained_without_conversion_says_where_colours_are_converted(models, weighed_photos, tmp_path):
     photos = photos_with_profile(weighed_photos, tmp_path / "photos")
-    new, old = HerbageModel.from_pretrained(models / "patch"), without_conversion(models / "patch", tmp_path / "old")
+    new = HerbageModel.from_pretrained(models / "patch")
+    old = HerbageModel.from_pretrained(of_version_0_1_0(models / "patch", tmp_path / "old"))
     assert (new.config.colours_converted, old.config.colours_converted) == (True, False)
     said = "colours converted from Display P3; the model was trained without conversion"
     assert [said in (message or "") for message in old.predict(photos)["message"]] == [True, False]
@@ -264,7 +301,7 @@ def test_a_model_trained_without_conversion_says_where_colours_are_converted(mod
 def test_a_training_photo_is_known_although_its_colours_are_now_converted(models, weighed_photos, tmp_path):
     """Version 0.1.0 gave it the digest of its bytes. ID1.png is one of the model's training photos, byte for byte."""
     photos = photos_with_profile(weighed_photos, tmp_path / "photos")
-    model = without_conversion(models / "patch", tmp_path / "old")
+    model = HerbageModel.from_pretrained(of_version_0_1_0(models / "patch", tmp_path / "old"))
     photo = (photos / "ID0.png").read_bytes()
     assert list(model.predict(photos)["training_photo"]) == [False, True]
     model.evidence.photos[3] = torch.tensor(list(sha256(photo).digest()), dtype=torch.uint8)

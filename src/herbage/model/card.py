@@ -1,5 +1,7 @@
 """The model's card: its README, in the hub's form."""
 
+from herbage.formatting import counted
+from herbage.heads.kinds import HEADS
 from herbage.model.config import ModelConfig, TrainingRecord
 from herbage.model.domain import false_alarms
 from herbage.model.evidence import Evidence
@@ -25,10 +27,9 @@ def _origin(config: ModelConfig) -> list[str]:
     recipe = config.recipe
     return [
         f"- Backbone: `{config.backbone.name}`, frozen, weights sha256 `{config.backbone.digest}`",
-        f"- Input: crops `{recipe.crops}`, {recipe.grid} patches per side, {recipe.views} view(s)"
-        + (" averaged" if recipe.average_views else "")
-        + f", blur sigma {recipe.blur_sigma}"
-        + (", each vector extended by the photo's heterogeneity of texture" if recipe.heterogeneity else ""),
+        f"- Input: crops `{recipe.crops}`, {recipe.grid} patches per side, {counted(recipe.views, 'view')}"
+        + (" averaged" if recipe.average_views else " in training")
+        + f", {recipe.in_prediction().views} in prediction, blur sigma {recipe.blur_sigma}",
         f"- Heads: `{recipe.heads}`, {config.folds} folds; "
         + ("weights balanced so that they add up" if recipe.balance else "weights that need not add up"),
         f"- Origin: {config.source}",
@@ -57,29 +58,41 @@ def _trained(config: ModelConfig, evidence: Evidence) -> list[list[str]]:
         ["## Out-of-fold score"],
         _score_table(config, evidence),
         ["## How far to trust it"],
-        _trust(evidence),
-        *_calibration(evidence),
+        _trust(config, evidence),
+        *_calibration(config, evidence),
     ]
 
 
 def _score_table(config: ModelConfig, evidence: Evidence) -> list[str]:
-    rows, main = (
-        [(config.recipe.name, evidence.score), *evidence.baselines.items()],
-        TARGETS[main_target(evidence.known)],
-    )
+    main = TARGETS[main_target(evidence.known)]
+    rows = [(config.recipe.name, evidence.alone.score)]
+    if evidence.measured is not None:
+        rows.append((f"with {_beside(config)}", evidence.measured.score))
+    rows += evidence.baselines.items()
     table = [f"| | weighted R2 | RMSE {main} | bias {main} |", "|---|---|---|---|"]
     for label, record in rows:
         target = record.targets[main]
         table.append(f"| {label} | {_r2(record.weighted_r2)} | {target.rmse_g:.2f} | {target.bias_g:+.2f} |")
-    return table
+    delivered = HEADS[config.recipe.heads].delivered
+    return [*table, "", f"Each photo is estimated by one head that was trained without it. Delivered is {delivered}."]
 
 
-def _trust(evidence: Evidence) -> list[str]:
-    """Measured coverage and domain check, and the learning curve."""
+def _beside(config: ModelConfig) -> str:
+    return " and ".join(column.name for column in config.measured_columns)
+
+
+def _trust(config: ModelConfig, evidence: Evidence) -> list[str]:
+    """Targets without information, measured coverage and domain check, and the learning curve."""
     lines = []
-    for of in evidence.coverage:
+    if targets := evidence.alone.no_better_than_mean:
+        lines.append(f"- **Not shown to be better than the mean of the training photos: {', '.join(targets)}.**")
+    for of in evidence.alone.coverage:
         held = [f"{name} {share:.0%}" for name, share in zip(TARGETS, of.share, strict=True) if share is not None]
         lines.append(f"- Coverage of {of.level:.0%} intervals on held-out groups: {', '.join(held)}.")
+    lines += [f"- {sentence}" for sentence in evidence.alone.coverage_in_words(evidence.training)]
+    if evidence.measured is not None:
+        sentences = evidence.measured.coverage_in_words(evidence.training)
+        lines += [f"- With {_beside(config)}: {sentence}" for sentence in sentences]
     if evidence.unmeasured_coverage:
         lines.append(f"- {evidence.unmeasured_coverage}")
     lines.append(
@@ -88,22 +101,20 @@ def _trust(evidence: Evidence) -> list[str]:
     )
     if evidence.learning:
         points = [*((one.photos, one.weighted_r2) for one in evidence.learning)]
-        points.append((evidence.score.photos, evidence.score.weighted_r2))
+        points.append((evidence.alone.score.photos, evidence.alone.score.weighted_r2))
         curve = ", ".join(f"{count} photos {_r2(r2)}" for count, r2 in points)
         lines.append(f"- Weighted R2 by number of training photos: {curve}.")
     return lines
 
 
-def _calibration(evidence: Evidence) -> list[list[str]]:
-    if evidence.calibration is None:
+def _calibration(config: ModelConfig, evidence: Evidence) -> list[list[str]]:
+    if evidence.alone.calibration is None:
         return []
-    return [
-        ["## Calibration with own cuts"],
-        [
-            *(f"- {line}" for line in evidence.calibration.summary()),
-            "- The score above is that of the model before calibration.",
-        ],
-    ]
+    lines = evidence.alone.calibration.summary()
+    if evidence.measured is not None:
+        lines += [f"With {_beside(config)}: {line}" for line in evidence.measured.calibration_in_words()]
+    lines.append("The score above is that of the model before calibration.")
+    return [["## Calibration with own cuts"], [f"- {line}" for line in lines]]
 
 
 def _intended_use(training: TrainingRecord | None) -> list[list[str]]:

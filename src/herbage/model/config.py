@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from herbage.backbones.backbone import Backbone
 from herbage.errors import ModelInvalid
 from herbage.evaluation.scoring import Score
+from herbage.heads.measured import MeasuredColumn
 from herbage.model.calibration import MIN_CUTS_FOR_INTERVALS, Calibration, Correction, Kind
+from herbage.model.earlier import EARLIER_FORMAT, upgrade_config
 from herbage.recipe import Recipe
 from herbage.targets import TARGETS
 
 FORMAT = 4
-EARLIER_FORMAT = 3
-"""Read as well: it lacks `colours_converted`, since version 0.1.0 did not convert colours."""
 """Increased when older versions of herbage cannot read new folders correctly, or new versions older folders."""
 
 
@@ -178,19 +178,26 @@ class CalibrationRecord(_Record):
         return lines
 
 
-class EvidenceRecord(_Record):
-    """The part of config.json that only trained models have."""
+class AssessmentRecord(_Record):
+    """What the out-of-fold estimates of a set of heads show (`herbage.model.assessment`)."""
+
+    score: ScoreRecord
+    coverage: tuple[CoverageRecord, ...] = ()
+    calibration: CalibrationRecord | None = None
+
+
+class EvidenceRecord(AssessmentRecord):
+    """The part of config.json that only trained models have. `measured` is about the heads with measured columns."""
 
     training: TrainingRecord
-    score: ScoreRecord
     baselines: dict[str, ScoreRecord] = Field({}, alias="floors")
-    coverage: tuple[CoverageRecord, ...] = ()
     learning: tuple[LearningCurvePoint, ...] = ()
-    calibration: CalibrationRecord | None = None
+    measured: AssessmentRecord | None = None
 
 
 NO_EVIDENCE: dict[str, Any] = {
     "training": None, "score": None, "floors": {}, "coverage": [], "learning": [], "calibration": None,
+    "measured": None,
 }  # fmt: skip
 """The same part of an imported model."""
 
@@ -198,8 +205,8 @@ NO_EVIDENCE: dict[str, Any] = {
 class ModelConfig(_Record):
     """The part of config.json that all models have. `source` is a text about the origin of the heads.
 
-    `colours_converted`: whether the colours of training photos with a profile were converted to sRGB, which is unknown
-    for imported heads.
+    `measured_columns` are those of the second set of heads, if there is one. `colours_converted`: whether the colours
+    of training photos with a profile were converted to sRGB, which is unknown for imported heads.
     """
 
     format: int = FORMAT
@@ -207,13 +214,14 @@ class ModelConfig(_Record):
     recipe: Recipe
     backbone: BackboneRecord
     folds: int = Field(ge=1)
+    measured_columns: tuple[MeasuredColumn, ...] = ()
     colours_converted: bool = True
     source: str = "trained by herbage"
 
 
 def write_config(config: ModelConfig, evidence: EvidenceRecord | None) -> str:
     """The text of config.json."""
-    values = config.model_dump(mode="json")
+    values = config.model_dump(mode="json") | {"format": FORMAT}
     source = values.pop("source")
     of_training = NO_EVIDENCE if evidence is None else evidence.model_dump(mode="json", by_alias=True)
     return json.dumps({**values, **of_training, "source": source}, indent=2) + "\n"
@@ -230,8 +238,8 @@ def read_config(path: Path) -> tuple[ModelConfig, EvidenceRecord | None]:
     if not isinstance(values, dict) or "format" not in values:
         raise ModelInvalid(f"{path} is not the config of a herbage model: it has no `format`.")
     if values["format"] == EARLIER_FORMAT:
-        values |= {"format": FORMAT, "colours_converted": False}
-    if values["format"] != FORMAT:
+        values = upgrade_config(values, path)
+    elif values["format"] != FORMAT:
         newer = isinstance(values["format"], int) and values["format"] > FORMAT
         raise ModelInvalid(
             f"{path} has model format {values['format']}, written by herbage {values.get('herbage', 'unknown')}; this "

@@ -16,11 +16,11 @@ COLUMNS = (
     "photo", "status", *TARGETS,
     *(f"{target}_{end}" for target in TARGETS for end in ("low", "high")),
     "Dry_Total_kg_per_ha", "GDM_kg_per_ha", "in_domain", "taken_at", "latitude", "longitude", "message",
-    "training_photo", "shape_differs",
+    "training_photo", "shape_differs", "measured",
 )  # fmt: skip
 """The columns of predictions.csv, in order."""
 
-FLAGS = ("in_domain", "training_photo", "shape_differs")
+FLAGS = ("in_domain", "training_photo", "shape_differs", "measured")
 """Columns that are True, False or empty."""
 
 NUMBERS = tuple(name for name in COLUMNS if name not in ("photo", "status", "taken_at", "message", *FLAGS))
@@ -41,6 +41,7 @@ class Estimate:
     A patch of the upright `map` holds the grams that the quadrat would have if all of it looked like this patch, so the
     mean over patches is `grams`; None if no map was requested, or if the heads have none. `training_photo`: whether the
     model was trained on the photo. `shape_differs`: whether its aspect ratio differs from that of the training photos.
+    `measured`: whether the estimate used the model's measured columns.
     Where the model has no evidence, `low` and `high` are NaN and the flags None. A photo that failed has the `status`
     `unreadable` or `skipped`, a message, and NaN weights.
     """
@@ -58,6 +59,7 @@ class Estimate:
     message: str = ""
     training_photo: bool | None = None
     shape_differs: bool | None = None
+    measured: bool = False
 
     @classmethod
     def failed(cls, photo: str, failure: PhotoUnreadable) -> "Estimate":
@@ -85,6 +87,7 @@ class Estimate:
             message=cells["message"] or "",
             training_photo=cells["training_photo"],
             shape_differs=cells["shape_differs"],
+            measured=bool(cells["measured"]),
         )
 
     @property
@@ -122,6 +125,7 @@ class Estimate:
             "message": self.message or None,
             "training_photo": self.training_photo,
             "shape_differs": self.shape_differs,
+            "measured": self.measured,
         }
         return {column: cells[column] for column in COLUMNS}
 

@@ -1,7 +1,7 @@
 """HerbageModel: estimates photos from their tokens, and is saved to and opened from one folder."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -18,14 +18,17 @@ from torch import Tensor
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.engine import Device, Precision
 from herbage.backbones.opening import BackboneOptions, open_backbone
-from herbage.errors import BackboneInvalid, ModelInvalid
+from herbage.errors import BackboneInvalid, InputInvalid, ModelInvalid
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.files import new_folder, write_atomic
-from herbage.heads.finalise import finalise_grams, mean_grams, photo_map
+from herbage.heads.finalise import finalise_grams, photo_map
 from herbage.heads.heads import Heads
 from herbage.heads.kinds import open_heads
+from herbage.heads.measured import append_measured, measured_inputs
+from herbage.model.assessment import Assessment
 from herbage.model.card import write_card
 from herbage.model.config import CalibrationRecord, ModelConfig, read_config, write_config
+from herbage.model.earlier import upgrade_heads
 from herbage.model.estimate import COLUMNS, NUMBERS, Estimate
 from herbage.model.evidence import Evidence
 from herbage.model.folder import download, read_tensors, refuse_links
@@ -34,6 +37,7 @@ from herbage.photos.discovery import find_photos
 from herbage.photos.photo import Photo, PhotoFile
 from herbage.recipe import Recipe
 from herbage.remarks import log_remarks
+from herbage.tables.sidecar import read_sidecar
 from herbage.targets import QUADRAT_AREA_M2, TargetMask, balance, g_per_m2
 from herbage.tokens.extraction import Extracted, stream_tokens
 from herbage.tokens.layout import tokens_shape
@@ -49,11 +53,12 @@ DEFAULT_LEVEL = 0.9
 
 
 class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biomass"]):
-    """The trained estimator. Estimates are averaged over folds and views, and balanced where the recipe says so.
+    """The trained estimator. Estimates are balanced where the recipe says so.
 
     On disk it is a folder with `model.safetensors`, `config.json`, `README.md` (the card), and for a trained model
     `oof.csv` and `report.html`; no pickle. `from_pretrained`, `save_pretrained` and `push_to_hub` work as in the
-    Hugging Face libraries. `evidence` is None for imported heads.
+    Hugging Face libraries. `evidence` is None for imported heads. `measured_heads` are given the measured columns of
+    the config beside the photo, and are used where a photo has all their values.
     """
 
     def __init__(
@@ -62,11 +67,13 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         heads: Heads,
         evidence: Evidence | None = None,
         *,
+        measured_heads: Heads | None = None,
         report: str | None = None,
         dropped: dict[str, str] | None = None,
     ) -> None:
         self.config = config
         self.heads = heads
+        self.measured_heads = measured_heads
         self.evidence = evidence
         self.report = report
         self.dropped = dropped or {}
@@ -74,7 +81,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
 
     def __repr__(self) -> str:
-        r2 = None if self.evidence is None else self.evidence.score.weighted_r2
+        r2 = None if self.evidence is None else self.evidence.alone.score.weighted_r2
         score = "no score" if r2 is None else f"out-of-fold weighted R2 {r2:.3f}"
         return f"<HerbageModel recipe {self.recipe.name} on {self.config.backbone.name}, {score}>"
 
@@ -87,6 +94,11 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
     def known(self) -> TargetMask:
         """The targets that it estimates."""
         return (True,) * 5 if self.evidence is None else self.evidence.known
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """The names of the measured columns, in the order of `PhotoFile.measured`."""
+        return tuple(column.name for column in self.config.measured_columns)
 
     @property
     def quadrat_area_m2(self) -> float:
@@ -114,7 +126,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
     def require_calibration(self) -> CalibrationRecord:
         """The calibration; raises ModelInvalid for a model that was not calibrated."""
-        calibration = self.require_evidence("Calibration").calibration
+        calibration = self.require_evidence("Calibration").alone.calibration
         if calibration is None:
             raise ModelInvalid("The model was not calibrated.")
         return calibration
@@ -163,22 +175,30 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         with_map: bool = False,
+        views: int | None = None,
         store: str | Path | None = None,
     ) -> Iterator[tuple[Estimate, Extracted]]:
         """Estimate photos one by one, in the order given; each comes with the opened photo and its tokens.
 
         `quadrat_area_m2` is the area that the photos show, where it differs from the training quadrats; it changes
-        grams per quadrat, but not kg per ha.
+        grams per quadrat, but not kg per ha. `views` is the number of views, by default that of the recipe. The
+        measured heads are used for files whose `measured` holds all values. Raises InputInvalid.
         """
         self.heads = self.heads.to(backbone.engine.device)
-        token_store = None if store is None else TokenStore(store, backbone, self.recipe)
-        for item in stream_tokens(files, backbone, self.recipe, token_store, open_photos=True):
+        recipe = self.recipe.in_prediction(views)
+        token_store = None if store is None else TokenStore(store, backbone, recipe)
+        for item in stream_tokens(files, backbone, recipe, token_store, open_photos=True):
             if item.failure is not None:
                 yield Estimate.failed(item.file.name, item.failure), item
                 continue
             photo, tokens = item.content()
             estimate = self.estimate_tokens(
-                tokens, item.file.name, level=level, quadrat_area_m2=quadrat_area_m2, with_map=with_map
+                tokens,
+                item.file.name,
+                level=level,
+                quadrat_area_m2=quadrat_area_m2,
+                with_map=with_map,
+                measured=item.file.measured,
             )
             yield self._with_photo(estimate, photo), item
 
@@ -190,14 +210,22 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
         with_map: bool = False,
+        measured: Sequence[float] = (),
     ) -> Estimate:
-        """Estimate one photo, named `photo`, from its tokens; in g per quadrat."""
-        grams = self.finalise(mean_grams(self.heads, tokens))
-        low, high, in_domain = np.full(5, np.nan), np.full(5, np.nan), None
-        if self.evidence is not None:
-            low, high = self.evidence.intervals.around(grams, level)
+        """Estimate one photo, named `photo`, from its tokens; in g per quadrat.
+
+        `measured` are the values of the config's measured columns, NaN where one is missing, or none at all.
+        """
+        inputs, in_domain = self._measured_inputs(measured), None
+        heads, given, assessment = self.heads, tokens, None if self.evidence is None else self.evidence.alone
+        if inputs is not None and self.measured_heads is not None and self.evidence is not None:
+            heads, given, assessment = self.measured_heads, append_measured(tokens, inputs), self.evidence.measured
+        grams = self.finalise(heads.grams(given).numpy(), assessment)
+        low, high = np.full(5, np.nan), np.full(5, np.nan)
+        if self.evidence is not None and assessment is not None:
+            low, high = assessment.intervals.around(grams, level)
             in_domain = self.evidence.domain.contains(tokens)
-        density = photo_map(self.heads, tokens, grams, self.recipe) if with_map else None
+        density = photo_map(heads, given, grams, self.recipe) if with_map else None
         area = quadrat_area_m2 or self.quadrat_area_m2
         scale = area / self.quadrat_area_m2
         return Estimate(
@@ -209,23 +237,39 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             quadrat_area_m2=area,
             map=None if density is None else density * scale,
             in_domain=in_domain,
+            measured=inputs is not None,
         )
 
-    def finalise(self, raw_g: Any, *, xp: Any = np) -> Any:
+    @property
+    def uses_measured(self) -> bool:
+        """Whether there are heads with measured columns, which own cuts have calibrated if the model is calibrated."""
+        if self.evidence is None or self.evidence.measured is None:
+            return False
+        return self.evidence.alone.calibration is None or self.evidence.measured.calibration is not None
+
+    def _measured_inputs(self, measured: Sequence[float]) -> Float[np.ndarray, " column"] | None:
+        """The inputs of the measured heads; None where they are not used, or a value is missing."""
+        if not measured or not self.uses_measured:
+            return None
+        inputs = measured_inputs(self.config.measured_columns, np.array(measured, float))
+        return None if np.isnan(inputs).any() else inputs
+
+    def finalise(self, raw_g: Any, assessment: Assessment | None, *, xp: Any = np) -> Any:
         """Final estimates (..., 5) in g from raw ones: balanced if the recipe requires it, and corrected if calibrated.
 
-        `xp` is the array namespace, numpy or torch.
+        `assessment` is that of the heads; `xp` is the array namespace, numpy or torch.
         """
         grams = finalise_grams(raw_g, self.recipe, self.known, xp=xp)
-        if self.evidence is None or self.evidence.calibration is None:
+        if assessment is None or assessment.calibration is None:
             return grams
-        return self.evidence.calibration.correction.apply(balance(grams, self.known, xp=xp), self.known, xp=xp)
+        return assessment.calibration.correction.apply(balance(grams, self.known, xp=xp), self.known, xp=xp)
 
     def _with_photo(self, estimate: Estimate, photo: Photo) -> Estimate:
         """Add the photo's EXIF data and remarks, and flag training photos and photos of another shape."""
         messages = list(photo.remarks)
         if photo.converted_from and not self.config.colours_converted:
             messages.append(f"colours converted from {photo.converted_from}; the model was trained without conversion")
+        messages += self._outside_training_range(estimate, photo.file.measured)
         if self.evidence is None:
             return replace(estimate, facts=photo.facts, message="; ".join(messages))
         usual = self.evidence.training.aspect
@@ -246,39 +290,73 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             shape_differs=shape_differs,
         )
 
-    def estimate(self, photo: str | Path, *, backbone: str | Path | Backbone | None = None) -> Estimate:
-        """Estimate one photo, with its map, in g per quadrat; raises PhotoUnreadable."""
-        file = PhotoFile(Path(photo).name, Path(photo))
-        estimate, item = next(self.estimates([file], self.open_backbone(backbone), with_map=True))
+    def _outside_training_range(self, estimate: Estimate, measured: Sequence[float]) -> Iterator[str]:
+        """A message per measured value that was used although it is outside the range of the training photos."""
+        if not estimate.measured:
+            return
+        for column, value in zip(self.config.measured_columns, measured, strict=True):
+            if not column.contains(value):
+                yield f"{column.name} {value:g} is outside the training range, {column.low:g} to {column.high:g}"
+
+    def estimate(
+        self,
+        photo: str | Path,
+        *,
+        measured: Mapping[str, float] | None = None,
+        views: int | None = None,
+        backbone: str | Path | Backbone | None = None,
+    ) -> Estimate:
+        """Estimate one photo, with its map, in g per quadrat; raises PhotoUnreadable and InputInvalid.
+
+        `measured` are values by the names of the model's measured columns, such as {"Height_Ave_cm": 12}.
+        """
+        file = PhotoFile(Path(photo).name, Path(photo), measured=self._in_order(measured or {}))
+        estimate, item = next(self.estimates([file], self.open_backbone(backbone), with_map=True, views=views))
         if item.failure:
             raise item.failure
         return estimate
+
+    def _in_order(self, measured: Mapping[str, float]) -> tuple[float, ...]:
+        """Values by name in the order of the model's measured columns, NaN where one is missing."""
+        if unknown := [name for name in measured if name not in self.measured_names]:
+            has = f"it has {', '.join(self.measured_names)}" if self.measured_names else "it has none"
+            raise InputInvalid(f"The model has no measured column {', '.join(unknown)}; {has}.")
+        return tuple(float(measured.get(name, np.nan)) for name in self.measured_names) if measured else ()
 
     def predict(
         self,
         photos: str | Path,
         *,
+        table: str | Path | pd.DataFrame | None = None,
         level: float = DEFAULT_LEVEL,
         quadrat_area_m2: float | None = None,
+        views: int | None = None,
         store: str | Path | None = None,
         **options: Unpack[BackboneOptions],
     ) -> pd.DataFrame:
         """Estimate a folder, a photo or a text file of paths; returns a data frame with predictions.csv's columns.
 
-        It writes no files: `herbage.predict` does. Weights are in g per quadrat and kg per ha.
+        `table` has `image_path` and the model's measured columns, or the corners of quadrats. It writes no files:
+        `herbage.predict` does. Weights are in g per quadrat and kg per ha.
         """
-        files = find_photos(photos)
-        log_remarks(files.remarks)
+        found = find_photos(photos)
+        files: Sequence[PhotoFile] = found
+        remarks = found.remarks
+        if table is not None:
+            folder = Path(photos).resolve().name if Path(photos).is_dir() else ""
+            sidecar = read_sidecar(table, found, folder=folder, measured=self.measured_names)
+            files, remarks = sidecar.files, (*remarks, *sidecar.remarks)
+        log_remarks(remarks)
         opened = self.open_backbone(**options)
-        made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, store=store)
+        made = self.estimates(files, opened, level=level, quadrat_area_m2=quadrat_area_m2, views=views, store=store)
         frame = pd.DataFrame([estimate.row() for estimate, _ in made], columns=list(COLUMNS))
         return frame.astype(dict.fromkeys(NUMBERS, float))
 
     def without_calibration(self) -> "HerbageModel":
         """The model before it was corrected by own cuts; it shares the opened backbones."""
-        if self.evidence is None or self.evidence.calibration is None:
+        if self.evidence is None or self.evidence.alone.calibration is None:
             return self
-        plain = HerbageModel(self.config, self.heads, self.evidence.uncalibrated())
+        plain = HerbageModel(self.config, self.heads, self.evidence.uncalibrated(), measured_heads=self.measured_heads)
         plain._backbones = self._backbones
         return plain
 
@@ -320,18 +398,35 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if record is not None:
             evidence = Evidence.open(record, OutOfFold.read(folder / "oof.csv"), tensors, width)
         known = (True,) * 5 if evidence is None else evidence.known
-        own = {name.removeprefix("heads."): tensor for name, tensor in tensors.items() if name.startswith("heads.")}
-        heads = open_heads(config.recipe, own, folds=config.folds, width=width, known=known)
+        heads = open_heads(
+            config.recipe,
+            upgrade_heads(_below("heads.", tensors), config.recipe, width),
+            folds=config.folds,
+            width=width,
+            known=known,
+        )
+        measured_heads = None
+        if columns := len(config.measured_columns):
+            own = _below("measured.heads.", tensors)
+            extended = width + columns
+            measured_heads = open_heads(config.recipe, own, folds=config.folds, width=extended, known=known)
         report = folder / "report.html"
         return cls(
             config,
             heads,
             evidence,
+            measured_heads=measured_heads,
             report=report.read_text("utf-8", errors="replace") if report.is_file() else None,
         )
 
     def _tensors_file(self) -> bytes:
-        tensors = {f"heads.{name}": tensor.contiguous() for name, tensor in self.heads.tensors().items()}
+        sets = {"heads.": self.heads, "measured.heads.": self.measured_heads}
+        tensors = {
+            prefix + name: tensor.contiguous()
+            for prefix, heads in sets.items()
+            if heads is not None
+            for name, tensor in heads.tensors().items()
+        }
         if self.evidence is not None:
             tensors |= self.evidence.tensors()
         content: bytes = save(tensors, {"format": "pt"})
@@ -349,6 +444,11 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             write_atomic(save_directory / "report.html", self.report)
         # The config is written last: a folder with a config.json is complete.
         write_atomic(save_directory / "config.json", self._config_file())
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def open_model(model: str | Path | HerbageModel) -> HerbageModel:

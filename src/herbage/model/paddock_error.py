@@ -1,10 +1,11 @@
 """The error of the mean of several photos of one paddock, which share a part of the model's error."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from herbage.model.assessment import Assessment
 from herbage.model.intervals import spread_g
 
 
@@ -14,13 +15,20 @@ class MeanErrors:
 
     `shared` is the standard deviation of the error that the photos of a group have in common, and `own` that of the
     rest of a photo's error. `score` is each group's absolute mean error, divided by the one expected for its number of
-    photos.
+    photos. `widened` is the factor by which a calibration widened the intervals of photos.
     """
 
     shared: Float[np.ndarray, "5"]
     own: Float[np.ndarray, "5"]
     score: Float[np.ndarray, "group 5"]
     unit_g: Float[np.ndarray, "5"]
+    widened: float = 1.0
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> "MeanErrors":
+        """The errors of means of estimates by these heads."""
+        oof = assessment.oof
+        return replace(cls.fit(oof.weighed_g, oof.estimated_g, oof.group_index), widened=assessment.widened)
 
     @classmethod
     def fit(
@@ -54,5 +62,5 @@ class MeanErrors:
         rank = int(np.ceil(level * (len(self.score) + 1) - 1e-9))
         if rank > len(self.score):
             return np.full(5, np.nan)
-        quantile = np.sort(self.score, axis=0)[rank - 1]
+        quantile = self.widened * np.sort(self.score, axis=0)[rank - 1]
         return np.asarray(quantile * np.sqrt(self.shared**2 + self.own**2 / photos) * spread_g(mean_g, self.unit_g))

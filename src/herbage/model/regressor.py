@@ -22,8 +22,8 @@ from herbage.recipe import Recipe, load_recipe
 class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Estimates grams (photo, 5) from tokens (photo, view, vector, width) with the heads of a recipe.
 
-    As in a model, the estimate is the mean over views and over `folds` heads (at most one per group), each fitted
-    without its share of the groups. `score` is the competition's weighted R2.
+    As in a model, `folds` heads (at most one per group) are each fitted without its share of the groups. Ridge heads
+    deliver one more head that is fitted to all photos, the others the mean of the folds. Views are averaged. `score` is the competition's weighted R2.
 
     >>> names, tokens = herbage.photo_tokens("photos/", recipe="seed", backbone="texture")
     >>> cross_val_score(HeadsRegressor("seed"), tokens, grams, groups=place_and_day, cv=GroupKFold(5))
@@ -62,7 +62,7 @@ class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
     def predict(self, X: Float[np.ndarray, "photo view vector width"]) -> Float[np.ndarray, "photo 5"]:
         """Estimates in g per quadrat, balanced where the recipe says so."""
         check_is_fitted(self)
-        raw = [self.heads_.grams(tokens).double().mean((1, 2)).numpy() for tokens in torch.as_tensor(X)]
+        raw = [self.heads_.grams(tokens).numpy() for tokens in torch.as_tensor(X)]
         return np.asarray(finalise_grams(np.stack(raw), self.recipe_))
 
     def score(self, X: Any, y: Float[np.ndarray, "photo 5"], sample_weight: None = None) -> float:
