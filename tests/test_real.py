@@ -12,7 +12,7 @@ def test_a_model_on_real_photos_scores_better_than_the_baselines(real_folder, tm
     )
     baselines = model.evidence.baselines
     assert model.evidence.training.grouped_by == ("State", "Sampling_Date")
-    assert model.evidence.score.weighted_r2 > baselines["ridge on texture"].weighted_r2 + 0.1
+    assert model.evidence.alone.score.weighted_r2 > baselines["ridge on texture"].weighted_r2 + 0.1
     assert baselines["each target's mean"].weighted_r2 == pytest.approx(0.22, abs=0.03)
     estimate = model.estimate(next((real_folder / "train").glob("*.jpg")))
     np.testing.assert_allclose(estimate.map.mean((1, 2)), estimate.grams, rtol=1e-4)

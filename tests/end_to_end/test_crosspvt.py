@@ -43,7 +43,7 @@ def place(weighed_photos, tmp_path_factory):
 def test_training_writes_a_model_whose_weights_add_up_and_leaves_no_checkpoint(place, weighed_photos):
     assert {p.name for p in place.iterdir()} == {"small.toml", "model", "other", "tokens"}
     model = herbage.HerbageModel.from_pretrained(place / "model")
-    assert model.evidence.score.photos == 24
+    assert model.evidence.alone.score.photos == 24
     estimate = model.estimate(weighed_photos / "train/ID3.png")
     assert estimate.map is None
     assert "--maps" not in (place / "model/README.md").read_text()

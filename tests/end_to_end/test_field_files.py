@@ -374,7 +374,7 @@ def test_workbooks(weighed_photos, tmp_path, caplog):
     write_workbook(tmp_path / "half.xlsx", {"cuts": [list(half.columns), *half.to_numpy(object).tolist()]})
     plain, mixed = (train(place, weighed_photos) for place in (weighed_photos / "wide.csv", tmp_path / "half.xlsx"))
     assert mixed.evidence.training.groups == plain.evidence.training.groups == 6
-    assert mixed.evidence.score.weighted_r2 == pytest.approx(plain.evidence.score.weighted_r2)
+    assert mixed.evidence.alone.score.weighted_r2 == pytest.approx(plain.evidence.alone.score.weighted_r2)
 
 
 @pytest.mark.parametrize("code", [999, 9999])
@@ -394,7 +394,7 @@ def test_groups(weighed_photos, tmp_path):
     times = days.assign(Sampling_Date=[f"{day} 10:{row % 4 * 7:02d}:00" for row, day in days["Sampling_Date"].items()])
     plain, timed = (train(one, weighed_photos) for one in (days, times))
     assert timed.evidence.training.groups == plain.evidence.training.groups == 6
-    assert timed.evidence.score.weighted_r2 == plain.evidence.score.weighted_r2
+    assert timed.evidence.alone.score.weighted_r2 == plain.evidence.alone.score.weighted_r2
     again = days.iloc[:4].assign(State="elsewhere", image_path=[f"copy_{row}.png" for row in range(4)])
     for path, copy in zip(days["image_path"], again["image_path"], strict=False):
         shutil.copy(weighed_photos / path, tmp_path / copy)

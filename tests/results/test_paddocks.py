@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -71,7 +72,9 @@ def test_the_stated_number_of_additional_photos_halves_the_sampling_error():
 
 def test_a_calibration_widens_the_interval_and_without_errors_there_is_none():
     estimates = [("Home", an_estimate(total)) for total in (20, 30)]
-    plain, wide = (summarised(estimates, widened=widened).loc["Home"] for widened in (1.0, 2.0))
+    plain, wide = (
+        summarised(estimates, errors=replace(errors(), widened=widened)).loc["Home"] for widened in (1.0, 2.0)
+    )
     assert wide["model_kg_per_ha"] == pytest.approx(2 * plain["model_kg_per_ha"], rel=1e-5)
     without_errors = summarised(estimates, errors=None).loc["Home"]
     assert np.isnan(without_errors["kg_per_ha_low"])

@@ -34,7 +34,7 @@ def test_ten_cuts_correct_a_model_for_a_new_place(farm, capsys):
     before, after = rows(farm / "r-model")["Dry_Total_g"], rows(farm / "r-mine")["Dry_Total_g"]
     assert 1.2 < (after / before).median() < 1.7
     mine = HerbageModel.from_pretrained(farm / "mine")
-    record = mine.evidence.calibration
+    record = mine.evidence.alone.calibration
     assert record.rmse_g[1] < 0.8 * record.rmse_g[0]
     assert "Calibration with own cuts" in (farm / "mine/report.html").read_text()
     card = (farm / "mine/README.md").read_text()
@@ -51,7 +51,7 @@ def test_a_second_calibration_starts_from_the_original_model(farm):
     second = steps.calibrate(first, farm / "cuts.xlsx", photos=farm, columns=names, unit="kg_per_ha")
     assert first.config == second.config
     assert first.evidence.record() == second.evidence.record()
-    np.testing.assert_array_equal(first.evidence.intervals.ratio, second.evidence.intervals.ratio)
+    np.testing.assert_array_equal(first.evidence.alone.intervals.ratio, second.evidence.alone.intervals.ratio)
 
 
 def test_an_invalid_calibration_is_one_message(farm, tmp_path, capsys):
@@ -139,9 +139,9 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     assert plan["Dry_Total_g"].isna().all()
     plan["Dry_Total_g"] = plan["Dry_Total_g_estimated"] * 1.2
     mine = steps.calibrate(farm / "model", plan, photos=farm / "photos")
-    assert mine.evidence.calibration.cuts == 5
+    assert mine.evidence.alone.calibration.cuts == 5
     plan.loc[0, "Dry_Total_g"] = None
-    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").evidence.calibration.cuts == 4
+    assert steps.calibrate(farm / "model", plan, photos=farm / "photos").evidence.alone.calibration.cuts == 4
     with pytest.raises(OutputExists, match=r"`model_out=.*` contains .*tokens, which the model is made from"):
         steps.calibrate(farm / "model", plan, photos=farm / "photos", store=farm / "new/tokens", model_out=farm / "new")
     some = [f"photos/sward_{number:02}.jpg" for number in range(12)]

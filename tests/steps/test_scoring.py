@@ -41,8 +41,10 @@ def test_scores_of_one_or_several_models_as_a_data_frame(models, weighed_photos)
     frame = steps.score(opened).frame()
     assert frame["name"].tolist() == [opened.recipe.name, *(f"baseline: {name}" for name in opened.evidence.baselines)]
     # oof.csv has six decimal places.
-    assert frame["weighted_r2"][0] == pytest.approx(opened.evidence.score.weighted_r2, abs=1e-6)
-    assert frame["Dry_Dead_g_bias_g"][0] == pytest.approx(opened.evidence.score.targets["Dry_Dead_g"].bias_g, abs=1e-6)
+    assert frame["weighted_r2"][0] == pytest.approx(opened.evidence.alone.score.weighted_r2, abs=1e-6)
+    assert frame["Dry_Dead_g_bias_g"][0] == pytest.approx(
+        opened.evidence.alone.score.targets["Dry_Dead_g"].bias_g, abs=1e-6
+    )
     table = pd.read_csv(weighed_photos / "wide.csv").iloc[:9]
     new = steps.score([models / "ridge", opened], table=table, photos=weighed_photos)
     assert new.difference.value == 0

@@ -124,7 +124,7 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
         evidence = model.require_evidence("The demo")
         made = model.estimates(files, model.open_backbone(), store=store)
         grams = np.stack([estimate.grams for estimate, _ in made])
-        scores[f"recipe {recipe}"] = weighted_r2(truth, grams), evidence.score.weighted_r2
+        scores[f"recipe {recipe}"] = weighted_r2(truth, grams), evidence.alone.score.weighted_r2
         mean = np.broadcast_to(np.array(evidence.training.mean_g, float), truth.shape)
         baselines = {name: (None, baseline.weighted_r2) for name, baseline in evidence.baselines.items()}
         baselines[MEAN] = weighted_r2(truth, mean), baselines[MEAN][1]

@@ -20,9 +20,9 @@ FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 
 PARAMETERS = frozenset({
     "as_format", "backbone", "cluster", "columns", "count", "dates", "decimal", "device", "folds", "group_by", "host",
-    "level", "maps", "model", "model_out", "out", "overwrite", "paddock_name", "paddocks", "photos", "port",
+    "level", "maps", "measured", "model", "model_out", "out", "overwrite", "paddock_name", "paddocks", "photos", "port",
     "pre_grazing", "precision", "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "sheet",
-    "store", "table", "token", "unit", "verify", "worker_cpus",
+    "store", "table", "token", "unit", "verify", "views", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 
@@ -127,12 +127,17 @@ TablePhotos = Annotated[
     Path, checked(_check_folder, help="The folder of the table's photos; image_path may start with its name.")
 ]
 Table = Annotated[Path, checked(_check_table)]
+MeasuredTable = Annotated[
+    Path | None,
+    checked(_check_table, help="A table of image_path and the model's measured columns, such as Height_Ave_cm."),
+]
 OptionalTable = Annotated[Path | None, checked(_check_table)]
 OptionalPhotos = Annotated[Path | None, checked(_check_photos)]
 Recipe = Annotated[str, checked(_check_recipe, help="seed, field, crosspvt, or a TOML file.")]
 QuadratArea = Annotated[float, checked(_check_area)]
 OptionalArea = Annotated[float | None, checked(_check_area)]
 Shard = Annotated[str | None, checked(_check_shard)]
+Views = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
 Level = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 Store = Annotated[Path | None, Parameter(help="A folder to cache tokens in.")]
 Quiet = Annotated[bool, Parameter(negative="", help="Show warnings only, no progress.")]
@@ -187,6 +192,11 @@ class TableArguments:
             "sheet": self.sheet,
             "dates": self.dates,
         }
+
+
+def names_of(columns: str | None) -> list[str]:
+    """The names in a list separated by commas."""
+    return [name.strip() for name in (columns or "").split(",") if name.strip()]
 
 
 def column_names(columns: str | None) -> dict[str, str]:

@@ -106,7 +106,7 @@ def measure_parity(
     model: HerbageModel, source: Backbone, export: Backbone, files: Sequence[PhotoFile], store: str | Path | None = None
 ) -> Parity:
     """Compare both backbones on the same photos; tokens are read from and added to `store`, if there is one."""
-    recipe, main, evidence = model.recipe, main_target(model.known), model.evidence
+    recipe, main, evidence = model.recipe.in_prediction(), main_target(model.known), model.evidence
     stores = [None if store is None else TokenStore(store, one, recipe) for one in (source, export)]
     pairs = zip(
         stream_tokens(files, source, recipe, stores[0]), stream_tokens(files, export, recipe, stores[1]), strict=True
@@ -117,14 +117,15 @@ def measure_parity(
         if first.tokens is None or second.tokens is None:
             log.warning("%s", first.failure or second.failure)
             continue
-        own, others = (one[..., : source.width].float().flatten(0, 1) for one in (first.tokens, second.tokens))
+        own, others = (one.float().flatten(0, 1) for one in (first.tokens, second.tokens))
         cosines.append(F.cosine_similarity(own, others, dim=-1))
-        raw = [model.heads.grams(one).double().mean(-1).numpy() for one in (first.tokens, second.tokens)]
-        grams.append([finalise_grams(one.mean(1), recipe)[main] for one in raw])
+        pair = (first.tokens, second.tokens)
+        grams.append([finalise_grams(model.heads.grams(one).numpy(), recipe)[main] for one in pair])
         row = None if evidence is None else evidence.row(first.sha256)
         if evidence is not None and row is not None:
             rows.append(row)
-            out_of_fold.append([finalise_grams(one[:, evidence.oof.fold[row]], recipe) for one in raw])
+            fold = evidence.oof.fold[row]
+            out_of_fold.append([finalise_grams(model.heads.fold_grams(one)[:, fold].numpy(), recipe) for one in pair])
     if not cosines:
         raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
     every, totals = torch.cat(cosines), np.array(grams)

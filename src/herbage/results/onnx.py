@@ -21,6 +21,9 @@ from herbage.backbones.views import grid_shape
 from herbage.errors import InputInvalid
 from herbage.files import new_folder, write_atomic
 from herbage.heads.finalise import finalise_map
+from herbage.heads.heads import Heads
+from herbage.heads.measured import append_measured, measured_inputs
+from herbage.model.assessment import Assessment
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.targets import TARGETS, main_target
@@ -72,11 +75,16 @@ def export_onnx(
         session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
         found = _measure_parity(model, backbone, session, files) if files else None
         rows, columns = grid_shape(model.recipe)
+        names = model.measured_names if model.uses_measured else ()
         record = {
             "herbage": model.config.herbage,
             "recipe": model.recipe.name,
             "backbone": model.config.backbone.name,
-            "input": {"photo": "uint8 (height, width, 3): a photo's RGB, upright"},
+            "input": {
+                "photo": "uint8 (height, width, 3): a photo's RGB, upright",
+                **({"measured": f"float32 ({len(names)}): {', '.join(names)}; NaN where one was not measured"}
+                   if names else {}),
+            },
             "output": {
                 "grams": f"float32 (5): {', '.join(TARGETS)}, in g per quadrat of {model.quadrat_area_m2:g} m2",
                 **({"map": f"float32 (5, {rows}, {columns}): the grams if the whole photo looked like this patch"}
@@ -98,23 +106,40 @@ class Estimator(torch.nn.Module):
         super().__init__()
         if not isinstance(backbone, Dinov2Backbone | TextureBackbone):
             raise InputInvalid(f"`as_format=onnx`: the backbone {backbone.name} cannot be exported.")
-        self.model, self.recipe = model, model.recipe
+        self.model, self.recipe = model, model.recipe.in_prediction()
+        self.columns = model.config.measured_columns if model.uses_measured else ()
         # A copy: tensors that heads cache while they are traced cannot be used for computing.
-        self.heads = deepcopy(model.heads)
+        self.heads, self.measured_heads = deepcopy((model.heads, model.measured_heads))
         self.network = backbone.model if isinstance(backbone, Dinov2Backbone) else None
         self.first_patch = backbone.first_patch if isinstance(backbone, Dinov2Backbone) else 0
         self.patch_px = backbone.patch_px
 
-    def forward(self, photo: UInt8[Tensor, "height width 3"]) -> tuple[Tensor, ...]:
-        """`grams` (target), and `map` (target, row, column) where the recipe has one."""
+    def forward(
+        self, photo: UInt8[Tensor, "height width 3"], measured: Float[Tensor, " column"] | None = None
+    ) -> tuple[Tensor, ...]:
+        """`grams` (target), and `map` (target, row, column) where the recipe has one.
+
+        `measured` are the values of the model's measured columns, NaN for none.
+        """
         images = input_images(photo, self.recipe, self.patch_px)
-        tokens = upright_tokens([BackboneOutput(of, *self._vectors(of)) for of in images], self.recipe)
-        grams = self.model.finalise(self.heads.grams(tokens).mean((1, 2)), xp=torch)
-        density = self.heads.density(tokens)
+        tokens = upright_tokens([BackboneOutput(*self._vectors(of)) for of in images], self.recipe)
+        evidence = self.model.evidence
+        outputs = self._estimate(self.heads, tokens, None if evidence is None else evidence.alone)
+        if measured is None or self.measured_heads is None or evidence is None:
+            return outputs
+        inputs = measured_inputs(self.columns, measured, xp=torch)
+        extended = append_measured(tokens, inputs.nan_to_num())
+        beside = self._estimate(self.measured_heads, extended, evidence.measured)
+        return tuple(torch.where(inputs.isfinite().all(), *pair) for pair in zip(beside, outputs, strict=True))
+
+    def _estimate(self, heads: Heads, tokens: Tensor, assessment: Assessment | None) -> tuple[Tensor, ...]:
+        """Grams, and the map where there is one, in float32."""
+        grams = self.model.finalise(heads.grams(tokens), assessment, xp=torch)
+        density = heads.density(tokens)
         if density is None or not self.recipe.has_map:
-            return (grams,)
-        raw = density.mean((1, 2)).clamp(min=0).reshape(-1, *grid_shape(self.recipe))
-        return grams, finalise_map(raw, grams, self.recipe, self.model.known, xp=torch)
+            return (grams.float(),)
+        raw = density.reshape(-1, *grid_shape(self.recipe))
+        return grams.float(), finalise_map(raw, grams, self.recipe, self.model.known, xp=torch).float()
 
     def _vectors(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         if self.network is None:
@@ -126,34 +151,45 @@ class Estimator(torch.nn.Module):
 
 def _write_network(estimator: Estimator, place: Path) -> None:
     height, width = torch.export.Dim("height", min=32), torch.export.Dim("width", min=64)
-    example = torch.randint(256, (300, 600, 3), dtype=torch.uint8)
+    inputs: dict[str, Tensor] = {"photo": torch.randint(256, (300, 600, 3), dtype=torch.uint8)}
+    shapes: dict[str, Any] = {"photo": {0: height, 1: width}}
+    if estimator.columns:
+        inputs["measured"], shapes["measured"] = torch.ones(len(estimator.columns)), None
     names = ["grams", "map"] if estimator.recipe.has_map else ["grams"]
     # The warnings are addressed to the authors of the exporter.
     with torch.no_grad(), warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
-            estimator.eval(), (example,), place, dynamo=True, opset_version=OPSET, verbose=False, external_data=True,
-            input_names=["photo"], output_names=names, dynamic_shapes={"photo": {0: height, 1: width}},
+            estimator.eval(), tuple(inputs.values()), place, dynamo=True, opset_version=OPSET, verbose=False,
+            external_data=True, input_names=list(inputs), output_names=names, dynamic_shapes=shapes,
         )  # fmt: skip
 
 
 def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
     grams_apart, maps_apart, totals = [0.0], [0.0], []
-    for item in stream_tokens(files, backbone, model.recipe):
+    columns = model.config.measured_columns if model.uses_measured else ()
+    # Each photo without measured values, and with those in the middle of the training range.
+    measured = [(np.nan,) * len(columns), *([tuple((of.low + of.high) / 2 for of in columns)] if columns else [])]
+    for item in stream_tokens(files, backbone, model.recipe.in_prediction()):
         if item.tokens is None:
             log.warning("%s", item.failure)
             continue
-        own = model.estimate_tokens(item.tokens, item.file.name, with_map=True)
-        grams, *maps = session.run(None, {"photo": open_photo(item.file).pixels()})
-        totals.append(own.grams[main_target(model.known)])
-        grams_apart.append(float(np.nanmax(np.abs(grams - own.grams))))
-        if own.map is not None:
-            maps_apart.append(float(np.nanmax(np.abs(maps[0] - own.map))))
+        photo = open_photo(item.file).pixels()
+        for values in measured:
+            own = model.estimate_tokens(item.tokens, item.file.name, with_map=True, measured=values)
+            inputs = {"photo": photo, **({"measured": np.array(values, np.float32)} if columns else {})}
+            grams, *maps = session.run(None, inputs)
+            totals.append(own.grams[main_target(model.known)])
+            grams_apart.append(float(np.nanmax(np.abs(grams - own.grams))))
+            if own.map is not None:
+                maps_apart.append(float(np.nanmax(np.abs(maps[0] - own.map))))
     if not totals:
         raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
     mean = float(np.mean(totals))
-    found = OnnxParity(len(totals), max(grams_apart) / mean, max(maps_apart) / mean if model.recipe.has_map else None)
+    found = OnnxParity(
+        len(totals) // len(measured), max(grams_apart) / mean, max(maps_apart) / mean if model.recipe.has_map else None
+    )
     if found.grams_apart > TOLERANCE:
         log.warning("The ONNX file differs from herbage by more than %.0e of the mean total.", TOLERANCE)
     return found

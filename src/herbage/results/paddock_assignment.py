@@ -53,11 +53,13 @@ def read_assignment(
     table: str | Path | None,
     how: TableFormat,
     paddock_name: str | None = None,
+    measured: Sequence[str] = (),
 ) -> AssignedPhotos:
     """Read the sidecar table and the paddocks of the files found in `photos`, a folder, a photo or a list of paths.
 
     `paddocks` is a column of `table`, the word `folder`, or a file of polygons, whose property `paddock_name` names
-    them. With a table, a name without a suffix of `SUFFIXES` is a column. Raises InputInvalid and TableInvalid.
+    them. With a table, a name without a suffix of `SUFFIXES` is a column. `measured` are the model's measured columns,
+    which are read from the table. Raises InputInvalid and TableInvalid.
     """
     polygons = None
     place = None if paddocks is None or paddocks == FOLDER else Path(paddocks)
@@ -74,7 +76,8 @@ def read_assignment(
     remarks: list[Remark] = []
     names: Mapping[str, str] = {}
     if table is not None:
-        sidecar = read_sidecar(table, files, column, how, photos.resolve().name if photos.is_dir() else "")
+        folder = photos.resolve().name if photos.is_dir() else ""
+        sidecar = read_sidecar(table, files, column, how, folder, measured)
         files, names = sidecar.files, sidecar.text
         remarks += sidecar.remarks
     if paddocks is None:

@@ -37,7 +37,7 @@ class PaddockSummary:
     """Takes estimates one by one; `table` has one row per paddock, for its last visit.
 
     Weights are summed in grams per training quadrat. Without `errors`, as for imported heads, means have no interval;
-    `widened` is the factor by which a calibration widened intervals.
+    `measured_errors` are those of means where all photos were estimated with measured columns.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class PaddockSummary:
         known: TargetMask,
         quadrat_area_m2: float,
         level: float,
-        widened: float = 1.0,
+        measured_errors: MeanErrors | None = None,
     ) -> None:
-        self.errors, self.level, self.area, self.widened = errors, level, quadrat_area_m2, widened
+        self.errors, self.measured_errors, self.level, self.area = errors, measured_errors, level, quadrat_area_m2
         self.main = main_target(known)
         self.unassigned = 0
         self._unassigned_names: list[str] = []
@@ -58,12 +58,14 @@ class PaddockSummary:
     @classmethod
     def of(cls, model: HerbageModel, level: float) -> "PaddockSummary":
         """An empty summary with the errors of this model's means."""
-        errors, widened = None, 1.0
-        if model.evidence is not None:
-            oof, widened = model.evidence.oof, model.evidence.widened
-            errors = MeanErrors.fit(oof.weighed_g, oof.estimated_g, oof.group_index)
-        area = model.quadrat_area_m2
-        return cls(errors, known=model.known, quadrat_area_m2=area, level=level, widened=widened)
+        evidence = model.evidence
+        return cls(
+            None if evidence is None else MeanErrors.of(evidence.alone),
+            known=model.known,
+            quadrat_area_m2=model.quadrat_area_m2,
+            level=level,
+            measured_errors=MeanErrors.of(evidence.measured) if evidence and evidence.measured else None,
+        )
 
     def add(self, paddock: str | None, estimate: Estimate) -> None:
         """Add an estimate; photos without a paddock are counted as unassigned."""
@@ -169,9 +171,9 @@ class PaddockSummary:
             quantile = stdtrit(visit.photos - 1, (1 + self.level) / 2)  # of Student's t distribution
             sampling = self._kg(quantile * self._deviation(visit) / np.sqrt(visit.photos))
         model = np.nan
-        if self.errors is not None:
-            half = self.errors.half_width_g(mean_g, visit.photos, self.level)[self.main]
-            model = self._kg(half * self.widened)
+        errors = self.measured_errors if visit.measured == visit.photos else self.errors
+        if errors is not None:
+            model = self._kg(errors.half_width_g(mean_g, visit.photos, self.level)[self.main])
         return self._kg(mean_g[self.main]), float(sampling), float(model)
 
     def _deviation(self, visit: PhotoSums) -> float:

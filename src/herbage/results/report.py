@@ -13,6 +13,7 @@ from herbage.evaluation.baselines import named_baselines
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
 from herbage.formatting import counted
+from herbage.heads.kinds import HEADS
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
@@ -40,6 +41,7 @@ def model_report(
 
     `worst` holds a caption and a picture for each of the photos with the largest errors; `remarks` are on the inputs.
     """
+    beside = " and ".join(column.name for column in config.measured_columns)
     return _render(
         "model.html.j2",
         evidence.known,
@@ -49,8 +51,11 @@ def model_report(
         false_alarms=false_alarms(evidence.training.groups),
         training=evidence.training,
         backbone=config.backbone.name,
+        delivered=HEADS[config.recipe.heads].delivered,
+        beside=beside,
         scores=[
-            (f"recipe {config.recipe.name}", evidence.score),
+            (f"recipe {config.recipe.name}", evidence.alone.score),
+            *([(f"with {beside}", evidence.measured.score)] if evidence.measured else []),
             *named_baselines(evidence.baselines).items(),
         ],
         states=_scores_by_state(evidence.oof),

@@ -22,6 +22,7 @@ class PredictRequest:
     level: float
     quadrat_area_m2: float | None
     maps: bool
+    views: int
     table: str | None
     table_format: TableFormat
     coordinates: bool

@@ -33,6 +33,7 @@ class PhotoSums:
     domain_known: int = 0
     place: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
     placed: int = 0
+    measured: int = 0
     first: datetime | None = None
     last: datetime | None = None
     example: str = ""
@@ -52,6 +53,7 @@ class PhotoSums:
         self.squares += grams**2
         self.domain_known += estimate.in_domain is not None
         self.in_domain += estimate.in_domain is True
+        self.measured += estimate.measured
         if facts.longitude is not None and facts.latitude is not None:
             self.place += [facts.longitude, facts.latitude]
             self.placed += 1
@@ -70,6 +72,7 @@ class PhotoSums:
             total.in_domain += part.in_domain
             total.place += part.place
             total.placed += part.placed
+            total.measured += part.measured
             total._extend(part.first, part.last)
             total.example = total.example or part.example
         return total

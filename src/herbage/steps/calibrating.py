@@ -3,9 +3,10 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import write_atomic
 from herbage.formatting import counted
-from herbage.model.calibration import Errors, fit_correction
+from herbage.model.assessment import Assessment
+from herbage.model.calibration import MIN_CUTS, Errors, fit_correction
 from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
 from herbage.model.estimate import Estimate, skip_failed
@@ -26,11 +28,13 @@ from herbage.photos.discovery import find_photos
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.report import model_report
+from herbage.steps.measuring import MeasuredPhotos, from_columns, from_table, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.tables.weighed import Unit, WeighedTable, grams_per_unit, read_weighed_table
 from herbage.targets import TARGETS, balance, check_area, kg_per_ha, known_targets, main_target
+from herbage.tokens.extraction import Extracted
 
 log = logging.getLogger("herbage")
 
@@ -44,6 +48,7 @@ def calibrate(
     *,
     photos: str | Path,
     model_out: str | Path | None = None,
+    table: str | Path | pd.DataFrame | None = None,
     columns: Mapping[str, str] | None = None,
     decimal: DecimalSign | None = None,
     sheet: str | None = None,
@@ -58,7 +63,9 @@ def calibrate(
     """Correct a model with a few weighed photos of a new place, and write it to `model_out` if that is set.
 
     `cuts` is a table as for `train`; the total alone is enough, and rows without a weight are left out.
-    `quadrat_area_m2` is that of the cuts, if it differs from the training quadrat's. A model that was calibrated before
+    `quadrat_area_m2` is that of the cuts, if it differs from the training quadrat's. Heads with measured columns are
+    corrected by the cuts that have all values, in `cuts` or in `table`, a sidecar table; if fewer than 3 have them, the
+    calibrated model estimates from the photo alone. A model that was calibrated before
     is calibrated again from its original state. Photos that cannot be read are listed in the result's `dropped`. Raises
     TableInvalid for fewer than 3 cuts, InputInvalid for cuts of other targets, PhotosMissing, OutputExists, and
     ModelInvalid for imported heads.
@@ -72,30 +79,39 @@ def calibrate(
         check_model_place(Path(model_out), overwrite=overwrite, inputs=inputs, parameter="model_out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
-    how = TableFormat(columns or {}, decimal, sheet, dates)
-    table = read_weighed_table(cuts, photos, how, unit=unit, quadrat_area_m2=area, skip_empty=True)
-    log_remarks(table.remarks)
+    how = TableFormat(columns or {}, decimal, sheet, dates, source.measured_names)
+    weighed = read_weighed_table(cuts, photos, how, unit=unit, quadrat_area_m2=area, skip_empty=True)
+    if table is None:
+        beside = from_columns(source, weighed.files, weighed.frame)
+    else:
+        beside = from_table(source, weighed.files, Path(photos), table, how)
+    remarks = [*weighed.remarks, *beside.remarks]
+    log_remarks(remarks)
+    log_unused_columns(source, beside.files)
     backbone = source.open_backbone(**options)
     dropped: dict[str, str] = {}
-    made = track(source.estimates(table.files, backbone, store=store), "calibrate", len(table.files))
-    names, weighed_g, estimated_g = _cuts(skip_failed(made, dropped), table)
-    # The model works in grams per training quadrat.
-    weighed_g = weighed_g * source.quadrat_area_m2 / area
-    known = known_targets(weighed_g + estimated_g)
-    if not any(known):
-        raise InputInvalid("The cuts have no weights of the targets that the model estimates.")
-    main = main_target(known)
-    oof_g = evidence.oof.weighed_g, balance(evidence.oof.estimated_g)
-    calibration = fit_correction(weighed_g, estimated_g, Errors.of(*oof_g))
-    doubts = list(_implausible(weighed_g[:, main], estimated_g[:, main]))
-    if not doubts:
-        weights = _Weights(unit, area / source.quadrat_area_m2 / grams_per_unit(unit, area))
-        doubts += _outlying(find_outlying_cuts(weighed_g, estimated_g, *oof_g), names, weights)
+    made = track(source.estimates(beside.files, backbone, store=store), "calibrate", len(beside.files))
+    scale = source.quadrat_area_m2 / area  # the model works in grams per training quadrat
+    found = _estimate_cuts(source, skip_failed(made, dropped), weighed.take, scale)
+    doubts = [*_doubts(found, evidence.alone, _Weights(unit, 1 / scale / grams_per_unit(unit, area)))]
+    alone, measured = _corrected(evidence.alone, found), evidence.measured
+    if measured is not None:
+        beside_cuts = found.with_measured()
+        if len(beside_cuts.names) >= MIN_CUTS:
+            measured = _corrected(measured, beside_cuts)
+        else:
+            doubts.append(_too_few_measured(source.measured_names, beside_cuts.names))
     log_remarks(doubts)
-    remarks = [*table.remarks, *doubts]
-    corrected = evidence.calibrated(calibration, weighed_g, main)
-    report = model_report(source.config, corrected, remarks=remarks)
-    calibrated = HerbageModel(source.config, source.heads, corrected, report=report, dropped=dropped)
+    remarks += doubts
+    corrected = replace(evidence, alone=alone, measured=measured)
+    calibrated = HerbageModel(
+        source.config,
+        source.heads,
+        corrected,
+        measured_heads=source.measured_heads,
+        report=model_report(source.config, corrected, remarks=remarks),
+        dropped=dropped,
+    )
     if model_out is not None:
         run = run_record(
             "calibrate", started, backbone=backbone, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
@@ -105,20 +121,75 @@ def calibrate(
     return calibrated
 
 
-def _cuts(
-    estimates: Iterable[tuple[int, Estimate, Any]], table: WeighedTable
-) -> tuple[list[str], Float[np.ndarray, "cut 5"], Float[np.ndarray, "cut 5"]]:
-    """Names, weighed and balanced estimated grams of the cuts whose photos can be read."""
-    rows, grams, training_photos = [], [], 0
-    for row, estimate, _ in estimates:
+class _Cuts(NamedTuple):
+    """The cuts whose photos can be read, in g per training quadrat; estimates are balanced.
+
+    `measured_g` are the estimates with measured columns, NaN for cuts that lack a value.
+    """
+
+    names: list[str]
+    weighed_g: Float[np.ndarray, "cut 5"]
+    estimated_g: Float[np.ndarray, "cut 5"]
+    measured_g: Float[np.ndarray, "cut 5"]
+
+    def with_measured(self) -> "_Cuts":
+        """The cuts that have all measured values, with the measured estimates as their estimates."""
+        rows = np.flatnonzero(~np.isnan(self.measured_g).all(1))
+        own = self.measured_g[rows]
+        return _Cuts([self.names[row] for row in rows], self.weighed_g[rows], own, own)
+
+
+def _estimate_cuts(
+    model: HerbageModel,
+    estimates: Iterable[tuple[int, Estimate, Extracted]],
+    take: Callable[[list[int]], WeighedTable],
+    scale: float,
+) -> _Cuts:
+    """The cuts and their estimates; `take` gives rows of their table, whose weights are multiplied by `scale`."""
+    rows, alone, measured, training_photos = [], [], [], 0
+    for row, estimate, item in estimates:
         rows.append(row)
-        grams.append(estimate.grams)
+        alone.append(model.estimate_tokens(item.content()[1]).grams if estimate.measured else estimate.grams)
+        measured.append(estimate.grams if estimate.measured else np.full(5, np.nan))
         training_photos += estimate.training_photo is True
-    if not grams:
-        raise PhotosMissing(f"None of the {len(table.files)} photos of the cuts can be read.")
+    if not rows:
+        raise PhotosMissing("None of the photos of the cuts can be read.")
     if training_photos:
         log.warning("The model was trained on %d of the cuts, so they add no information.", training_photos)
-    return [table.files[row].name for row in rows], table.grams[rows], balance(np.array(grams))
+    own = take(rows)
+    cuts = _Cuts([file.name for file in own.files], own.grams * scale, balance(np.array(alone)), np.array(measured))
+    if cuts.with_measured().names:
+        cuts.measured_g[~np.isnan(cuts.measured_g).all(1)] = balance(cuts.with_measured().estimated_g)
+    if not any(known_targets(cuts.weighed_g + cuts.estimated_g)):
+        raise InputInvalid("The cuts have no weights of the targets that the model estimates.")
+    return cuts
+
+
+def _corrected(assessment: Assessment, cuts: _Cuts) -> Assessment:
+    """The assessment of heads corrected by the cuts."""
+    errors = Errors.of(assessment.oof.weighed_g, balance(assessment.oof.estimated_g))
+    calibration = fit_correction(cuts.weighed_g, cuts.estimated_g, errors)
+    main = main_target(known_targets(cuts.weighed_g + cuts.estimated_g))
+    return assessment.calibrated(calibration, cuts.weighed_g, main)
+
+
+def _too_few_measured(columns: Sequence[str], names: Sequence[str]) -> Remark:
+    message = (
+        f"{counted(len(names), 'cut')} with {' and '.join(columns)}, expected at least {MIN_CUTS}: the calibrated "
+        f"model estimates from the photo alone"
+    )
+    return Remark("measured_not_calibrated", f"{message}.", len(names))
+
+
+def _doubts(cuts: _Cuts, assessment: Assessment, weights: "_Weights") -> Iterator[Remark]:
+    """Remarks on cuts whose weights are probably wrong."""
+    main = main_target(known_targets(cuts.weighed_g + cuts.estimated_g))
+    unlikely = list(_implausible(cuts.weighed_g[:, main], cuts.estimated_g[:, main]))
+    if not unlikely:
+        oof_g = assessment.oof.weighed_g, balance(assessment.oof.estimated_g)
+        outlying = find_outlying_cuts(cuts.weighed_g, cuts.estimated_g, *oof_g)
+        unlikely += _outlying(outlying, cuts.names, weights)
+    yield from unlikely
 
 
 class _Weights(NamedTuple):
@@ -165,6 +236,11 @@ def plan_cuts(
     *,
     count: int,
     out: str | Path | None = None,
+    table: str | Path | pd.DataFrame | None = None,
+    columns: Mapping[str, str] | None = None,
+    decimal: DecimalSign | None = None,
+    sheet: str | None = None,
+    dates: DateOrder | None = None,
     store: str | Path | None = None,
     overwrite: bool = False,
     track: Track = silent,
@@ -172,27 +248,34 @@ def plan_cuts(
 ) -> pd.DataFrame:
     """Select photos to cut and weigh for a calibration, and write the table to `out` if that is set.
 
-    One row per photo: `image_path`, its estimate in g per quadrat and kg DM/ha, and an empty column to fill in;
-    `calibrate` reads the filled table. `attrs["photos"]` of the data frame is the folder of the paths, and
-    `attrs["failed"]` holds photos that cannot be read, with the reason. Raises InputInvalid for an impossible count,
-    PhotosMissing and OutputExists.
+    One row per photo: `image_path`, its estimate in g per quadrat and kg DM/ha, the model's measured columns, and an
+    empty column to fill in; `calibrate` reads the filled table. `table` is a sidecar table with measured columns.
+    `attrs["photos"]` of the data frame is the folder of the paths, and `attrs["failed"]` holds photos that cannot be
+    read, with the reason. Raises InputInvalid for an impossible count, PhotosMissing and OutputExists.
     """
     started = time.time()
     if out is not None:
         check_output_file(Path(out), overwrite=overwrite)
     opened = open_model(model)
     files = find_photos(photos)
-    log_remarks(files.remarks)
+    beside = (
+        MeasuredPhotos(files)
+        if table is None
+        else from_table(opened, files, Path(photos), table, TableFormat(columns or {}, decimal, sheet, dates))
+    )
+    log_remarks([*files.remarks, *beside.remarks])
+    log_unused_columns(opened, beside.files)
     if not 1 <= count <= len(files):
         raise InputInvalid(f"`count={count}`: expected 1 to {len(files)}, the number of photos.")
     backbone = opened.open_backbone(**options)
     failed: dict[str, str] = {}
-    paths, grams, means = [], [], []
-    made = track(opened.estimates(files, backbone, store=store), "plan-cuts", len(files))
+    paths, grams, means, measured = [], [], [], []
+    made = track(opened.estimates(beside.files, backbone, store=store), "plan-cuts", len(files))
     for _, estimate, item in skip_failed(made, failed):
         paths.append(_absolute(item.file.path))
         grams.append(estimate.grams)
         means.append(mean_token(item.content()[1]).numpy())
+        measured.append(item.file.measured or (None,) * len(opened.measured_names))
     if count > len(paths):
         raise InputInvalid(f"`count={count}`: expected 1 to {len(paths)}, the number of readable photos.")
     main = main_target(opened.known)
@@ -205,6 +288,7 @@ def plan_cuts(
         f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
             weights[chosen], opened.quadrat_area_m2
         ).round().astype(int),
+        **{name: [measured[row][number] for row in chosen] for number, name in enumerate(opened.measured_names)},
         TARGETS[main]: [None] * count,
     })  # fmt: skip
     plan.attrs |= {"photos": str(folder), "failed": failed}

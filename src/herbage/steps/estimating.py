@@ -61,6 +61,7 @@ def estimate_photos(
         level=request.level,
         quadrat_area_m2=request.quadrat_area_m2,
         with_map=request.maps,
+        views=request.views,
         store=folders.store,
     )
     for estimate, item in made:

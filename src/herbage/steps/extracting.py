@@ -51,6 +51,7 @@ def extract(
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
     shard: str | None = None,
+    views: int | None = None,
     cluster: str | None = None,
     worker_cpus: int | None = None,
     verify: bool = False,
@@ -59,12 +60,13 @@ def extract(
 ) -> ExtractionSummary:
     """Fill the token store; a second run extracts only what is missing or truncated.
 
-    With `verify` every stored byte of these photos is read and checked, and damaged files are extracted again; without
-    it, that happens when the tokens are used. `cluster` is `auto` or the address of a Ray cluster whose machines have
-    the photos and the store at the same paths. Raises PhotosMissing and InputInvalid.
+    `views` extracts the first views of the recipe only, which suffice for prediction. With `verify` every stored byte
+    of these photos is read and checked, and damaged files are extracted again; without it, that happens when the tokens
+    are used. `cluster` is `auto` or the address of a Ray cluster whose machines have the photos and the store at the
+    same paths. Raises PhotosMissing and InputInvalid.
     """
     started = time.time()
-    recipe = load_recipe(recipe)
+    recipe = _with_views(load_recipe(recipe), views)
     files = _sharded(photos, shard)
     backbone = open_backbone_or(recipe.backbone, options)
     token_store = TokenStore(store, backbone, recipe)
@@ -101,10 +103,11 @@ def extraction_status(
     store: str | Path,
     recipe: str | Path | Recipe = DEFAULT,
     shard: str | None = None,
+    views: int | None = None,
     **options: Unpack[BackboneOptions],
 ) -> ExtractionStatus:
     """The progress of an extraction according to the store's index; no photo is read."""
-    recipe = load_recipe(recipe)
+    recipe = _with_views(load_recipe(recipe), views)
     backbone = open_backbone_or(recipe.backbone, options)
     status = ExtractionStatus()
     for file, present, failure in stored_photos(_sharded(photos, shard), TokenStore(store, backbone, recipe)):
@@ -166,6 +169,10 @@ def _make_task(options: BackboneOptions, recipe: Recipe, store: Path, verify: bo
             yield item.file, replace(item, photo=None, tokens=None)
 
     return task
+
+
+def _with_views(recipe: Recipe, views: int | None) -> Recipe:
+    return recipe if views is None else recipe.in_prediction(views)
 
 
 def _sharded(photos: str | Path, shard: str | None) -> Sequence[PhotoFile]:

@@ -29,6 +29,7 @@ from herbage.results.paddock_assignment import Assignment, read_assignment
 from herbage.results.predictions import check_results_place
 from herbage.results.request import PredictRequest
 from herbage.steps.estimating import Estimated, Folders, estimate_on_cluster, estimate_photos
+from herbage.steps.measuring import log_unused_columns, outside_range
 from herbage.steps.run_record import run_record, table_sha256
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
@@ -43,7 +44,8 @@ class PredictionSummary:
     """The result of `predict`: photos estimated, and failures with their reasons.
 
     The other counts are of estimated photos: out of domain (`outside`), of another shape than the training photos, used
-    for training, without a position, with a message in their row, and without a paddock.
+    for training, without a position, estimated with measured columns, with a message in their row, and without a
+    paddock.
     """
 
     estimated: int = 0
@@ -51,6 +53,7 @@ class PredictionSummary:
     shape_differs: int = 0
     training_photos: int = 0
     without_position: int = 0
+    measured: int = 0
     with_message: int = 0
     without_paddock: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class PredictionSummary:
         self.shape_differs += estimate.shape_differs is True
         self.training_photos += estimate.training_photo is True
         self.without_position += estimate.facts.latitude is None
+        self.measured += estimate.measured
         self.with_message += bool(estimate.message)
 
     def remarks(self) -> Iterator[Remark]:
@@ -94,6 +98,7 @@ def predict(
     out: str | Path,
     maps: bool = False,
     level: float = DEFAULT_LEVEL,
+    views: int | None = None,
     quadrat_area_m2: float | None = None,
     table: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
@@ -116,13 +121,14 @@ def predict(
     """Estimate photos and write predictions.csv, photos.geojson and report.html to the folder `out`.
 
     It returns counts and failures; `HerbageModel.predict` returns a data frame and writes nothing. `maps` adds an
-    overlay and an array in g/m2 per photo. `table` is a sidecar table with `image_path` and further columns: the
-    quadrats' corners x1 y1 ... x4 y4, where photos show more than the quadrat, and the column that `paddocks` names;
-    `columns` maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a
-    file of polygons (GeoJSON, GeoPackage, KML or Shapefile), whose property `paddock_name`, by default a guess, names
-    the paddocks; it adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to
-    `residual` (kg DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos
-    and `out` at the same paths.
+    overlay and an array in g/m2 per photo. `views` is the number of views per photo, by default that of the recipe.
+    `table` is a sidecar table with `image_path` and further columns: the quadrats' corners x1 y1 ... x4 y4, where
+    photos show more than the quadrat; the model's measured columns; and the column that `paddocks` names. `columns`
+    maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a file of polygons
+    (GeoJSON, GeoPackage, KML or Shapefile), whose property `paddock_name`, by default a guess, names the paddocks; it
+    adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg
+    DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
+    the same paths.
 
     An interrupted run resumes after its last complete row, if the model and the settings are the same. Memory does not
     grow with the number of photos. Raises InputInvalid, PhotosMissing and OutputExists.
@@ -131,13 +137,15 @@ def predict(
     _check_options(model, level, quadrat_area_m2, cluster)
     check_results_place(Path(out), overwrite=overwrite)
     opened = open_model(model)
+    recipe = opened.recipe.in_prediction(views)
     found = find_photos(photos)
     files = _outside(Path(out), found, Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
-    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name)
+    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name, opened.measured_names)
     files, assignment = read.files, read.assignment
-    remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment)]
+    remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment), *outside_range(opened, files)]
     log_remarks(remarks)
+    log_unused_columns(opened, files)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -148,6 +156,7 @@ def predict(
         level=level,
         quadrat_area_m2=quadrat_area_m2,
         maps=maps and _has_map(opened),
+        views=recipe.views,
         table=None if table is None else table_sha256(table),
         table_format=how,
         coordinates=coordinates,
@@ -180,8 +189,9 @@ def predict(
     summary.warn()
     run = run_record(
         "predict", started, backbone=backbone, model=opened, tables={"table": table} if table else {},
-        photos=str(photos), level=level, maps=request.maps, quadrat_area_m2=area, cluster=cluster, kept_rows=reused,
-        estimated=summary.estimated, failed=len(summary.failed), remarks=[*folder.remarks, *summary.remarks()],
+        photos=str(photos), level=level, maps=request.maps, views=request.views, quadrat_area_m2=area, cluster=cluster,
+        kept_rows=reused, estimated=summary.estimated, failed=len(summary.failed), measured=summary.measured,
+        remarks=[*folder.remarks, *summary.remarks()],
     )  # fmt: skip
     write_atomic(Path(out) / "run.json", run)
     return summary
@@ -207,7 +217,7 @@ def _has_map(model: HerbageModel) -> bool:
 def _warn_of_level(model: HerbageModel, level: float) -> None:
     if model.evidence is None:
         return
-    intervals = model.evidence.intervals
+    intervals = model.evidence.alone.intervals
     if np.isnan(intervals.quantile(level)).all():
         groups = len(np.unique(intervals.group))
         log.warning(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -12,7 +12,7 @@ import pandas as pd
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
 from herbage.evaluation.baselines import named_baselines
-from herbage.evaluation.comparison import Difference, average_estimates, paired_difference
+from herbage.evaluation.comparison import Difference, average_estimates, no_better_than_mean, paired_difference
 from herbage.evaluation.groups import name_groups
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
@@ -21,6 +21,7 @@ from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
+from herbage.steps.measuring import from_columns, log_unused_columns
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
@@ -32,7 +33,9 @@ log = logging.getLogger("herbage")
 class ModelScore:
     """One model's score, its baselines if it was trained, and the photos that could not be read with the reason.
 
-    `mean_g` is the mean weight per target, in g per quadrat of `quadrat_area_m2`.
+    `mean_g` is the mean weight per target, in g per quadrat of `quadrat_area_m2`. `no_better_than_mean` are the targets
+    whose estimates are not shown to be better than the mean of the training photos. `measured` is about the estimates
+    with the model's measured columns.
     """
 
     name: str
@@ -40,7 +43,38 @@ class ModelScore:
     mean_g: dict[str, float]
     quadrat_area_m2: float
     baselines: dict[str, ScoreRecord]
+    no_better_than_mean: list[str]
+    measured: "MeasuredScore | None" = None
     failed: dict[str, str] = field(default_factory=dict)
+
+    def named_scores(self) -> dict[str, ScoreRecord]:
+        """The scores under display names."""
+        if self.measured is None:
+            return {self.name: self.score}
+        return {self.name: self.score, f"{self.name} with {' and '.join(self.measured.columns)}": self.measured.score}
+
+
+@dataclass(frozen=True)
+class MeasuredScore:
+    """The score of the estimates with measured columns, for the photos that have all values.
+
+    `gain` is how much higher it is than that of the photo alone, on the same photos.
+    """
+
+    columns: tuple[str, ...]
+    score: ScoreRecord
+    gain: Difference
+
+    @classmethod
+    def of(cls, columns: tuple[str, ...], table: OutOfFold) -> "MeasuredScore | None":
+        """From a table with measured estimates; None where it has none."""
+        if table.measured_g is None:
+            return None
+        own = table.with_measured()
+        row_of = {path: row for row, path in enumerate(table.image_path)}
+        alone = table.take([row_of[path] for path in own.image_path])
+        record = ScoreRecord.of(score_estimates(own.weighed_g, own.estimated_g))
+        return cls(columns, record, paired_difference(alone, own))
 
 
 @dataclass(frozen=True)
@@ -53,7 +87,7 @@ class Scores:
 
     def frame(self) -> pd.DataFrame:
         """One row per model and baseline: `name`, `photos`, `weighted_r2`, and r2, rmse_g, mae_g, bias_g per target."""
-        records = [(one.name, one.score) for one in self.models]
+        records = [named for one in self.models for named in one.named_scores().items()]
         records += [named for one in self.models for named in named_baselines(one.baselines).items()]
         return pd.DataFrame([
             {"name": name, "photos": record.photos, "weighted_r2": record.weighted_r2}
@@ -71,12 +105,12 @@ class _NewTable:
     how: TableFormat
     unit: Unit
 
-    def read(self, quadrat_area_m2: float) -> WeighedTable:
-        """The weights in g per quadrat of this area."""
+    def read(self, quadrat_area_m2: float, measured: tuple[str, ...]) -> WeighedTable:
+        """The weights in g per quadrat of this area, with the columns `measured` as numbers."""
         return read_weighed_table(
             self.table,
             self.photos,
-            self.how,
+            replace(self.how, measured=measured),
             unit=self.unit,
             quadrat_area_m2=quadrat_area_m2,
             skip_empty=True,
@@ -109,13 +143,10 @@ def score(
         name = model.recipe.name if isinstance(source, HerbageModel) else str(source)
         failed: dict[str, str] = {}
         oof = _own_estimates(model, name) if new is None else _estimate_table(model, new, failed, options, track)
-        tables.append(oof)
-        record = ScoreRecord.of(score_estimates(oof.weighed_g, oof.estimated_g))
-        mean_g = {str(target): float(mean) for target, mean in oof.frame()[list(record.targets)].mean().items()}
-        baselines = model.evidence.baselines if new is None and model.evidence is not None else {}
-        scores.append(ModelScore(name, record, mean_g, model.quadrat_area_m2, baselines, failed))
+        tables.append(oof.delivered())
+        scores.append(_model_score(model, name, oof, failed, is_new=new is not None))
     # The out-of-fold estimates of a calibrated model are those of the model before its calibration.
-    calibrated = any(model.evidence is not None and model.evidence.calibration for model in opened)
+    calibrated = any(model.evidence is not None and model.evidence.alone.calibration for model in opened)
     if len(tables) == 1 or (new is None and calibrated):
         return Scores(scores)
     if new is not None and len(set(tables[0].group)) == len(tables[0]):
@@ -128,6 +159,24 @@ def score(
         scores,
         paired_difference(*tables) if len(tables) == 2 else None,
         ScoreRecord.of(score_estimates(average.weighed_g, average.estimated_g)),
+    )
+
+
+def _model_score(model: HerbageModel, name: str, oof: OutOfFold, failed: dict[str, str], *, is_new: bool) -> ModelScore:
+    """The scores of one model's estimates; those of a new table are compared with the training mean."""
+    record, evidence = ScoreRecord.of(score_estimates(oof.weighed_g, oof.estimated_g)), model.evidence
+    no_better: list[str] = []
+    if evidence is not None:
+        no_better = no_better_than_mean(oof, np.array(evidence.training.mean_g, float) if is_new else None)
+    return ModelScore(
+        name,
+        record,
+        {str(target): float(mean) for target, mean in oof.frame()[list(record.targets)].mean().items()},
+        model.quadrat_area_m2,
+        {} if is_new or evidence is None else evidence.baselines,
+        no_better,
+        MeasuredScore.of(model.measured_names, oof),
+        failed,
     )
 
 
@@ -148,7 +197,7 @@ def _new_table(
 
 def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:
     evidence = model.require_evidence(f"The score of {name}")
-    if evidence.calibration is not None:
+    if evidence.alone.calibration is not None:
         log.warning(
             "%s was corrected by own cuts: this is its score before the correction. To score the correction, pass a "
             "`table` of cuts that were not used for it.", name,
@@ -160,13 +209,16 @@ def _estimate_table(
     model: HerbageModel, new: _NewTable, failed: dict[str, str], options: BackboneOptions, track: Track
 ) -> OutOfFold:
     """Weighed and estimated grams of a new table; photos that cannot be read are added to `failed`."""
-    table = new.read(model.quadrat_area_m2)
-    log_remarks(table.remarks)
-    made = model.estimates(table.files, model.open_backbone(**options))
-    rows, grams, training_photos = [], [], 0
-    for row, estimate, _ in skip_failed(track(made, "score", len(table.files)), failed):
+    table = new.read(model.quadrat_area_m2, model.measured_names)
+    beside = from_columns(model, table.files, table.frame)
+    log_remarks([*table.remarks, *beside.remarks])
+    log_unused_columns(model, beside.files)
+    made = model.estimates(beside.files, model.open_backbone(**options))
+    rows, alone, measured, training_photos = [], [], [], 0
+    for row, estimate, item in skip_failed(track(made, "score", len(table.files)), failed):
         rows.append(row)
-        grams.append(estimate.grams)
+        alone.append(model.estimate_tokens(item.content()[1]).grams if estimate.measured else estimate.grams)
+        measured.append(estimate.grams if estimate.measured else np.full(5, np.nan))
         training_photos += estimate.training_photo is True
     if training_photos:
         log.warning(
@@ -178,7 +230,9 @@ def _estimate_table(
     readable = table.take(rows)
     names = readable.frame["image_path"].tolist()
     groups = name_groups(readable.frame, photos=[str(file.path) for file in readable.files], dates=new.how.dates).names
-    estimates = OutOfFold(names, groups, np.zeros(len(rows), int), readable.grams, np.stack(grams))
+    measured_g = None if np.isnan(measured).all() else np.stack(measured)
+    fold = np.zeros(len(rows), int)
+    estimates = OutOfFold(names, groups, fold, readable.grams, np.stack(alone), measured_g=measured_g)
     if not any(estimates.known):
         raise InputInvalid("The table has no weights of the targets that the model estimates.")
     return estimates

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
+import pandas as pd
 
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
@@ -18,6 +19,7 @@ from herbage.outputs import check_output_file
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
 from herbage.results.submission import submission_table
+from herbage.steps.measuring import from_columns, from_table, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.competition import read_test_table
 from herbage.tables.numbers import DecimalSign
@@ -33,6 +35,7 @@ def submit(
     *,
     photos: str | Path,
     out: str | Path,
+    table: str | Path | pd.DataFrame | None = None,
     columns: Mapping[str, str] | None = None,
     decimal: DecimalSign | None = None,
     sheet: str | None = None,
@@ -44,17 +47,25 @@ def submit(
 ) -> dict[str, str]:
     """Write the competition's file; returns the photos that could not be read, with the reason.
 
-    Those photos get the training mean; with imported heads, which have none, the mean of the other photos' estimates.
-    Weights are in g per quadrat. Raises TableInvalid, OutputExists, PhotosMissing, and InputInvalid for a model that
-    does not estimate all five weights.
+    The model's measured columns are read from `test_table`, or from `table`, a sidecar table with `image_path`. Photos
+    that cannot be read get the training mean; with imported heads, which have none, the mean of the other photos'
+    estimates. Weights are in g per quadrat. Raises TableInvalid, OutputExists, PhotosMissing, and InputInvalid for a
+    model that does not estimate all five weights.
     """
     started = time.time()
     out = Path(out)
     check_output_file(out, overwrite=overwrite)
-    test = read_test_table(test_table, photos, TableFormat(columns or {}, decimal, sheet, dates))
-    files = test.files
-    log_remarks(test.remarks)
     opened = open_model(model)
+    how = TableFormat(columns or {}, decimal, sheet, dates, opened.measured_names)
+    test = read_test_table(test_table, photos, how)
+    if table is None:
+        first_rows = test.frame.drop_duplicates("image_path")
+        beside = from_columns(opened, test.files, first_rows, str(test_table))
+    else:
+        beside = from_table(opened, test.files, Path(photos), table, how)
+    files, remarks = beside.files, [*test.remarks, *beside.remarks]
+    log_remarks(remarks)
+    log_unused_columns(opened, files)
     if missing := missing_names(opened.known):
         raise InputInvalid(
             f"The competition needs all five weights; this model does not estimate {', '.join(missing)}."
@@ -75,9 +86,10 @@ def submit(
             )
         grams |= dict.fromkeys(failed, mean)
     write_atomic(out, submission_table(test.frame, grams).to_csv(index=False, lineterminator="\n"))
+    tables = {"test_table": test_table, **({} if table is None else {"table": table})}
     run = run_record(
-        "submit", started, backbone=backbone, model=opened, tables={"test_table": test_table}, photos=str(photos),
-        failed=len(failed), remarks=test.remarks,
+        "submit", started, backbone=backbone, model=opened, tables=tables, photos=str(photos),
+        failed=len(failed), remarks=remarks,
     )  # fmt: skip
     write_atomic(run_place(out), run)
     return failed

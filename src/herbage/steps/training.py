@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,10 @@ from herbage.evaluation.folds import make_folds, refuse_leak
 from herbage.evaluation.learning_curve import learning_curve
 from herbage.evaluation.out_of_fold import OutOfFold, fit_out_of_fold
 from herbage.evaluation.scoring import Score
-from herbage.heads.finalise import finalise_grams, mean_grams, photo_map
+from herbage.heads.finalise import finalise_grams, photo_map
 from herbage.heads.heads import Heads
 from herbage.heads.kinds import HEADS
+from herbage.heads.measured import MeasuredColumn, measured_inputs
 from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.model import notebook
 from herbage.model.config import BackboneRecord, ModelConfig, TrainingRecord, by_target
@@ -43,11 +44,13 @@ from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_record
 from herbage.tables.dates import days
+from herbage.tables.measured import measured_columns
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
 from herbage.targets import QUADRAT_AREA_M2, TARGETS, check_area, known_targets
 from herbage.tokens.extraction import log_missing, stream_tokens, token_bytes
+from herbage.tokens.layout import tokens_shape
 from herbage.tokens.store import StoredTokens, TokenStore
 
 log = logging.getLogger("herbage")
@@ -66,6 +69,7 @@ def train(
     store: str | Path | None = None,
     folds: int = 5,
     group_by: Sequence[str] | None = None,
+    measured: Sequence[str] = (),
     seed: int = 0,
     quadrat_area_m2: float = QUADRAT_AREA_M2,
     columns: Mapping[str, str] | None = None,
@@ -81,19 +85,21 @@ def train(
 
     Tokens are cached in `store`, by default `tokens/` next to the model folder; without both, in memory only. `columns`
     maps herbage's column names to the table's, such as {"Dry_Total_g": "yield"}; `unit` is the unit of its weights.
-    Targets that were not weighed, and that no sum determines, get no head. Photos that cannot be read are left out and
-    listed in the model's `dropped`. Raises InputInvalid, TableInvalid, RecipeInvalid, OutputExists and TrainingFailed
-    before any file of the model is written.
+    Targets that were not weighed, and that no sum determines, get no head. `measured` are columns of numbers, such as
+    Height_Ave_cm, that a second set of heads is given beside the photo; it is trained on the photos that have all of
+    them. Photos that cannot be read are left out and listed in the model's `dropped`. Raises InputInvalid,
+    TableInvalid, RecipeInvalid, OutputExists and TrainingFailed before any file of the model is written.
     """
     started = time.time()
     recipe, place = load_recipe(recipe), None if model is None else Path(model).resolve()
-    _check_options(seed, quadrat_area_m2)
+    _check_options(recipe, measured, seed, quadrat_area_m2)
     if place is not None:
         store = store or place.parent / "tokens"
         tables = [] if isinstance(table, pd.DataFrame) else [table]
         check_model_place(place, overwrite=overwrite, inputs=[photos, store, *tables])
-    how = TableFormat(columns or {}, decimal, sheet, dates)
+    how = TableFormat(columns or {}, decimal, sheet, dates, tuple(measured))
     weighed = read_weighed_table(table, photos, how, unit=unit, quadrat_area_m2=quadrat_area_m2)
+    measured_columns(weighed.frame, measured, "the table")
     # Before the long work, so that a table that allows no folds is reported at once.
     split_folds = partial(_split, count=folds, group_by=group_by, dates=dates, seed=recipe.fold_seed)
     split = split_folds(weighed)
@@ -115,19 +121,28 @@ def train(
     groups = len(split.group_names)
     log.info("Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(data), folds, groups)
     checkpoint = None if place is None else place.parent / f".{place.name}.unfinished"
-    heads, estimated = fit_out_of_fold(recipe, data, FitOptions(seed, checkpoint, backbone.engine.device, track))
+    fit = FitOptions(seed, checkpoint, backbone.engine.device, track)
+    heads, estimated = fit_out_of_fold(recipe, data, fit)
+    beside = _fit_measured(recipe, data, weighed.frame, measured, fit)
 
+    predicted = data.first_views(tokens_shape(recipe.in_prediction(), 0)[0])
     evidence = Evidence.fit(
         _training_record(weighed, split, dates, seed, quadrat_area_m2, found.aspects),
-        data,
-        OutOfFold.of(weighed.frame, data, estimated),
-        _maps(heads, recipe, data.tokens),
+        predicted,
+        OutOfFold.of(weighed.frame, data, estimated, beside.estimated_g),
+        _maps(heads, recipe, predicted.tokens),
         Comparisons(_baselines(weighed, data, store, track), learning_curve(recipe, data)),
     )
     _log_score(evidence)
-    config = ModelConfig(herbage=herbage.__version__, recipe=recipe, backbone=BackboneRecord.of(backbone), folds=folds)
-    report = model_report(config, evidence, _worst(HerbageModel(config, heads, evidence), weighed.files, data), remarks)
-    trained = HerbageModel(config, heads, evidence, report=report, dropped=found.dropped)
+    config = ModelConfig(
+        herbage=herbage.__version__,
+        recipe=recipe,
+        backbone=BackboneRecord.of(backbone),
+        folds=folds,
+        measured_columns=beside.columns,
+    )
+    trained = HerbageModel(config, heads, evidence, measured_heads=beside.heads, dropped=found.dropped)
+    trained.report = model_report(config, evidence, _worst(trained, weighed.files, predicted), remarks)
     if place is not None:
         run = run_record(
             "train", started, backbone=backbone, model=trained, recipe=recipe, tables={"table": table},
@@ -175,8 +190,44 @@ def _split(weighed: WeighedTable, **options: Any) -> Folds:
     return make_folds(weighed.frame, weighed.grams, photos=[str(file.path) for file in weighed.files], **options)
 
 
-def _check_options(seed: int, quadrat_area_m2: float) -> None:
+class _Measured(NamedTuple):
+    """The heads with measured columns and their out-of-fold estimates, NaN for photos that lack a value."""
+
+    columns: tuple[MeasuredColumn, ...] = ()
+    heads: Heads | None = None
+    estimated_g: Float[np.ndarray, "photo 5"] | None = None
+
+
+def _fit_measured(
+    recipe: Recipe, data: TrainingData, frame: pd.DataFrame, names: Sequence[str], fit: FitOptions
+) -> _Measured:
+    """Fit the heads with measured columns on the photos that have all values; raises TableInvalid for too few."""
+    if not names:
+        return _Measured()
+    values = measured_columns(frame, names, "the table")
+    columns = tuple(MeasuredColumn.fit(name, of) for name, of in zip(names, values.T, strict=True))
+    inputs = measured_inputs(columns, values)
+    rows = np.flatnonzero(~np.isnan(inputs).any(1)).tolist()
+    if len(np.unique(data.folds.fold[rows])) < data.folds.count:
+        raise TableInvalid(
+            f"`measured`: {len(rows)} of {len(data)} photos have a number in {' and '.join(names)}; expected some in "
+            f"each of the {data.folds.count} folds."
+        )
+    log.info("Training %s heads with %s: %d photos", recipe.heads, " and ".join(names), len(rows))
+    heads, estimated = fit_out_of_fold(recipe, data.with_measured(rows, inputs[rows]), fit)
+    of_all = np.full(data.grams.shape, np.nan)
+    of_all[rows] = estimated
+    return _Measured(columns, heads, of_all)
+
+
+def _check_options(recipe: Recipe, measured: Sequence[str], seed: int, quadrat_area_m2: float) -> None:
     check_area(quadrat_area_m2)
+    if measured and recipe.heads != "ridge":
+        raise InputInvalid(
+            f"`measured`: the {recipe.heads} heads of recipe {recipe.name} take no measured columns; use recipe field."
+        )
+    if repeated := [name for name in dict.fromkeys(measured) if list(measured).count(name) > 1]:
+        raise InputInvalid(f"`measured` names {', '.join(repeated)} more than once.")
     if not 0 <= seed < 2**63:
         raise InputInvalid(f"`seed={seed}`: expected a whole number from 0 to 2^63 - 1.")
 
@@ -252,7 +303,7 @@ def _training_record(
 
 def _maps(heads: Heads, recipe: Recipe, tokens: Sequence[Tensor]) -> list[Float[np.ndarray, "5 row column"]]:
     """The maps of the training photos, for their colour scale; empty where the heads have none."""
-    maps = (photo_map(heads, one, finalise_grams(mean_grams(heads, one), recipe), recipe) for one in tokens)
+    maps = (photo_map(heads, one, finalise_grams(heads.grams(one).numpy(), recipe), recipe) for one in tokens)
     return [one for one in maps if one is not None]
 
 
@@ -263,12 +314,14 @@ def _baselines(weighed: WeighedTable, data: TrainingData, store: str | Path | No
 
 
 def _log_score(evidence: Evidence) -> None:
-    """Log the score, and warn of each baseline that is better."""
-    own = evidence.score.weighted_r2
+    """Log the scores, and warn of each baseline that is better and of targets no better than their mean."""
+    own = evidence.alone.score.weighted_r2
     log.info("Out-of-fold weighted R2 %s", "n/a" if own is None else f"{own:.3f}")
     for name, baseline in evidence.baselines.items():
         if own is not None and baseline.weighted_r2 is not None and baseline.weighted_r2 > own:
             log.warning("The baseline “%s” scores higher (%.3f) than this model.", name, baseline.weighted_r2)
+    if targets := evidence.alone.no_better_than_mean:
+        log.warning("Not shown to be better than the mean of the training photos: %s.", ", ".join(targets))
 
 
 def _worst(model: HerbageModel, files: Sequence[PhotoFile], data: TrainingData) -> list[tuple[str, bytes]]:

@@ -165,7 +165,7 @@ def test_file_names_are_displayed_and_never_used_as_paths(client, weighed_photos
 
 def test_the_facts_of_the_model_contain_no_paths_of_this_computer(client, model, tmp_path):
     facts = client.get("/api/model")
-    assert facts.json()["score"]["weighted_r2"] == model.evidence.score.weighted_r2
+    assert facts.json()["score"]["weighted_r2"] == model.evidence.alone.score.weighted_r2
     assert facts.json()["training"]["photos"] == 24
     for answer in (facts, client.get("/healthz"), client.get("/openapi.json")):
         assert answer.status_code == 200

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from herbage.app.options import BackboneArguments, OnCluster, Photos, Quiet, Recipe, Shard, WorkerCpus
+from herbage.app.options import BackboneArguments, OnCluster, Photos, Quiet, Recipe, Shard, Views, WorkerCpus
 from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
 
@@ -18,6 +18,7 @@ def extract(
     shard: Shard = None,
     cluster: OnCluster = None,
     worker_cpus: WorkerCpus = None,
+    views: Views = None,
     status: Annotated[bool, Parameter(negative="")] = False,
     verify: Annotated[bool, Parameter(negative="")] = False,
     engine: BackboneArguments = BackboneArguments(),
@@ -37,6 +38,8 @@ def extract(
         The folder of the tokens.
     shard
         i/n: every n-th photo only, so that n processes or machines share the work. Counting i from 0 or 1 both work.
+    views
+        Extract the first views of the recipe only, which suffice for prediction; by default those of training.
     status
         Print how many photos are done, missing, or failed in the last attempt, and extract nothing.
     verify
@@ -46,7 +49,9 @@ def extract(
 
     log_to_console(quiet)
     if status:
-        progress = steps.extraction_status(photos, store=store, recipe=recipe, shard=shard, **engine.options())
+        progress = steps.extraction_status(
+            photos, store=store, recipe=recipe, shard=shard, views=views, **engine.options()
+        )
         print(
             f"{counted(progress.present, 'photo')} in the store, {progress.missing} missing, "
             f"{len(progress.failed)} failed"
@@ -60,6 +65,7 @@ def extract(
         shard=shard,
         cluster=cluster,
         worker_cpus=worker_cpus,
+        views=views,
         verify=verify,
         track=tracker(quiet),
         **engine.options(),

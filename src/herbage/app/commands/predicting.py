@@ -17,6 +17,7 @@ from herbage.app.options import (
     Quiet,
     Store,
     TableArguments,
+    Views,
     WorkerCpus,
 )
 from herbage.app.terminal import log_to_console, print_failures, tracker
@@ -30,6 +31,7 @@ def predict(
     out: Path,
     maps: Annotated[bool, Parameter(negative="")] = False,
     level: Level = 0.9,
+    views: Views = None,
     quadrat_area: OptionalArea = None,
     table: OptionalTable = None,
     how: TableArguments = TableArguments(),
@@ -55,6 +57,7 @@ def predict(
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
         herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
         herbage predict model/ farm/ --out results/ --paddocks farm.gpkg --paddock-name LABEL
+        herbage predict model/ photos/ --out results/ --table heights.csv
         herbage predict model/ state/ --out results/ --cluster auto
 
     Parameters
@@ -65,11 +68,13 @@ def predict(
         Write maps/ with one overlay (PNG) and one array (g/m2) per photo.
     level
         The share of weights that intervals should contain.
+    views
+        The number of views per photo, by default that of the recipe; time is proportional to it.
     quadrat_area
         Square metres in these photos, if this differs from the training photos.
     table
-        A table of image_path and, where photos show more than the quadrat, its corners (x1 y1 ... x4 y4); it may also
-        have the column that --paddocks names.
+        A table of image_path and the model's measured columns, such as Height_Ave_cm; the quadrat's corners (x1 y1 ...
+        x4 y4), where photos show more than the quadrat; and the column that --paddocks names.
     paddocks
         How photos are assigned to paddocks: a column of --table, the word folder, or a file of polygons (GeoJSON,
         GeoPackage, KML, Shapefile or zipped Shapefile). Adds paddocks.csv, paddocks.geojson and wedge.png.
@@ -96,6 +101,7 @@ def predict(
         out=out,
         maps=maps,
         level=level,
+        views=views,
         quadrat_area_m2=quadrat_area,
         table=table,
         **how.options(),
@@ -115,6 +121,7 @@ def predict(
     print(
         f"{counted(summary.estimated, 'photo')} estimated, {len(summary.failed)} failed, "
         f"{summary.without_position} without position, {summary.outside} out of domain"
+        + (f", {summary.measured} with measured columns" if summary.measured else "")
         + (f", {summary.with_message} with a message in their row" if summary.with_message else "")
         + (f", {summary.without_paddock} without paddock" if summary.without_paddock else "")
         + f": {out}"

@@ -16,7 +16,9 @@ from herbage.app.options import (
 from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 
 if TYPE_CHECKING:
+    from herbage.evaluation.comparison import Difference
     from herbage.steps import Scores
+    from herbage.steps.scoring import MeasuredScore
 
 
 def score(
@@ -78,6 +80,8 @@ def _as_json(scores: "Scores") -> dict[str, Any]:
                 "mean_g": one.mean_g,
                 "quadrat_area_m2": one.quadrat_area_m2,
                 "floors": {name: baseline.model_dump(mode="json") for name, baseline in one.baselines.items()},
+                "no_better_than_mean": one.no_better_than_mean,
+                "measured": None if one.measured is None else _measured_as_json(one.measured),
             }
             for one in scores.models
         ]
@@ -89,17 +93,32 @@ def _as_json(scores: "Scores") -> dict[str, Any]:
     return plain
 
 
+def _measured_as_json(measured: "MeasuredScore") -> dict[str, Any]:
+    return {
+        "columns": list(measured.columns),
+        **measured.score.model_dump(mode="json"),
+        "gain": measured.gain._asdict(),
+    }
+
+
 def _print_tables(scores: "Scores") -> None:
     from herbage.evaluation.baselines import named_baselines
 
     models, difference = scores.models, scores.difference
     for one in models:
-        print(score_table({one.name: one.score, **named_baselines(one.baselines)}))
-        print(f"{error_line(one.score, one.mean_g, one.quadrat_area_m2)}\n")
+        print(score_table({**one.named_scores(), **named_baselines(one.baselines)}))
+        print(error_line(one.score, one.mean_g, one.quadrat_area_m2))
+        if one.no_better_than_mean:
+            print(f"Not shown to be better than the mean of the training photos: {', '.join(one.no_better_than_mean)}")
+        if one.measured is not None:
+            print(f"With {' and '.join(one.measured.columns)} minus photo alone: {_difference(one.measured.gain)}")
+        print()
     if difference is not None:
-        print(
-            f"{models[1].name} minus {models[0].name}: {difference.value:+.3f} weighted R2, "
-            f"95 % interval over groups {difference.low:+.3f} to {difference.high:+.3f}"
-        )
+        print(f"{models[1].name} minus {models[0].name}: {_difference(difference)}")
     if scores.average is not None:
         print(f"Average of the {len(models)} models' estimates: {scores.average.weighted_r2:.3f} weighted R2")
+
+
+def _difference(difference: "Difference") -> str:
+    interval = f"{difference.low:+.3f} to {difference.high:+.3f}"
+    return f"{difference.value:+.3f} weighted R2, 95 % interval over groups {interval}"

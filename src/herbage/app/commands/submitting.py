@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from herbage.app.options import BackboneArguments, Model, Overwrite, Quiet, Store, Table, TableArguments, TablePhotos
+from herbage.app.options import (
+    BackboneArguments,
+    MeasuredTable,
+    Model,
+    Overwrite,
+    Quiet,
+    Store,
+    Table,
+    TableArguments,
+    TablePhotos,
+)
 from herbage.app.terminal import log_to_console, print_failures, tracker
 from herbage.formatting import counted
 from herbage.outputs import check_output_file
@@ -14,6 +24,7 @@ def submit(
     *,
     photos: TablePhotos,
     out: Path,
+    table: MeasuredTable = None,
     how: TableArguments = TableArguments(),
     store: Store = None,
     engine: BackboneArguments = BackboneArguments(),
@@ -41,6 +52,7 @@ def submit(
         test_csv,
         photos=photos,
         out=out,
+        table=table,
         **how.options(),
         store=store,
         overwrite=overwrite,

@@ -12,6 +12,7 @@ from herbage.app.options import (
     TableArguments,
     TablePhotos,
     Unit,
+    names_of,
 )
 from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 from herbage.outputs import check_model_place
@@ -26,6 +27,7 @@ def train(
     store: Path | None = None,
     folds: int = 5,
     group_by: str | None = None,
+    measured: str | None = None,
     seed: int = 0,
     quadrat_area: QuadratArea = 0.21,
     how: TableArguments = TableArguments(),
@@ -40,6 +42,7 @@ def train(
         herbage train train.csv --photos photos/ --model model/
         herbage train train.csv --photos photos/ --model model/ --recipe seed --backbone ./dinov2-giant
         herbage train mine.csv --photos photos/ --model model/ --group-by Farm,Date --quadrat-area 0.25
+        herbage train train.csv --photos photos/ --model model/ --measured Height_Ave_cm
         herbage train mine.xlsx --photos photos/ --model model/ --columns image_path=Photo,Dry_Total_g=Yield \
 --unit kg_per_ha
 
@@ -58,6 +61,9 @@ def train(
     group_by
         Columns, separated by commas: photos with equal values are never split over folds. By default
         State,Sampling_Date.
+    measured
+        Columns of numbers measured beside the photo, separated by commas, such as Height_Ave_cm,Pre_GSHH_NDVI. A second
+        set of heads uses them where a photo has all values; without them, photos are estimated as before.
     seed
         The seed of the training; the seed of the folds is part of the recipe.
     quadrat_area
@@ -76,7 +82,8 @@ def train(
         recipe=recipe,
         store=store,
         folds=folds,
-        group_by=None if group_by is None else [c.strip() for c in group_by.split(",") if c.strip()],
+        group_by=None if group_by is None else names_of(group_by),
+        measured=names_of(measured),
         seed=seed,
         quadrat_area_m2=quadrat_area,
         **how.options(),
@@ -86,8 +93,11 @@ def train(
         **engine.options(),
     )
     evidence = trained.require_evidence("The score")
-    print(score_table({f"recipe {trained.recipe.name}": evidence.score, **named_baselines(evidence.baselines)}))
-    print(error_line(evidence.score, dict(zip(TARGETS, evidence.training.mean_g, strict=True)), quadrat_area))
+    scores = {f"recipe {trained.recipe.name}": evidence.alone.score}
+    if evidence.measured is not None:
+        scores[f"with {' and '.join(trained.measured_names)}"] = evidence.measured.score
+    print(score_table({**scores, **named_baselines(evidence.baselines)}))
+    print(error_line(evidence.alone.score, dict(zip(TARGETS, evidence.training.mean_g, strict=True)), quadrat_area))
     print(f"\nModel: {model}   report: {model / 'report.html'}")
     return print_failures(trained.dropped)
 

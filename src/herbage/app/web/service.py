@@ -91,9 +91,9 @@ class PredictionService:
             "level": DEFAULT_LEVEL,
             "quadrat_area_m2": model.quadrat_area_m2,
             "training": None if evidence is None else evidence.training.model_dump(mode="json"),
-            "score": None if evidence is None else evidence.score.model_dump(mode="json"),
-            "coverage": [] if evidence is None else [of.model_dump(mode="json") for of in evidence.coverage],
-            "calibration": evidence.calibration.summary() if evidence and evidence.calibration else None,
+            "score": None if evidence is None else evidence.alone.score.model_dump(mode="json"),
+            "coverage": [] if evidence is None else [of.model_dump(mode="json") for of in evidence.alone.coverage],
+            "calibration": evidence.alone.calibration.summary() if evidence and evidence.alone.calibration else None,
             "map_colours": swatches(),
         }
 
