@@ -55,7 +55,10 @@ def ground(weighed_photos, quick_model, tmp_path_factory):
     wide.to_csv(place / "wide.csv", index=False)
     for name in ("train.csv", "test.csv"):
         table = pd.read_csv(weighed_photos / name)
+        table["Height_Ave_cm"] = table["image_path"].map(wide.set_index("image_path")["Dry_Total_g"] / 4)
         table[table["image_path"].isin(wide["image_path"])].to_csv(place / name, index=False)
+    heights = pd.DataFrame({"image_path": [f"0/{Path(path).name}" for path in wide["image_path"]]})
+    heights.assign(Height_Ave_cm=wide["Dry_Total_g"] / 4).to_csv(place / "heights.csv", index=False)
     mine = pd.DataFrame({
         "Foto": wide["image_path"],
         "Paddock": wide["Sampling_Date"],
