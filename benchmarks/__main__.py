@@ -10,6 +10,7 @@ import sys
 MODULES = {
     "accuracy": "accuracy",
     "cuts": "cuts",
+    "maps": "maps",
     "extract": "speed.extract",
     "parts": "speed.parts",
     "heads": "speed.heads",

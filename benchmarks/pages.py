@@ -1,6 +1,6 @@
 """Write the measured figures of docs/data into the pages of docs/.
 
-python -m benchmarks pages [accuracy trust performance reliability scale] [--data DIR] [--docs DIR]
+python -m benchmarks pages [accuracy trust explanation/patches performance reliability scale] [--data DIR] [--docs DIR]
 
 A page is written by hand, except what is between `<!-- begin NAME -->` and `<!-- end NAME -->`: that is made here from
 JSON. Without arguments, every block whose JSON exists is made, and the others stay as they are. A page that is named
@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.harness import DATA
 from herbage.backbones.views import CROPS, patches_per_photo
+from herbage.formatting import counted
 from herbage.recipe import Recipe, load_recipe
 from herbage.targets import TARGETS
 from herbage.tokens.layout import tokens_shape
@@ -89,6 +90,27 @@ def cuts(results: Results) -> str:
         for line in lines_of(results)
     ]
     return table("model, main target | cuts | plain cuts | ten times | a tenth | exchanged", rows)
+
+
+# docs/explanation/patches.md
+
+
+def maps(results: Results) -> str:
+    """What the maps show, without and with what corrects them, by views in prediction."""
+    (result,) = results
+    measures: dict[str, tuple[str, Callable[[float], str]]] = {
+        "place_share": ("variance explained by the place in the frame", percent),
+        "step": ("step at the join, relative to other steps", "{:.2f}".format),
+        "step_of_column_means": ("the same for the means of columns", "{:.2f}".format),
+        "windows": ("agreement of overlapping windows", "{:.2f}".format),
+        "windows_pooled": ("the same over all photos together", "{:.2f}".format),
+        "across_join": ("agreement with the window across the join", "{:.2f}".format),
+    }
+    columns = [f"{counted(line['views'], 'view')}, {line['maps']}" for line in result["lines"]]
+    rows = [[name, *(show(line[key]) for line in result["lines"])] for key, (name, show) in measures.items()]
+    folds = len(result["lines"][0]["folds"])
+    photos = f"{result['photos']} photos in {result['groups']} groups, total dry weight, mean of {folds} folds:"
+    return f"{photos}\n\n" + table(" | ".join(["measure", *columns]), rows)
 
 
 # docs/performance.md
@@ -240,6 +262,7 @@ def token_mb(recipe: Recipe) -> float:
 PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
     "accuracy": {accuracy: ("accuracy",)},
     "trust": {cuts: ("cuts",)},
+    "explanation/patches": {maps: ("maps",)},
     "performance": {
         notebook: ("extract-*", "heads", "training", "predict"),
         parts: ("parts",),
