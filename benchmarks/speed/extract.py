@@ -1,8 +1,9 @@
-"""Six views of a photo from JPEG to tokens, compared with the notebook's loop: ViT-S, and the shape of the giant.
+"""A photo from JPEG to tokens, compared with the notebook's six views at 224: ViT-S, and the shape of the giant.
 
     python -m benchmarks extract [--quick] [--shape vits giant] [--precision auto int8]
 
-The giant has random weights; ViT-S is the real one in HERBAGE_REAL/vits14, or else has random weights too. ViT-S is
+`seed` has the notebook's views; `field` has one view in prediction and four in training, of both halves at 518. The
+giant has random weights; ViT-S is the real one in HERBAGE_REAL/vits14, or else has random weights too. ViT-S is
 timed as the complete command without imports: opening the backbone, 24 photos, and writing the store. The giant is
 timed on two photos with the backbone already open. int8 is an export of the same backbone to OpenVINO, calibrated on a
 few views, since only its speed matters here.
@@ -11,6 +12,7 @@ few views, since only its speed matters here.
 import gc
 import shutil
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -25,6 +27,7 @@ from benchmarks.speed.timing import compared, in_turn, report
 from herbage import steps
 from herbage.backbones.engine import Precision
 from herbage.backbones.opening import open_backbone
+from herbage.backbones.views import CROPS
 from herbage.photos.discovery import find_photos
 from herbage.recipe import load_recipe
 from herbage.tokens.extraction import stream_tokens
@@ -32,9 +35,15 @@ from herbage.tokens.extraction import stream_tokens
 PHOTOS = {"vits": 24, "giant": 2}
 CALIBRATION_VIEWS = {"vits": 48, "giant": 4}
 TURNS = {"vits": 3, "giant": 2}
+PATCH_PX = 14
+
+WORK = {"seed, six views": ("seed", 6), "field, one view": ("field", 1), "field, four views": ("field", 4)}
+"""What is timed of herbage: a recipe and its views."""
+
+NOTEBOOK = "notebook"
 
 Ways = dict[str, Callable[[], object]]
-"""The notebook's way and herbage's."""
+"""The notebook's way, and herbage's by the name of the work."""
 
 
 def notebook_backbone(folder: Path) -> nn.Module:
@@ -45,7 +54,7 @@ def notebook_backbone(folder: Path) -> nn.Module:
 
 
 def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, store: Path) -> Ways:
-    """Open the backbone and fill a store, both ways."""
+    """Open the backbone and fill a store, in every way."""
 
     def theirs() -> None:
         backbone = notebook_backbone(source)
@@ -53,22 +62,23 @@ def whole_command(listed: Path, source: Path, ours: Path, precision: Precision, 
             store.mkdir(parents=True, exist_ok=True)
             torch.save(notebook.tokens(backbone, file.path), store / f"{number}.pt")
 
-    def own() -> None:
+    def own(recipe: str, views: int) -> None:
         shutil.rmtree(store / "own", ignore_errors=True)
-        steps.extract(listed, store=store / "own", recipe="seed", backbone=ours, precision=precision)
+        steps.extract(listed, store=store / "own", recipe=recipe, views=views, backbone=ours, precision=precision)
 
-    return {"theirs": theirs, "ours": own}
+    return {NOTEBOOK: theirs, **{work: partial(own, *of) for work, of in WORK.items()}}
 
 
 def opened(listed: Path, source: Path, ours: Path, precision: Precision, _: Path) -> Ways:
-    """Photos to tokens in memory, with backbones already open, both ways."""
-    recipe = load_recipe("seed")
+    """Photos to tokens in memory, with backbones already open, in every way."""
     backbone, own_backbone = notebook_backbone(source), open_backbone(ours, precision=precision)
     files = find_photos(listed)
-    return {
-        "theirs": lambda: [notebook.tokens(backbone, file.path) for file in files],
-        "ours": lambda: list(stream_tokens(files, own_backbone, recipe)),
-    }
+
+    def own(recipe: str, views: int) -> None:
+        list(stream_tokens(files, own_backbone, load_recipe(recipe).in_prediction(views)))
+
+    theirs = {NOTEBOOK: lambda: [notebook.tokens(backbone, file.path) for file in files]}
+    return {**theirs, **{work: partial(own, *of) for work, of in WORK.items()}}
 
 
 def main() -> None:
@@ -86,11 +96,16 @@ def main() -> None:
         timing = whole_command if shape == "vits" else opened
         ways = timing(listed, source, ours, precision, options.work / "store")
         seconds = in_turn(1 if options.quick else TURNS[shape], **ways)
-        theirs, own = ([one / count for one in seconds[name]] for name in ("theirs", "ours"))
+        theirs = [one / count for one in seconds[NOTEBOOK]]
         engine = open_backbone(ours, precision=precision).engine
-        flop = flop_per_image(source, notebook.SIDE_PX) * len(notebook.TURNS)
         dtype = torch.float32 if engine.precision == "fp32" else torch.bfloat16
-        line = compared(f"{shape}, one photo, six views, from JPEG", theirs, own, dtype, flop)
-        report(f"extract-{shape}-{engine.precision}", [line | {"precision": engine.precision}], options.out)
+        lines = []
+        for work, (name, views) in WORK.items():
+            recipe = load_recipe(name)
+            flop = flop_per_image(source, recipe.grid * PATCH_PX) * views * CROPS[recipe.crops]
+            own = [one / count for one in seconds[work]]
+            line = compared(f"{shape}, one photo from JPEG, {work}", theirs, own, dtype, flop)
+            lines.append(line | {"precision": engine.precision})
+        report(f"extract-{shape}-{engine.precision}", lines, options.out)
         del ways
         gc.collect()

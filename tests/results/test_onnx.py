@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("onnxruntime")
@@ -10,6 +12,7 @@ pytest.importorskip("onnxscript")
 import onnxruntime
 
 from herbage import steps
+from herbage.photos.photo import PhotoFile, open_photo
 from herbage.recipe import load_recipe
 
 FIELD = load_recipe("field").model_copy(update={"grid": 4})
@@ -35,3 +38,24 @@ def test_onnx_agrees_with_herbage(recipe, backbone, weighed_photos, other_shapes
     session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
     assert [one.name for one in session.get_inputs()] == list(record["input"])
     assert [one.name for one in session.get_outputs()] == list(record["output"])
+
+
+def test_measured_values_are_a_second_input_and_nan_means_none(weighed_photos, other_shapes, tmp_path):
+    table = pd.read_csv(weighed_photos / "wide.csv")
+    table["Height_Ave_cm"] = np.exp(table["Dry_Total_g"] / 12)
+    table["sensor"] = np.arange(len(table)) % 7.0
+    model = steps.train(
+        table, photos=weighed_photos, recipe=FIELD, backbone="texture", measured=["Height_Ave_cm", "sensor"]
+    )
+    parity = steps.export(model, out=tmp_path / "out", as_format="onnx", photos=other_shapes)
+    assert (parity.photos, parity.grams_apart < 1e-4, parity.map_apart < 1e-3) == (3, True, True)
+    record = json.loads((tmp_path / "out/onnx.json").read_text())
+    assert "Height_Ave_cm, sensor" in record["input"]["measured"]
+    session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
+    photo = weighed_photos / "train/ID5.png"
+    pixels = open_photo(PhotoFile("ID5.png", photo)).pixels()
+    for height, sensor, used in ((9.0, 3.0, True), (9.0, np.nan, False), (0.0, 3.0, False), (np.nan, np.nan, False)):
+        grams, _ = session.run(None, {"photo": pixels, "measured": np.array([height, sensor], np.float32)})
+        own = model.estimate(photo, measured={"Height_Ave_cm": height, "sensor": sensor})
+        assert own.measured == used
+        np.testing.assert_allclose(grams, own.grams, rtol=1e-3, atol=1e-3)

@@ -11,9 +11,10 @@ from PIL import Image
 
 from herbage import steps
 from herbage.app.cli import run
-from herbage.errors import InputInvalid
+from herbage.errors import InputInvalid, OutputExists
 from herbage.model.model import HerbageModel
 from herbage.photos.discovery import find_photos
+from herbage.steps.estimating import estimate_photos
 from herbage.targets import TARGETS, TOTAL
 from tests.conftest import draw_photo
 from tests.results.farms import feature, square, write_farm
@@ -244,3 +245,33 @@ def test_photos_that_do_not_count_or_may_count_twice_are_in_the_record(model, we
     assert {one["what"]: one["names"] for one in remarks} == {
         "files_not_read": ["c.bmp"], "same_shots": ["b.png = b~2.png"], "failed_photos": ["d.png"],
     }  # fmt: skip
+
+
+def test_more_views_are_estimated_on_request_and_are_another_request(models, weighed_photos, tmp_path, monkeypatch):
+    model = HerbageModel.from_pretrained(models / "ridge")
+    one, two = (model.predict(weighed_photos / "train", views=views) for views in (1, 2))
+    # The texture of a flipped photo is nearly the same.
+    assert (one["Dry_Total_g"] - two["Dry_Total_g"]).abs().max() > 2e-5
+    steps.predict(model, weighed_photos / "train", out=tmp_path / "r", views=1)
+    table = pd.read_csv(tmp_path / "r/predictions.csv")
+    np.testing.assert_allclose(table["Dry_Total_g"], one["Dry_Total_g"], atol=2e-6)
+    assert json.loads((tmp_path / "r/run.json").read_text())["views"] == 1
+    with pytest.raises(InputInvalid, match="`views=3`: expected 1 to 2, the views that the heads are trained on"):
+        steps.predict(model, weighed_photos / "train", out=tmp_path / "r2", views=3)
+
+
+def test_an_interrupted_run_with_other_views_is_not_resumed(models, weighed_photos, tmp_path, monkeypatch):
+    def stop_after_three(*arguments):
+        for number, item in enumerate(estimate_photos(*arguments)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield item
+
+    with monkeypatch.context() as patch:
+        patch.setattr("herbage.steps.predicting.estimate_photos", stop_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", views=1)
+    with pytest.raises(OutputExists, match="interrupted run with another model or other settings"):
+        steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", views=2)
+    steps.predict(models / "ridge", weighed_photos / "train", out=tmp_path / "r", views=1)
+    assert json.loads((tmp_path / "r/run.json").read_text())["kept_rows"] == 3

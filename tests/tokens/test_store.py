@@ -152,3 +152,50 @@ def test_training_from_the_store_equals_training_from_memory(recipe, weighed_pho
         )  # fmt: skip
     held, read = ((tmp_path / name / "m/model.safetensors").read_bytes() for name in ("held", "read"))
     assert held == read
+
+
+def with_views(store, views, **changes):
+    recipe = RECIPE.model_copy(update={"views": views, **changes})
+    return TokenStore(store.root, open_backbone("texture"), recipe)
+
+
+def test_stored_tokens_with_more_views_serve_a_request_for_the_first_ones(store):
+    store.save(PHOTO, tokens())
+    for views in (1, 4):
+        fewer = with_views(store, views)
+        assert PHOTO in fewer
+        assert fewer.has_complete(PHOTO)
+        assert torch.equal(fewer.load(PHOTO), tokens()[:views])
+    assert OTHER not in with_views(store, 1)
+
+
+def test_fewer_views_or_averaged_ones_do_not_serve(store):
+    with_views(store, 4).save(PHOTO, tokens()[:4])
+    assert PHOTO not in store
+    assert PHOTO not in with_views(store, 1, average_views=True)
+    averaged = with_views(store, 4, average_views=True)
+    averaged.save(OTHER, tokens()[:1])
+    assert OTHER not in with_views(store, 1)
+
+
+def test_a_damaged_file_with_more_views_is_replaced_by_the_requested_ones(store):
+    store.save(PHOTO, tokens())
+    store.path(PHOTO).write_bytes(store.path(PHOTO).read_bytes()[:-3])
+    fewer = with_views(store, 2)
+    assert not fewer.has_complete(PHOTO)
+    with pytest.raises(TokensCorrupt, match="is not a complete token file"):
+        fewer.load(PHOTO)
+    fewer.discard(PHOTO)
+    assert PHOTO not in fewer
+    fewer.save(PHOTO, tokens()[:2])
+    assert torch.equal(with_views(store, 1).load(PHOTO), tokens()[:1])
+
+
+def test_a_photo_is_extracted_once_for_training_and_prediction(weighed_photos, tmp_path):
+    recipe = RECIPE.model_copy(update={"views": 4, "predict_views": 1})
+    options = {"store": tmp_path / "store", "recipe": recipe, "backbone": "texture"}
+    assert steps.extract(weighed_photos / "train", **options).made == 24
+    assert steps.extract(weighed_photos / "train", views=1, **options).present == 24
+    assert steps.extraction_status(weighed_photos / "train", views=2, **options).present == 24
+    steps.extract(weighed_photos / "train", store=tmp_path / "one", recipe=recipe, views=1, backbone="texture")
+    assert steps.extraction_status(weighed_photos / "train", **{**options, "store": tmp_path / "one"}).missing == 24

@@ -23,7 +23,8 @@ class HeadsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
     """Estimates grams (photo, 5) from tokens (photo, view, vector, width) with the heads of a recipe.
 
     As in a model, `folds` heads (at most one per group) are each fitted without its share of the groups. Ridge heads
-    deliver one more head that is fitted to all photos, the others the mean of the folds. Views are averaged. `score` is the competition's weighted R2.
+    deliver one more head that is fitted to all photos, the others the mean of the folds. Views are averaged. `score` is
+    the competition's weighted R2.
 
     >>> names, tokens = herbage.photo_tokens("photos/", recipe="seed", backbone="texture")
     >>> cross_val_score(HeadsRegressor("seed"), tokens, grams, groups=place_and_day, cv=GroupKFold(5))
