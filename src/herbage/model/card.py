@@ -1,7 +1,6 @@
 """The model's card: its README, in the hub's form."""
 
 from herbage.formatting import counted
-from herbage.heads.kinds import HEADS
 from herbage.model.config import ModelConfig, TrainingRecord
 from herbage.model.domain import false_alarms
 from herbage.model.evidence import Evidence
@@ -73,8 +72,8 @@ def _score_table(config: ModelConfig, evidence: Evidence) -> list[str]:
     for label, record in rows:
         target = record.targets[main]
         table.append(f"| {label} | {_r2(record.weighted_r2)} | {target.rmse_g:.2f} | {target.bias_g:+.2f} |")
-    delivered = HEADS[config.recipe.heads].delivered
-    return [*table, "", f"Each photo is estimated by one head that was trained without it. Delivered is {delivered}."]
+    delivered = f"Delivered is {config.delivered}."
+    return [*table, "", f"Each photo is estimated by one head that was trained without it. {delivered}"]
 
 
 def _beside(config: ModelConfig) -> str:

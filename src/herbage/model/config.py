@@ -203,7 +203,8 @@ NO_EVIDENCE: dict[str, Any] = {
 
 
 class ModelConfig(_Record):
-    """The part of config.json that all models have. `source` is a text about the origin of the heads.
+    """The part of config.json that all models have. `source` is a text about the origin of the heads, and `delivered`
+    one about which heads give the estimates.
 
     `measured_columns` are those of the second set of heads, if there is one. `colours_converted`: whether the colours
     of training photos with a profile were converted to sRGB, which is unknown for imported heads.
@@ -217,6 +218,7 @@ class ModelConfig(_Record):
     measured_columns: tuple[MeasuredColumn, ...] = ()
     colours_converted: bool = True
     source: str = "trained by herbage"
+    delivered: str = "the mean of the heads of all folds"
 
 
 def write_config(config: ModelConfig, evidence: EvidenceRecord | None) -> str:

@@ -13,7 +13,6 @@ from herbage.evaluation.baselines import named_baselines
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
 from herbage.formatting import counted
-from herbage.heads.kinds import HEADS
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
@@ -51,7 +50,6 @@ def model_report(
         false_alarms=false_alarms(evidence.training.groups),
         training=evidence.training,
         backbone=config.backbone.name,
-        delivered=HEADS[config.recipe.heads].delivered,
         beside=beside,
         scores=[
             (f"recipe {config.recipe.name}", evidence.alone.score),

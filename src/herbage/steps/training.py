@@ -140,6 +140,7 @@ def train(
         backbone=BackboneRecord.of(backbone),
         folds=folds,
         measured_columns=beside.columns,
+        delivered=HEADS[recipe.heads].delivered,
     )
     trained = HerbageModel(config, heads, evidence, measured_heads=beside.heads, dropped=found.dropped)
     trained.report = model_report(config, evidence, _worst(trained, weighed.files, predicted), remarks)
