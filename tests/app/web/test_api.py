@@ -176,7 +176,7 @@ def test_the_facts_of_the_model_contain_no_paths_of_this_computer(client, model,
 
 def test_fields_that_would_be_ignored_are_refused(client, weighed_photos):
     photo = ("a.png", (weighed_photos / "train/ID3.png").read_bytes(), "image/png")
-    known = "photos, corners; parameters of its address: none."
+    known = "photos, corners, measured; parameters of its address: none."
     answer = upload(client, photo, data={"quadrat_area_m2": "0.25"})
     problem(answer, 422, f"quadrat_area_m2: unknown form field. Form fields of this request: {known}")
     problem(

@@ -2,6 +2,8 @@
 
 import asyncio
 import csv
+import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -19,7 +21,7 @@ from starlette.exceptions import HTTPException
 import herbage
 from herbage.app.web.guard import Guard, Limits, busy, too_large
 from herbage.app.web.problems import problem, responses, tell_problems
-from herbage.app.web.schemas import CORNERS, GroupedPredictions, Map, PaddockTable, Predictions
+from herbage.app.web.schemas import CORNERS, MEASURED, GroupedPredictions, Map, PaddockTable, Predictions
 from herbage.app.web.service import MapMissing, MapStore, PredictionService, photos_geojson_file, predictions_csv
 from herbage.app.web.worker import Answer
 from herbage.backbones.backbone import Backbone
@@ -106,19 +108,16 @@ def _fields(form: Sequence[str], *, repeated: Sequence[str] = (), address: Seque
         f"Form fields of this request: {', '.join(known)}; parameters of its address: {', '.join(address) or 'none'}."
     )
 
-    def refuse(detail: str) -> HTTPException:
-        return HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-
     async def check(request: Request) -> None:
         fields = await request.form()
         for name in fields:
             if name not in known:
-                raise refuse(f"{name[:100]}: unknown form field. {listing}")
+                raise _unprocessable(f"{name[:100]}: unknown form field. {listing}")
             if name in form and (count := len(fields.getlist(name))) > 1:
-                raise refuse(f"{name}: expected one form field of this name; got {count}.")
+                raise _unprocessable(f"{name}: expected one form field of this name; got {count}.")
         for name in request.query_params:
             if name not in address:
-                raise refuse(f"{name[:100]}: unknown parameter of the address. {listing}")
+                raise _unprocessable(f"{name[:100]}: unknown parameter of the address. {listing}")
 
     return Depends(check)
 
@@ -139,7 +138,7 @@ async def about(service: Service) -> dict[str, Any]:
 @router.post(
     "/api/predictions",
     response_model=Predictions,
-    dependencies=[_fields(["corners"], repeated=["photos"])],
+    dependencies=[_fields(["corners", "measured"], repeated=["photos"])],
     responses=responses(
         status_415="a.txt is text/plain; expected a photo, such as image/jpeg.",
         status_422="a.jpg is not a readable image: cannot identify image file",
@@ -158,6 +157,14 @@ async def predictions(
             examples=["[[[10, 12], [990, 8], [985, 610], [14, 600]]]"],
         ),
     ] = None,
+    measured: Annotated[
+        str | None,
+        Form(
+            description="Where the model has measured columns (`measured_columns` of GET /api/model): a JSON list with "
+            "one entry per photo, null or an object of numbers by column. They are used for photos that have them all.",
+            examples=['[{"Height_Ave_cm": 12.5, "Pre_GSHH_NDVI": 0.6}]'],
+        ),
+    ] = None,
 ) -> Any:
     """Estimate one or more photos: the columns of predictions.csv and a link to each map.
 
@@ -168,7 +175,9 @@ async def predictions(
         raise busy(worker.seconds_left)
     _check(photos, limits)
     quadrats = _corners(corners, len(photos))
-    files = [await _received(photo, of, limits) for photo, of in zip(photos, quadrats, strict=True)]
+    values = _measured(measured, len(photos), service.model)
+    uploads = zip(photos, quadrats, values, strict=True)
+    files = [await _received(photo, limits, quadrat, own) for photo, quadrat, own in uploads]
     if not worker.has_room(len(files)):
         raise busy(worker.seconds_left)
     answers = await _answers(request, service, files)
@@ -210,7 +219,7 @@ async def overlay(
     except MapMissing as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
     _check([photo], limits)
-    file = await _received(photo, stored.corners, limits)
+    file = await _received(photo, limits, stored.corners)
     try:
         png = await service.overlay(stored, file, target)
     except PhotoUnreadable as error:
@@ -272,6 +281,10 @@ def _file_route(name: str) -> Callable[[Request], Awaitable[Response]]:
     return serve_file
 
 
+def _unprocessable(detail: str) -> HTTPException:
+    return HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
 def _check(photos: Sequence[Upload], limits: Limits) -> None:
     if len(photos) > limits.photos or any((photo.size or 0) > limits.photo_bytes for photo in photos):
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limits))
@@ -310,11 +323,52 @@ def _corners(given: str | None, photos: int) -> Sequence[Corners | None]:
     return corners
 
 
-async def _received(photo: Upload, corners: Corners | None, limits: Limits) -> PhotoFile:
+def _measured(given: str | None, photos: int, model: HerbageModel) -> Sequence[tuple[float, ...]]:
+    """The values of each photo in the order of the model's measured columns, NaN where one was not measured."""
+    if not given:
+        return [()] * photos
+    try:
+        entries = MEASURED.validate_json(given)
+    except ValidationError as error:
+        raise _unprocessable(f"measured: {_measured_fault(error)}") from error
+    json.loads(given, object_pairs_hook=_refuse_repeated)
+    if len(entries) != photos:
+        raise _unprocessable(f"measured: expected {photos} entries, one per photo; got {len(entries)}.")
+    names = model.measured_names if model.uses_measured else ()
+    for name in (name for entry in entries for name in entry or {} if name not in names):
+        uses = f"it uses {', '.join(names)}" if names else "it uses none"
+        raise _unprocessable(f"measured: the model uses no measured column {name[:100]}; {uses}.")
+    return [tuple(_number((entry or {}).get(name)) for name in names) for entry in entries]
+
+
+def _measured_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    got = f"{first['input']!r:.100}"
+    match first["loc"]:
+        case (int(number), str(name)):
+            return f"{name[:100]} of photo {number + 1} is {got}; expected a finite number, or null if not measured."
+        case (int(number),):
+            return f"the entry of photo {number + 1} is {got}; expected null or an object of numbers."
+    return f"expected a JSON list of null or objects of numbers; {first['msg']}."
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    # Of a repeated name, parsers of JSON silently use the last value.
+    if len(dict(pairs)) < len(pairs):
+        raise _unprocessable("measured: a name occurs more than once in an object.")
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+async def _received(
+    photo: Upload, limits: Limits, corners: Corners | None, measured: tuple[float, ...] = ()
+) -> PhotoFile:
     content = await photo.read(limits.photo_bytes + 1)
     if len(content) > limits.photo_bytes:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limits))
-    return PhotoFile(_name(photo), UPLOAD, corners, content)
+    return PhotoFile(_name(photo), UPLOAD, corners, content, measured)
 
 
 async def _answers(request: Request, service: PredictionService, files: Sequence[PhotoFile]) -> list[Answer]:

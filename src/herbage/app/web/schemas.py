@@ -30,7 +30,7 @@ EXAMPLE: dict[str, Any] = {
     "GDM_g_low": 19.5, "GDM_g_high": 48.3,
     "Dry_Total_kg_per_ha": 2023.8, "GDM_kg_per_ha": 1557.1, "in_domain": True, "taken_at": "2026-09-04T10:12:00",
     "latitude": -41.5, "longitude": 147.1, "message": None, "training_photo": False, "shape_differs": False,
-    "level": 0.9, "quadrat_area_m2": 0.21,
+    "measured": True, "level": 0.9, "quadrat_area_m2": 0.21,
     "map": "/api/maps/Yp3vQm0c9wYbE1aS", "photo_sha256": "5d" * 32,
 }  # fmt: skip
 
@@ -71,6 +71,9 @@ class Prediction(BaseModel):
     training_photo: bool | None = Field(None, description="Whether the model was trained on this photo.")
     shape_differs: bool | None = Field(
         None, description="Whether the photo's aspect ratio differs from that of the training photos."
+    )
+    measured: bool | None = Field(
+        None, description="Whether the estimate used measured columns, such as the height, in addition to the photo."
     )
     level: float = Field(DEFAULT_LEVEL, gt=0, lt=1, description="The level of the intervals.")
     quadrat_area_m2: float = Field(QUADRAT_AREA_M2, ge=1e-4, le=1e4, description="The area that the photo shows.")
@@ -133,3 +136,8 @@ CORNERS: TypeAdapter[list[Corners | None]] = TypeAdapter(
     list[tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]] | None]  # type: ignore[arg-type]  # a Corners of just four
 )
 """One entry per photo: four (x, y) in pixels of the upright photo, from the upper left and clockwise, or null."""
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+MEASURED: TypeAdapter[list[dict[str, Number | None] | None]] = TypeAdapter(list[dict[str, Number | None] | None])
+"""One entry per photo: numbers by the name of a measured column, null where one was not measured; or null."""

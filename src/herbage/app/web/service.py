@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herbage.app.web.captions import caption
 from herbage.app.web.schemas import GroupedPredictions, Map, Prediction
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import HerbageError, PhotoUnreadable
+from herbage.heads.measured import MeasuredColumn
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
@@ -95,6 +97,21 @@ class PredictionService:
             "coverage": [] if evidence is None else [of.model_dump(mode="json") for of in evidence.alone.coverage],
             "calibration": evidence.alone.calibration.summary() if evidence and evidence.alone.calibration else None,
             "map_colours": swatches(),
+            **self._measured_facts(),
+        }
+
+    def _measured_facts(self) -> dict[str, Any]:
+        """The measured columns that the model uses, their score, and uninformative targets of both sets of heads."""
+        evidence = self.model.evidence
+        measured = evidence.measured if evidence and self.model.uses_measured else None
+        columns = () if measured is None else self.model.config.measured_columns
+        return {
+            "measured_columns": [_column(column) for column in columns],
+            "measured_score": None if measured is None else measured.score.model_dump(mode="json"),
+            "no_better_than_mean": {
+                "photo": [] if evidence is None else evidence.alone.no_better_than_mean,
+                "measured": [] if measured is None else measured.no_better_than_mean,
+            },
         }
 
     def rows(self, answers: Sequence[tuple[Estimate, str]], corners: Sequence[Corners | None]) -> list[dict[str, Any]]:
@@ -162,6 +179,11 @@ class PredictionService:
                 summary.add(paddock, estimate)
         names = list(dict.fromkeys(paddock for paddock in grouped.paddocks if paddock is not None))
         return summary, [*similar_names(names), *summary.remarks(), *copies.remarks()]
+
+
+def _column(column: MeasuredColumn) -> dict[str, Any]:
+    label, unit = caption(column.name)
+    return {"name": column.name, "label": label, "unit": unit, "low": column.low, "high": column.high}
 
 
 def predictions_csv(rows: Sequence[Prediction]) -> bytes:
