@@ -5,6 +5,7 @@ import re
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import ExifTags, Image
 
 from herbage import steps
 from herbage.app.web.api import make_app
+from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from tests.conftest import draw_photo
 
@@ -64,8 +66,8 @@ def model(weighed_photos, tmp_path_factory):
     )
 
 
-@pytest.fixture(scope="module")
-def address(model):
+@contextmanager
+def serving(model):
     server = uvicorn.Server(uvicorn.Config(make_app(model, model.open_backbone()), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -74,6 +76,18 @@ def address(model):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    with serving(model) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def measured_address(measured_model):
+    with serving(measured_model) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +102,10 @@ def chromium():
 @pytest.fixture
 def opened(chromium, address):
     """Opens the page with options; checks at the end that it sent no request elsewhere and logged no error."""
-    contexts, requested, logged = [], [], []
+    contexts, requested, logged, own = [], [], [], []
 
-    def open_page(**options):
+    def open_page(address=address, **options):
+        own.extend([address, f"blob:{address}"])
         context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
@@ -108,7 +123,7 @@ def opened(chromium, address):
     yield open_page
     for context in contexts:
         context.close()
-    assert [url for url in requested if not url.startswith((address, f"blob:{address}"))] == []
+    assert [url for url in requested if not url.startswith(tuple(own))] == []
     # The browser itself logs refused requests, and that a test reads a canvas.
     assert [
         one for one in logged if not re.search("status of (408|422|429|500)|net::ERR_FAILED|willReadFrequently", one)
@@ -396,14 +411,17 @@ def test_axe_finds_nothing_serious(opened, photos, options):
         if dialog:
             page.locator(".card .corners").first.click()
             expect(page.locator("dialog")).to_be_visible()
-        found = page.evaluate("axe.run()")
-        assert len(found["passes"]) > 15
-        serious = [
-            (one["id"], [node["html"][:120] for node in one["nodes"]])
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_violations(page) == []
+
+
+def serious_violations(page):
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 15
+    return [
+        (one["id"], [node["html"][:120] for node in one["nodes"]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def test_a_phone_in_japanese_and_the_dark_has_no_sideways_scroll_and_can_take_photos(opened, photos):
@@ -487,3 +505,241 @@ def test_file_names_are_text_and_never_markup(opened, photos, tmp_path):
     expect(page.locator("#summary td").filter(has_text="<b>North</b>")).to_be_visible()
     assert page.locator("h3").inner_text() == name
     assert page.locator("h3 img, #summary b").count() == 0
+
+
+ALONE = "Estimated from the photo alone."
+INCOMPLETE = "Estimated from the photo alone: a measured value is missing or cannot be used."
+WITH_MEASURED = "Estimated from the photo and the measured values."
+
+
+def enter(page, label, typed, *, sends=True):
+    """Type a measured value and press Enter; waits for the new estimate, or checks that nothing is sent."""
+    field = page.get_by_label(label)
+    field.fill(typed)
+    if not sends:
+        requested = []
+        page.on("request", lambda request: requested.append(request.url))
+        field.press("Enter")
+        page.wait_for_timeout(300)
+        assert not any(url.endswith("/api/predictions") for url in requested)
+        return
+    with page.expect_response("**/api/predictions"):
+        field.press("Enter")
+    wait_done(page, 1)
+
+
+def check_shown(page, estimate):
+    """The figures of the card are those of an estimate."""
+    assert figures(page.locator(".headline").inner_text())[0] == round(estimate.kg_per_ha[3])
+    for row, grams in zip(page.locator(".answer tr").all()[1:], estimate.grams, strict=True):
+        assert round(float(grams), 1) in figures(row.inner_text())
+
+
+def test_measured_values_change_the_estimate_and_its_label(opened, measured_address, measured_model, photos):
+    page = opened(measured_address)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    basis = page.locator(".basis")
+    alone = measured_model.estimate(photos / "p01.jpg")
+    check_shown(page, alone)
+    expect(basis).to_have_text(ALONE)
+    enter(page, "Height Ave (cm)", "12,5")
+    check_shown(page, alone)
+    expect(basis).to_have_text(INCOMPLETE)
+    enter(page, "Pre GSHH NDVI", "0.6")
+    both = measured_model.estimate(photos / "p01.jpg", measured={"Height_Ave_cm": 12.5, "Pre_GSHH_NDVI": 0.6})
+    assert abs(both.grams[3] - alone.grams[3]) > 1
+    check_shown(page, both)
+    expect(basis).to_have_text(WITH_MEASURED)
+    content, _ = downloaded(page, "#csv")
+    assert content.decode().splitlines()[1].endswith(",True")
+
+    enter(page, "Pre GSHH NDVI", "0.60", sends=False)
+    page.get_by_label("Height Ave (cm)").fill("9")
+    with page.expect_response("**/api/predictions"):
+        page.get_by_label("Pre GSHH NDVI").focus()  # leaving a field is enough
+    wait_done(page, 1)
+    low = measured_model.estimate(photos / "p01.jpg", measured={"Height_Ave_cm": 9, "Pre_GSHH_NDVI": 0.6})
+    check_shown(page, low)
+    enter(page, "Height Ave (cm)", " ")
+    check_shown(page, alone)
+    enter(page, "Pre GSHH NDVI", "")
+    expect(basis).to_have_text(ALONE)
+
+
+def test_a_text_that_is_no_number_is_marked_and_not_sent(opened, measured_address, measured_model, photos):
+    page = opened(measured_address)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    field, hint = page.get_by_label("Height Ave (cm)"), page.locator(".measure small").first
+    shown_range = hint.inner_text()
+    assert shown_range.startswith("training: ")
+    for typed in ("tall", "12 cm", "1,234", "1.2.3", "1e3", "Infinity", "-"):
+        enter(page, "Height Ave (cm)", typed, sends=False)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(hint).to_have_text("not a number; enter for example 12.5")
+        assert hint.get_attribute("id") == field.get_attribute("aria-describedby")
+    enter(page, "Height Ave (cm)", "12.5")
+    expect(field).to_have_attribute("aria-invalid", "false")
+    expect(hint).to_have_text(shown_range)
+    enter(page, "Pre GSHH NDVI", "\u22120,05")
+    given = {"Height_Ave_cm": 12.5, "Pre_GSHH_NDVI": -0.05}
+    check_shown(page, measured_model.estimate(photos / "p01.jpg", measured=given))
+    enter(page, "Height Ave (cm)", "tall")
+    check_shown(page, measured_model.estimate(photos / "p01.jpg"))
+    expect(page.locator(".basis")).to_have_text(INCOMPLETE)
+    enter(page, "Height Ave (cm)", "1500")
+    expect(hint).to_have_text(shown_range.replace("training: ", "outside the training range, "))
+    check_shown(page, measured_model.estimate(photos / "p01.jpg", measured=given | {"Height_Ave_cm": 1500}))
+
+
+def test_a_number_is_read_as_the_language_writes_it(opened, measured_address):
+    page = opened(measured_address)
+    numbers = page.evaluate(
+        "typed => import('./text.js').then(({ parseNumber }) => typed.map((one) => String(parseNumber(one))))",
+        [
+            "1.5",
+            "1,5",
+            "0,125",
+            "1234,5",
+            "12,345",
+            "1.234",
+            ".5",
+            "5,",
+            "\uff11\uff12\uff0e\uff15",
+            "",
+            " ",
+            "+2",
+            "1 000",
+        ],
+    )
+    assert numbers == ["1.5", "1.5", "0.125", "1234.5", "NaN", "1.234", "0.5", "5", "12.5", "null", "null", "2", "NaN"]
+
+
+def test_corners_and_measured_values_are_kept_when_the_other_changes(opened, measured_address, measured_model, photos):
+    page = opened(measured_address)
+    page.set_input_files("#choose", photos / "p07.jpg")
+    wait_done(page, 1)
+
+    def set_corners(button):
+        page.locator(".card .corners").click()
+        expect(page.locator("dialog")).to_be_visible()
+        with page.expect_response("**/api/predictions"):
+            page.locator(f"dialog button[value={button}]").click()
+        wait_done(page, 1)
+
+    def expected(corners, *measured):
+        file = PhotoFile("p07.jpg", photos / "p07.jpg", corners, measured=measured)
+        return next(measured_model.estimates([file], measured_model.open_backbone()))[0]
+
+    corners = ((24.0, 12.0), (216.0, 12.0), (216.0, 108.0), (24.0, 108.0))  # those that the dialog begins with
+    enter(page, "Height Ave (cm)", "12.5")
+    enter(page, "Pre GSHH NDVI", "0.6")
+    set_corners("use")
+    check_shown(page, expected(corners, 12.5, 0.6))
+    expect(page.locator(".basis")).to_have_text(WITH_MEASURED)
+    enter(page, "Height Ave (cm)", "9")
+    check_shown(page, expected(corners, 9, 0.6))
+    set_corners("whole")
+    check_shown(page, expected(None, 9, 0.6))
+
+
+def test_a_value_typed_before_the_estimate_is_there_replaces_the_request(
+    opened, measured_address, measured_model, photos
+):
+    page = opened(measured_address)
+    held, cancelled = [], []
+    page.on("requestfailed", lambda request: cancelled.append(request.url))
+    page.route("**/api/predictions", lambda route: held.append(route) if len(held) < 2 else route.continue_())
+    page.set_input_files("#choose", photos / "p01.jpg")
+    for number, (label, typed) in enumerate((("Height Ave (cm)", "12.5"), ("Pre GSHH NDVI", "0.6")), 1):
+        while len(held) < number:
+            page.wait_for_timeout(20)
+        page.get_by_label(label).fill(typed)
+        page.get_by_label(label).press("Enter")
+    wait_done(page, 1)
+    expect(page.locator(".basis")).to_have_text(WITH_MEASURED)
+    given = {"Height_Ave_cm": 12.5, "Pre_GSHH_NDVI": 0.6}
+    check_shown(page, measured_model.estimate(photos / "p01.jpg", measured=given))
+    assert len(cancelled) == 2, "an answer to an earlier request would replace the newest one"
+    expect(page.locator("#status")).to_have_text("1 of 1 photos done")
+
+
+def test_nothing_moves_while_an_estimate_is_renewed(opened, measured_address, photos):
+    page = opened(measured_address)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    parts = [".measure >> nth=1", ".card .paddock", ".card .corners"]
+    places = [page.locator(part).bounding_box() for part in parts]
+    page.route("**/api/predictions", lambda route: None)  # no answer
+    page.get_by_label("Height Ave (cm)").fill("12.5")
+    page.get_by_label("Height Ave (cm)").press("Enter")
+    expect(page.locator(".progress")).to_be_visible()
+    expect(page.locator(".answer")).to_be_hidden()
+    assert [page.locator(part).bounding_box() for part in parts] == places
+
+
+def test_measured_fields_on_a_phone_in_two_languages(opened, measured_address, photos):
+    page = opened(measured_address, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    button = page.locator(".card .corners").bounding_box()["height"]
+    fields = page.locator(".measure input")
+    expect(fields).to_have_count(2)
+    assert all(one.bounding_box()["height"] >= button for one in fields.all())
+    # Keyboards of phones for decimals lack the minus sign, and the model was trained on a negative NDVI.
+    assert [one.get_attribute("inputmode") for one in fields.all()] == ["decimal", "text"]
+    page.locator(".map").focus()
+    page.keyboard.press("Tab")
+    expect(fields.first).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(fields.nth(1)).to_be_focused()
+    enter(page, "Height Ave (cm)", "tall", sends=False)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    if AXE.is_file():
+        page.evaluate(AXE.read_text("utf-8"))
+        assert serious_violations(page) == []
+    page.select_option("#language", "ja")
+    expect(page.locator(".basis")).to_have_text("写真だけから推定しました。")
+    expect(page.get_by_label("Height Ave(cm)")).to_have_value("tall")
+    expect(page.locator(".measure small").first).to_contain_text("数値ではありません")
+    expect(page.locator("#model")).to_contain_text("測定値を使うと")
+
+
+def test_a_target_that_is_no_better_than_the_mean_is_marked_beside_its_figure(opened, measured_address, photos):
+    def mark_all(route):
+        facts = route.fetch().json()
+        assert facts["no_better_than_mean"] == {"photo": ["Dry_Clover_g"], "measured": []}
+        route.fulfill(json=facts | {"no_better_than_mean": {"photo": facts["targets"], "measured": []}})
+
+    def marked(page):
+        return [row.locator(".no-better").count() for row in page.locator(".answer tr").all()[1:]]
+
+    page = opened(measured_address)
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    assert marked(page) == [1, 0, 0, 0, 0]
+    mark = page.locator(".no-better")
+    expect(mark).to_have_text("not shown to be better than the training mean")
+    assert mark.get_attribute("title").startswith("For photos left out of training")
+    assert len(figures(page.locator(".answer tr").nth(1).inner_text())) == 6, "the figure is still there"
+    enter(page, "Height Ave (cm)", "12.5")
+    enter(page, "Pre GSHH NDVI", "0.6")
+    assert marked(page) == [0, 0, 0, 0, 0]
+
+    page.route("**/api/model", mark_all)
+    page.reload()
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    assert marked(page) == [1, 1, 1, 1, 1]
+    for part in (".headline", ".second"):
+        expect(page.locator(part)).to_contain_text("not shown to be better than the training mean")
+
+
+def test_a_model_without_measured_columns_shows_no_fields(opened, photos):
+    page = opened()
+    page.set_input_files("#choose", photos / "p01.jpg")
+    wait_done(page, 1)
+    expect(page.locator(".measure")).to_have_count(0)
+    expect(page.locator(".basis")).to_be_hidden()
+    expect(page.locator("#model")).not_to_contain_text("measured")

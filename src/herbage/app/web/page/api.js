@@ -32,12 +32,12 @@ async function request(path, options) {
 }
 
 /**
- * One photo's prediction. Calls `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the server
+ * One photo's prediction. `corners` are four [x, y] or null, `measured` numbers by column name or null. Calls `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the server
  * is busy, the request is repeated after its Retry-After. Uses XMLHttpRequest, since fetch has no upload progress.
  */
-export async function predict(file, corners, onProgress, signal) {
+export async function predict(file, { corners, measured }, onProgress, signal) {
   for (;;) {
-    const [status, body, retryAfter] = await send(file, corners, onProgress, signal);
+    const [status, body, retryAfter] = await send(file, { corners, measured }, onProgress, signal);
     if (status === 200) return body.predictions[0];
     if (status !== 429) throw new RequestError(status, body);
     onProgress("busy");
@@ -49,12 +49,13 @@ export async function predict(file, corners, onProgress, signal) {
   }
 }
 
-function send(file, corners, onProgress, signal) {
+function send(file, { corners, measured }, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const form = new FormData();
     form.append("photos", file);
     if (corners) form.append("corners", JSON.stringify([corners]));
+    if (measured) form.append("measured", JSON.stringify([measured]));
     request.open("POST", "api/predictions");
     request.responseType = "json";
     request.upload.onprogress = (event) => onProgress("uploading", event.loaded / event.total);

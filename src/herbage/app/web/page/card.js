@@ -3,6 +3,7 @@
 import { getJson, kgPerHa, postPhoto, predict, RequestError, save } from "./api.js";
 import { askCorners } from "./corners.js";
 import { PatchMap } from "./map.js";
+import { MeasuredFields } from "./measured.js";
 import { label, number, percent, text } from "./text.js";
 
 const template = document.getElementById("card");
@@ -20,6 +21,7 @@ export class Card {
     this.find("h3").textContent = file.name;
     this.find("h3").id = `photo-${created++}`;
     this.element.setAttribute("aria-labelledby", this.find("h3").id);
+    this.measured = new MeasuredFields(this.find(".measured"), page.model.measured_columns, this.find("h3").id, () => page.again(this));
     this.find(".paddock").value = paddock;
     this.find(".paddock").addEventListener("input", () => page.changed());
     this.find(".remove").addEventListener("click", () => page.remove(this));
@@ -60,26 +62,38 @@ export class Card {
 
   /** Send the photo and show the result; failed requests are shown, not thrown. */
   async run() {
-    const aborter = (this.aborter = new AbortController());
+    const { signal } = (this.aborter = new AbortController());
     this.row = this.map = undefined;
-    try {
-      this.row = await predict(this.file, this.corners, (...state) => this.setState(...state), aborter.signal);
-      await this.loaded;
-      this.map = this.row.map && (await getJson(this.row.map.slice(1)));
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      if (!(error instanceof RequestError)) throw error;
-      const status = { 413: "skipped", 415: "unreadable", 422: "unreadable" }[error.status];
-      if (status) this.row = error.rows[0] ?? { photo: this.file.name, status, message: error.message };
-      else this.row = undefined;
-      this.failure = error;
-    }
+    const answer = await this.request(signal);
+    if (signal.aborted) return;
+    Object.assign(this, answer);
     this.setState(this.row ? "done" : "failed");
     this.page.changed();
   }
 
-  dispose() {
+  /** The row, the map and the failure of a request, as far as there are any. */
+  async request(signal) {
+    try {
+      const beside = { corners: this.corners, measured: this.measured.values };
+      const row = await predict(this.file, beside, (...state) => this.setState(...state), signal);
+      await this.loaded;
+      return { row, map: row.map && (await getJson(row.map.slice(1))) };
+    } catch (error) {
+      if (error.name === "AbortError") return {};
+      if (!(error instanceof RequestError)) throw error;
+      const status = { 413: "skipped", 415: "unreadable", 422: "unreadable" }[error.status];
+      const row = status && (error.rows[0] ?? { photo: this.file.name, status, message: error.message });
+      return { row, failure: error };
+    }
+  }
+
+  /** Stop a request whose corners or measured values are no longer those of the card. */
+  abort() {
     this.aborter.abort();
+  }
+
+  dispose() {
+    this.abort();
     URL.revokeObjectURL(this.url);
     this.element.remove();
   }
@@ -92,17 +106,22 @@ export class Card {
   /** Update the card after a change of state, language, target or opacity. */
   show() {
     label(this.element);
+    this.measured.show();
     this.find(".remove").setAttribute("aria-label", text("remove_photo", { photo: this.file.name }));
     const [state, share] = this.state;
     const { ended, ok } = this;
+    if (ended) this.answered = ok;
+    // An answer that is being renewed keeps its space, so that no field or button moves away from under a finger.
+    const renewed = !ended && Boolean(this.answered);
+    this.element.classList.toggle("renewed", renewed);
     this.find(".progress").hidden = ended;
-    this.find(".answer").hidden = !ok;
+    this.find(".answer").hidden = !ok && !renewed;
     this.find(".failure").hidden = !ended || ok;
     this.find(".again").hidden = state !== "failed";
     if (!ended) this.showProgress(state, share);
     else if (ok) this.showAnswer();
     else this.showFailure(state);
-    this.showMap(ok);
+    this.showMap(ok, renewed);
   }
 
   showProgress(state, share) {
@@ -132,6 +151,10 @@ export class Card {
     const second = main === "Dry_Total_g" && row.GDM_g !== null;
     this.find(".second").hidden = !second;
     if (second) this.find(".second").textContent = `${text("GDM_g")}: ${text("kg_per_ha_value", { value: this.kg(row.GDM_g) })}`;
+    this.find(".basis").hidden = !this.page.model.measured_columns.length;
+    this.find(".basis").textContent = text(row.measured ? "with_measured" : this.measured.values ? "measured_unused" : "photo_alone");
+    this.remark(range, main);
+    if (second) this.remark(this.find(".second"), "GDM_g");
     this.find(".outside").hidden = row.in_domain !== false;
     this.find(".trained").hidden = !row.training_photo;
     this.find(".shape").hidden = !row.shape_differs;
@@ -140,6 +163,7 @@ export class Card {
       ...targets.map((target) => {
         const line = tableRow("td", [text(target), this.kg(row[target]), number(row[target], 1)]);
         line.classList.toggle("main", target === main);
+        this.remark(line.firstChild, target);
         if (row[`${target}_low`] !== null) {
           line.children[1].append(small(this.range(target, (value) => this.kg(value))));
           line.children[2].append(small(this.range(target, (value) => number(value, 1))));
@@ -149,10 +173,19 @@ export class Card {
     );
   }
 
-  showMap(ok) {
+  /** Mark a target whose estimates were not shown to be better than the mean of the training photos. */
+  remark(element, target) {
+    if (!this.page.model.no_better_than_mean[this.row.measured ? "measured" : "photo"].includes(target)) return;
+    const remark = element.appendChild(small(text("no_better")));
+    remark.className = "no-better";
+    remark.title = text("no_better_explained");
+  }
+
+  showMap(ok, renewed) {
     const map = ok && this.map;
-    for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !map;
-    this.find(".corners").hidden = !this.row || this.image.hidden;
+    const space = map || (renewed && this.page.model.has_map);
+    for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !space;
+    this.find(".corners").hidden = (!this.row && !renewed) || this.image.hidden;
     const container = this.find(".map");
     container.tabIndex = map ? 0 : -1;
     container.setAttribute("role", map ? "application" : "img");

@@ -35,8 +35,9 @@ const page = {
     page.changed();
   },
   again(card) {
+    card.abort();
     card.setState("waiting");
-    waiting.push(card);
+    if (!waiting.includes(card)) waiting.push(card);
     next();
     page.changed();
   },
@@ -110,12 +111,13 @@ async function summarise() {
 }
 
 function showModel() {
-  const { recipe, backbone, training, score } = page.model;
+  const { recipe, backbone, training, score, measured_score: measured } = page.model;
   const facts = { recipe, backbone, photos: number(training?.photos), groups: number(training?.groups) };
-  const known = score?.weighted_r2 !== null && score?.weighted_r2 !== undefined;
+  const r2 = (of) => (Number.isFinite(of?.weighted_r2) ? number(of.weighted_r2, 2) : text("unknown"));
   find("model").textContent = training
-    ? text("model_known", { ...facts, score: known ? number(score.weighted_r2, 2) : text("unknown") })
+    ? text("model_known", { ...facts, score: r2(score) })
     : text("model_imported", facts);
+  if (measured) find("model").append(` ${text("model_measured", { score: r2(measured) })}`);
   const selected = find("target").value || page.model.main_target;
   find("target").replaceChildren(...page.model.targets.map((target) => new Option(text(target), target, false, target === selected)));
 }

@@ -33,6 +33,23 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }
 
+/** A number as precisely as it was measured, for ranges of any size. */
+export function measure(value) {
+  return new Intl.NumberFormat(language, { maximumSignificantDigits: 6 }).format(value);
+}
+
+/**
+ * The number that was typed, with a decimal point or comma; null for an empty text, and NaN for any other text. 1,234 is
+ * NaN where the language separates thousands by commas, because it could mean 1234.
+ */
+export function parseNumber(typed) {
+  const plain = typed.normalize("NFKC").replace("\u2212", "-").trim(); // NFKC: full-width digits of Japanese keyboards
+  if (!plain) return null;
+  const thousands = measure(1.5).includes(",") ? /^[+-]?[1-9]\d{0,2}\.\d{3}$/ : /^[+-]?[1-9]\d{0,2},\d{3}$/;
+  if (!/^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/.test(plain) || thousands.test(plain)) return NaN;
+  return Number(plain.replace(",", "."));
+}
+
 export function percent(share) {
   return new Intl.NumberFormat(language, { style: "percent" }).format(share);
 }
