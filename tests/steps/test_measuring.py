@@ -147,12 +147,15 @@ def test_heads_other_than_ridge_refuse_measured_columns(heights, weighed_photos,
 def test_values_outside_the_training_range_are_used_and_told(measured, heights, weighed_photos, tmp_path, caplog):
     table = heights[["image_path", *COLUMNS]].copy()
     table.loc[3, "Height_Ave_cm"] = 9000
+    table.loc[5, "Height_Ave_cm"] = 0
     table.to_csv(tmp_path / "beside.csv", index=False)
     steps.predict(measured, weighed_photos, out=tmp_path / "r", table=tmp_path / "beside.csv")
     assert "1 photo with Height_Ave_cm outside the training range" in caplog.text
     rows = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")
     assert "Height_Ave_cm 9000 is outside the training range" in rows.loc["train/ID3.png", "message"]
     assert "training range" not in rows.loc["train/ID4.png", "message"]
+    assert "Height_Ave_cm 0 is not used: expected a number above 0" in rows.loc["train/ID5.png", "message"]
+    assert rows["measured"].sum() == 23
 
 
 def test_a_photo_with_two_different_values_is_refused(measured, heights, weighed_photos, tmp_path):

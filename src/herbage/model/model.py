@@ -216,7 +216,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
 
         `measured` are the values of the config's measured columns, NaN where one is missing, or none at all.
         """
-        inputs, in_domain = self._measured_inputs(measured), None
+        inputs, in_domain = self.measured_inputs(measured), None
         heads, given, assessment = self.heads, tokens, None if self.evidence is None else self.evidence.alone
         if inputs is not None and self.measured_heads is not None and self.evidence is not None:
             heads, given, assessment = self.measured_heads, append_measured(tokens, inputs), self.evidence.measured
@@ -247,8 +247,8 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             return False
         return self.evidence.alone.calibration is None or self.evidence.measured.calibration is not None
 
-    def _measured_inputs(self, measured: Sequence[float]) -> Float[np.ndarray, " column"] | None:
-        """The inputs of the measured heads; None where they are not used, or a value is missing."""
+    def measured_inputs(self, measured: Sequence[float]) -> Float[np.ndarray, " column"] | None:
+        """The inputs of the measured heads; None where they are not used, or a value is missing or cannot be used."""
         if not measured or not self.uses_measured:
             return None
         inputs = measured_inputs(self.config.measured_columns, np.array(measured, float))
@@ -269,7 +269,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         messages = list(photo.remarks)
         if photo.converted_from and not self.config.colours_converted:
             messages.append(f"colours converted from {photo.converted_from}; the model was trained without conversion")
-        messages += self._outside_training_range(estimate, photo.file.measured)
+        messages += self._doubts_on_measured(estimate, photo.file.measured)
         if self.evidence is None:
             return replace(estimate, facts=photo.facts, message="; ".join(messages))
         usual = self.evidence.training.aspect
@@ -290,12 +290,14 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             shape_differs=shape_differs,
         )
 
-    def _outside_training_range(self, estimate: Estimate, measured: Sequence[float]) -> Iterator[str]:
-        """A message per measured value that was used although it is outside the range of the training photos."""
-        if not estimate.measured:
+    def _doubts_on_measured(self, estimate: Estimate, measured: Sequence[float]) -> Iterator[str]:
+        """A message per measured value that cannot be used, or was used although it is outside the training range."""
+        if not measured or not self.uses_measured:
             return
         for column, value in zip(self.config.measured_columns, measured, strict=True):
-            if not column.contains(value):
+            if np.isnan(column.input(np.array(value))) and not np.isnan(value):
+                yield f"{column.name} {value:g} is not used: expected a number above 0"
+            elif estimate.measured and not column.contains(value):
                 yield f"{column.name} {value:g} is outside the training range, {column.low:g} to {column.high:g}"
 
     def estimate(

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from herbage.formatting import counted
@@ -50,14 +49,10 @@ def from_columns(
 
 def outside_range(model: HerbageModel, files: Sequence[PhotoFile]) -> Iterator[Remark]:
     """A remark per measured column on photos whose values are outside the range of the training photos."""
-    if not model.uses_measured:
-        return
+    used = [file for file in files if model.measured_inputs(file.measured) is not None]
     for number, column in enumerate(model.config.measured_columns):
-        outside = [
-            f"{file.name} ({file.measured[number]:g})"
-            for file in files
-            if file.measured and not np.isnan(file.measured).any() and not column.contains(file.measured[number])
-        ]
+        values = [(file.name, file.measured[number]) for file in used]
+        outside = [f"{name} ({value:g})" for name, value in values if not column.contains(value)]
         if outside:
             message = (
                 f"{counted(len(outside), 'photo')} with {column.name} outside the training range, {column.low:g} to "
