@@ -17,10 +17,12 @@ class Heads(Protocol):
     What is delivered is the mean of the folds' heads, or that of a head fitted to all photos. Tokens and grams are on
     the CPU, whichever device the heads compute on. Grams are means over the views given. `reads_mean_token` is True
     where grams depend only on the photo's mean token per view, so that fitting is quick and needs no patches.
-    `delivered` describes the delivered heads in reports.
+    `takes_measured`: whether they can be fitted to tokens with measured columns. `delivered` describes the delivered
+    heads in reports.
     """
 
     reads_mean_token: ClassVar[bool]
+    takes_measured: ClassVar[bool]
     delivered: ClassVar[str]
 
     @classmethod

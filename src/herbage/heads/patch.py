@@ -45,6 +45,7 @@ class PatchHeads:
     """
 
     reads_mean_token: ClassVar[bool] = False
+    takes_measured: ClassVar[bool] = False
     delivered: ClassVar[str] = "the mean of the heads of all folds"
 
     def __init__(self, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> None:

@@ -31,6 +31,7 @@ class RidgeHeads:
     """
 
     reads_mean_token: ClassVar[bool] = True
+    takes_measured: ClassVar[bool] = True
     delivered: ClassVar[str] = "one head per target, fitted to all training photos"
 
     def __init__(self, tensors: dict[str, Tensor], recipe: Recipe) -> None:

@@ -223,7 +223,7 @@ def _fit_measured(
 
 def _check_options(recipe: Recipe, measured: Sequence[str], seed: int, quadrat_area_m2: float) -> None:
     check_area(quadrat_area_m2)
-    if measured and recipe.heads != "ridge":
+    if measured and not HEADS[recipe.heads].takes_measured:
         raise InputInvalid(
             f"`measured`: the {recipe.heads} heads of recipe {recipe.name} take no measured columns; use recipe field."
         )

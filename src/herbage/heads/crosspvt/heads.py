@@ -29,6 +29,7 @@ class CrossPvtHeads:
     """Networks on class vectors of tiles, by fold. The weights add up by construction, and there is no map."""
 
     reads_mean_token: ClassVar[bool] = False
+    takes_measured: ClassVar[bool] = False
     delivered: ClassVar[str] = "the mean of the heads of all folds"
 
     def __init__(self, networks: Sequence[Sequence[CrossPvt]]) -> None:
