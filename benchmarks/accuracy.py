@@ -1,87 +1,138 @@
-"""Out-of-fold accuracy of the shipped recipes and of baselines, on real photos with weights.
+"""Accuracy of the delivered models of the shipped recipes, of measured columns, and of baselines, on real photos.
 
 HERBAGE_REAL=DIR python -m benchmarks accuracy [--work WORK] [--recipes field seed crosspvt]
 
-DIR holds train.csv, its photos and a backbone in vits14/. Every recipe is scored on the same 5 assignments of photos to
-folds that never split a group (State and Sampling_Date). Tokens and estimates are cached below WORK, so an interrupted
-run resumes; after a change of the code that trains, delete WORK/accuracy. `pages accuracy` makes docs/accuracy.md.
+DIR holds train.csv, its photos and a backbone in vits14/. Everything is scored in the same nested folds, which never
+split a group (State and Sampling_Date): benchmarks/nested.py. Tokens are cached below WORK, and so are the estimates of
+recipes that train for long, so an interrupted run resumes; after a change of the code that trains them, delete
+WORK/accuracy. `pages accuracy` makes docs/accuracy.md, and `pages README` the table of the README.
 """
 
-import hashlib
-import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from benchmarks.harness import option_parser, parse, write_result
-from herbage.backbones.opening import open_backbone
-from herbage.evaluation.baselines import TEXTURE_RECIPE, score_baselines, sensor_readings
+from benchmarks.nested import ASSIGNMENTS, Photos, Real, Trained, Variant, nested_estimates
+from herbage.evaluation.baselines import TEXTURE_RECIPE, score_baselines
+from herbage.evaluation.comparison import no_better_than_mean
 from herbage.evaluation.folds import make_folds
-from herbage.evaluation.out_of_fold import fit_out_of_fold
+from herbage.evaluation.learning_curve import learning_curve
+from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import Score, score_estimates, weighted_r2
-from herbage.heads.training_data import FitOptions, Folds, TrainingData
-from herbage.model.intervals import LEVELS, coverage
-from herbage.recipe import Recipe, load_recipe
-from herbage.tables.weighed import WeighedTable, read_weighed_table
+from herbage.heads.kinds import HEADS
+from herbage.heads.training_data import Folds
+from herbage.recipe import load_recipe
 from herbage.targets import TARGETS
-from herbage.tokens.extraction import stream_tokens
-from herbage.tokens.store import TokenStore
 
-ASSIGNMENTS = 5
 REFERENCE = "field"
 RECIPES = (REFERENCE, "seed", "crosspvt")
+MEASURED = (("Height_Ave_cm",), ("Height_Ave_cm", "Pre_GSHH_NDVI"))
+"""Measured columns that `field` is also given."""
+
 DRAWS = 2000
 """Bootstrap draws of groups."""
 
 
-@dataclass(frozen=True)
-class Data:
-    """The weighed photos, their assignments to folds, and where tokens and estimates are cached."""
+def recipe_variants(names: Sequence[str]) -> list[Variant]:
+    """Recipes as shipped, and the reference with measured columns."""
+    alone = [Variant(name, load_recipe(name)) for name in names]
+    measured = [Variant(f"{REFERENCE} with {' and '.join(of)}", alone[0].recipe, of) for of in MEASURED]
+    return [alone[0], *measured, *alone[1:]]
 
-    real: Path
-    work: Path
-    table: WeighedTable
+
+def ablations() -> list[Variant]:
+    """Each choice of the reference, changed alone."""
+    field = load_recipe(REFERENCE)
+
+    def changed(name: str, **values: Any) -> Variant:
+        return Variant(name, field.model_copy(update=values))
+
+    return [
+        changed("grams linear in the vectors, no square root", ridge=field.ridge.model_copy(update={"link": "linear"})),
+        replace(changed("the mean of the five fold heads is delivered"), mean_of_folds=True),
+        changed("four views averaged into one vector", average_views=True, predict_views=None),
+        changed("one view in training and prediction", views=1, predict_views=None),
+        changed("four views in training and prediction", predict_views=None),
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """The photos, and the assignments of their groups to outer folds."""
+
+    real: Real
     folds: Sequence[Folds]
 
-    @classmethod
-    def read(cls, real: Path, work: Path, assignments: int) -> "Data":
-        """Read train.csv and make the folds, one assignment per fold seed."""
-        table = read_weighed_table(real / "train.csv", real)
-        return cls(real, work, table, [make_folds(table.frame, table.grams, seed=seed) for seed in range(assignments)])
+    def baselines(self) -> list[dict[str, Any]]:
+        """The scores of the baselines in the outer folds."""
+        texture = self.real.photos(TEXTURE_RECIPE)
+        scores = [score_baselines(texture.data(folds), texture.tokens) for folds in self.folds]
+        return [{"name": name, **mean_score([one[name] for one in scores])} for name in scores[0]]
 
-    def tokens(self, recipe: Recipe) -> tuple[list[Tensor], list[str], str]:
-        """Tokens and sha256 of each photo, extracted where the store lacks them, and the digest of the backbone."""
-        backbone = open_backbone("texture" if recipe.backbone == "texture" else self.real / "vits14")
-        store = TokenStore(self.work / "tokens", backbone, recipe)
-        items = list(stream_tokens(self.table.files, backbone, recipe, store))
-        return [item.tokens for item in items], [item.sha256 for item in items], backbone.digest
+    @cached_property
+    def reference(self) -> np.ndarray:
+        """The estimates of the recipe that others are compared with."""
+        return self.estimates(recipe_variants([REFERENCE])[0])
 
-    def training_data(self, tokens: list[Tensor], digests: list[str], folds: Folds) -> TrainingData:
-        """The photos with these tokens and folds."""
-        return TrainingData(tokens, self.table.grams, folds, digests, sensor_readings(self.table.frame))
+    def estimates(self, variant: Variant) -> np.ndarray:
+        """The delivered estimates (assignment, photo, target) in nested folds."""
+        photos = self.real.photos(variant.recipe)
+        return self._cached(variant, photos, "nested", lambda seed: nested_estimates(photos, variant, seed))
 
+    def line(self, variant: Variant) -> tuple[dict[str, Any], np.ndarray]:
+        """The scores of the delivered estimates, and how much higher they are than the reference's; the estimates."""
+        grams, is_reference = self.real.table.grams, variant.name == REFERENCE
+        estimates = self.reference if is_reference else self.estimates(variant)
+        line = {"name": variant.name, **mean_score([score_estimates(grams, one) for one in estimates])}
+        if not is_reference:
+            line["less_field"] = difference(grams, self.folds[0].group, self.reference, estimates)
+        print(f"{line['weighted_r2']:.3f} (sd {line['sd']:.3f})  {variant.name}", flush=True)
+        return line, estimates
 
-def estimates(name: str, data: Data) -> np.ndarray:
-    """Out-of-fold estimates (assignment, photo, target) of a recipe, cached per assignment."""
-    recipe = load_recipe(name)
-    tokens, digests, backbone = data.tokens(recipe)
-    identity = hashlib.sha256("".join([recipe.model_dump_json(), backbone, *digests]).encode()).hexdigest()[:12]
-    found = []
-    for assignment, folds in enumerate(data.folds):
-        place = data.work / "accuracy" / f"{name}-{identity}-{assignment}.npy"
-        if not place.is_file():
-            started = time.monotonic()
-            _, made = fit_out_of_fold(recipe, data.training_data(tokens, digests, folds), FitOptions())
-            place.parent.mkdir(parents=True, exist_ok=True)
-            np.save(place, made)
-            print(f"{name}, assignment {assignment}: trained in {time.monotonic() - started:.0f} s", flush=True)
-        found.append(np.load(place))
-    return np.stack(found)
+    def recipe_line(self, variant: Variant) -> dict[str, Any]:
+        """Also the score that `herbage score` prints, and the targets that are not shown to be better than the mean.
+
+        That score is out of fold, each photo by a single fold head. The targets have the number of assignments.
+        """
+        line, estimates = self.line(variant)
+        photos = self.real.photos(variant.recipe)
+        single = self._cached(variant, photos, "single", lambda seed: Trained.on(photos, variant, seed).oof_g)
+        scores = [score_estimates(self.real.table.grams, one) for one in single]
+        return line | {
+            "single_head": mean_score(scores)["weighted_r2"],
+            "no_better_than_mean": self._no_better_than_mean(estimates),
+        }
+
+    def learning_curve(self, variant: Variant) -> list[list[float]]:
+        """Numbers of training photos and out-of-fold scores of single heads, the mean over assignments."""
+        photos = self.real.photos(variant.recipe)
+        curves = [learning_curve(variant.recipe, photos.data(folds)) for folds in self.folds]
+        return [np.mean(points, axis=0).tolist() for points in zip(*curves, strict=True)]
+
+    def _no_better_than_mean(self, estimates: np.ndarray) -> dict[str, int]:
+        paths, grams, found = self.real.table.frame["image_path"].tolist(), self.real.table.grams, []
+        for folds, own in zip(self.folds, estimates, strict=True):
+            names = [folds.group_names[one] for one in folds.group]
+            found += no_better_than_mean(OutOfFold(paths, names, folds.fold, grams, own))
+        return {target: found.count(target) for target in TARGETS if target in found}
+
+    def _cached(self, variant: Variant, photos: Photos, what: str, make: Callable[[int], np.ndarray]) -> np.ndarray:
+        """What `make` makes of each assignment, stored below WORK unless the heads are fitted in seconds."""
+        if HEADS[variant.recipe.heads].reads_mean_token:
+            return np.stack([make(seed) for seed in range(len(self.folds))])
+        identity, found = self.real.identity(variant, photos), []
+        for seed in range(len(self.folds)):
+            place = self.real.work / f"accuracy/{variant.name}-{what}-{identity}-{seed}.npy"
+            if not place.is_file():
+                print(f"Training for {place}", flush=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                np.save(place, make(seed))
+            found.append(np.load(place))
+        return np.stack(found)
 
 
 def mean_score(scores: Sequence[Score]) -> dict[str, Any]:
@@ -111,51 +162,30 @@ def difference(grams: np.ndarray, group: np.ndarray, a: np.ndarray, b: np.ndarra
     return [value(np.arange(len(group))), *np.quantile(draws, [0.025, 0.975]).tolist()]
 
 
-def interval_quality(data: Data, estimated: np.ndarray, level: float) -> dict[str, Any]:
-    """Coverage and mean width (g) by target of intervals on left-out groups: the mean over assignments.
-
-    Empty where there are too few groups for the level.
-    """
-    pairs = zip(estimated, data.folds, strict=True)
-    of = [coverage(data.table.grams, one, folds.group, level) for one, folds in pairs]
-    measured = [one for one in of if one is not None]
-    if not measured:
-        return {}
-    share, width = (np.mean(both, axis=0).tolist() for both in zip(*measured, strict=True))
-    return {
-        "level": level,
-        "coverage": dict(zip(TARGETS, share, strict=True)),
-        "width_g": dict(zip(TARGETS, width, strict=True)),
-    }
-
-
 def main() -> None:
-    """Score recipes and baselines, print them, write accuracy.json."""
+    """Score baselines, recipes and ablations, print them, write accuracy.json."""
     parser = option_parser(__doc__)
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, help="default: all; with --quick: field")
     options = parse(parser)
-    if "HERBAGE_REAL" not in os.environ:
-        parser.error("HERBAGE_REAL is not set: it names a folder with train.csv, its photos and vits14/")
-    if REFERENCE not in options.recipes:
+    names = options.recipes or (RECIPES[:1] if options.quick else RECIPES)
+    if REFERENCE not in names:
         parser.error(f"--recipes needs {REFERENCE}: the others are compared with it")
-    data = Data.read(Path(os.environ["HERBAGE_REAL"]), options.work, 1 if options.quick else ASSIGNMENTS)
-    grams, group = data.table.grams, data.folds[0].group
+    real = Real.read(parser, options.work)
+    frame, grams = real.table.frame, real.table.grams
+    bench = Bench(real, [make_folds(frame, grams, seed=seed) for seed in range(1 if options.quick else ASSIGNMENTS)])
 
-    texture, digests, _ = data.tokens(TEXTURE_RECIPE)
-    scores = [score_baselines(data.training_data(texture, digests, folds), texture) for folds in data.folds]
-    baselines = [{"name": name, **mean_score([one[name] for one in scores])} for name in scores[0]]
+    variants = recipe_variants(sorted(names, key=RECIPES.index))
+    baselines = bench.baselines()
     for line in baselines:
         print(f"{line['weighted_r2']:.3f} (sd {line['sd']:.3f})  baseline: {line['name']}", flush=True)
-
-    found: dict[str, np.ndarray] = {}
-    recipes = []
-    for name in sorted(options.recipes, key=RECIPES.index):
-        found[name] = estimates(name, data)
-        line = {"name": name, **mean_score([score_estimates(grams, one) for one in found[name]])}
-        if name != REFERENCE:
-            line["less_field"] = difference(grams, group, found[REFERENCE], found[name])
-        line["intervals"] = [quality for level in LEVELS if (quality := interval_quality(data, found[name], level))]
-        recipes.append(line)
-        print(f"{line['weighted_r2']:.3f} (sd {line['sd']:.3f})  {name}", flush=True)
-    counts = {"photos": len(grams), "groups": int(group.max()) + 1, "assignments": len(data.folds)}
-    write_result("accuracy", options.out, **counts, baselines=baselines, recipes=recipes)
+    write_result(
+        "accuracy",
+        options.out,
+        photos=len(grams),
+        groups=len(bench.folds[0].group_names),
+        assignments=len(bench.folds),
+        baselines=baselines,
+        recipes=[bench.recipe_line(variant) for variant in variants],
+        ablations=[bench.line(variant)[0] for variant in ablations()],
+        learning_curve=bench.learning_curve(variants[0]),
+    )
