@@ -9,6 +9,7 @@ import sys
 
 MODULES = {
     "accuracy": "accuracy",
+    "trust": "trust",
     "cuts": "cuts",
     "maps": "maps",
     "extract": "speed.extract",
