@@ -1,6 +1,7 @@
-"""Write the measured figures of docs/data into the pages of docs/.
+"""Write the measured figures of docs/data into the pages of docs/ and the README.
 
-python -m benchmarks pages [accuracy trust explanation/patches performance reliability scale] [--data DIR] [--docs DIR]
+python -m benchmarks pages [README accuracy crosspvt trust explanation/intervals explanation/patches performance
+                            reliability scale]
 
 A page is written by hand, except what is between `<!-- begin NAME -->` and `<!-- end NAME -->`: that is made here from
 JSON. Without arguments, every block whose JSON exists is made, and the others stay as they are. A page that is named
@@ -11,15 +12,26 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from benchmarks.accuracy_blocks import (
+    ablations,
+    accuracy,
+    crosspvt,
+    domain,
+    intervals,
+    learning,
+    own_cuts,
+    scores,
+    too_wide,
+    widths,
+)
 from benchmarks.harness import DATA
+from benchmarks.markdown import Results, lines_of, percent, table
 from herbage.backbones.views import CROPS, patches_per_photo
 from herbage.formatting import counted
 from herbage.recipe import Recipe, load_recipe
-from herbage.targets import TARGETS
 from herbage.tokens.layout import tokens_shape
 
 PEAK_TFLOPS = 989
@@ -27,55 +39,6 @@ PEAK_TFLOPS = 989
 
 SHARE = 0.4
 """Share of the peak that a ViT-giant may reach: assumed, not measured."""
-
-Results = list[dict[str, Any]]
-"""The JSON files of a block, in order of their names."""
-
-
-def table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; `head` names the columns, separated by |."""
-    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
-    return "\n".join([f"| {head} |", "|---" * (head.count(" | ") + 1) + "|", *lines])
-
-
-def percent(share: float) -> str:
-    """A share, rounded to a percent."""
-    return f"{100 * share:.0f} %"
-
-
-def lines_of(results: Results) -> Results:
-    """The lines of all results."""
-    return [line for result in results for line in result["lines"]]
-
-
-# docs/accuracy.md
-
-
-def accuracy(results: Results) -> str:
-    """Scores of recipes and baselines, differences to the first recipe, and intervals."""
-    (result,) = results
-    short = [name.removeprefix("Dry_").removesuffix("_g") for name in TARGETS]
-
-    def row(line: dict[str, Any], name: str) -> list[str]:
-        low_high = line.get("less_field")
-        gain = "{:+.3f} ({:+.3f} to {:+.3f})".format(*low_high) if low_high else ""
-        score = [f"{line['weighted_r2']:.3f}", f"{line['sd']:.3f}", gain]
-        return [name, *score, *(f"{line['r2'][target]:.2f}" for target in TARGETS)]
-
-    scores = [row(line, f"`{line['name']}`") for line in result["recipes"]]
-    scores += [row(line, f"baseline: {line['name']}") for line in result["baselines"]]
-    intervals = [
-        [f"`{line['name']}`", percent(one["level"])]
-        + [f"{percent(one['coverage'][target])}, {one['width_g'][target]:.1f} g" for target in TARGETS]
-        for line in result["recipes"]
-        for one in line["intervals"]
-    ]
-    return "\n\n".join([
-        f"{result['photos']} photos in {result['groups']} groups, {result['assignments']} assignments to folds:",
-        table(f"recipe | weighted R² | sd | difference to `field` (95 %) | R² {' | R² '.join(short)}", scores),
-        "Coverage of the intervals on groups left out, and their mean width in grams per quadrat:",
-        table(f"recipe | level | {' | '.join(short)}", intervals),
-    ])  # fmt: skip
 
 
 # docs/trust.md
@@ -260,8 +223,11 @@ def token_mb(recipe: Recipe) -> float:
 
 
 PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
-    "accuracy": {accuracy: ("accuracy",)},
-    "trust": {cuts: ("cuts",)},
+    "README": {scores: ("accuracy",), widths: ("trust",)},
+    "accuracy": {accuracy: ("accuracy",), ablations: ("accuracy",), learning: ("accuracy",)},
+    "crosspvt": {crosspvt: ("accuracy",)},
+    "trust": {intervals: ("trust",), domain: ("trust",), own_cuts: ("trust",), cuts: ("cuts",)},
+    "explanation/intervals": {too_wide: ("trust",)},
     "explanation/patches": {maps: ("maps",)},
     "performance": {
         notebook: ("extract-*", "heads", "training", "predict"),
@@ -275,6 +241,9 @@ PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
 }
 """The blocks of each page, and the JSON files that each is made from (`*` for any ending)."""
 
+WITHOUT_SOURCE = ("README", "explanation/intervals")
+"""Pages that link to one which states when, where and by which command the figures were measured."""
+
 
 def source(results: Results) -> str:
     """When, where and by which command the figures were measured."""
@@ -284,18 +253,19 @@ def source(results: Results) -> str:
     return f"*Measured on {results[0]['date']} by {commands} on {on}.*"
 
 
-def fill(page: Path, blocks: dict[Callable[[Results], str], tuple[str, ...]], data: Path) -> list[str]:
+def fill(name: str, docs: Path, data: Path) -> list[str]:
     """Write the blocks of a page; returns the names of the JSON files that are missing."""
+    page = (docs.parent if name == "README" else docs) / f"{name}.md"
     text, missing = page.read_text(), []
-    for make, names in blocks.items():
-        files = {name: sorted(data.glob(f"{name}.json")) for name in names}
-        if lacking := [f"{name}.json" for name, found in files.items() if not found]:
+    for make, names in PAGES[name].items():
+        files = {one: sorted(data.glob(f"{one}.json")) for one in names}
+        if lacking := [f"{one}.json" for one, found in files.items() if not found]:
             missing += lacking
             continue
         results = [json.loads(file.read_text()) for found in files.values() for file in found]
         block = rf"(<!-- begin {make.__name__} -->\n).*(\n<!-- end {make.__name__} -->)"
-        made = f"\n{make(results)}\n\n{source(results)}\n"
-        text, count = re.subn(block, lambda found, made=made: found[1] + made + found[2], text, flags=re.DOTALL)
+        made = "\n\n".join([make(results), *([] if name in WITHOUT_SOURCE else [source(results)])])
+        text, count = re.subn(block, lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"{page} has {count} blocks named {make.__name__}, not one")
     page.write_text(text)
@@ -313,11 +283,10 @@ def main() -> int:
         parser.error(f"no page named {', '.join(sorted(unknown))}; there are {', '.join(PAGES)}")
     code = 0
     for name in options.page or PAGES:
-        page = options.docs / f"{name}.md"
-        if missing := fill(page, PAGES[name], options.data):
+        if missing := fill(name, options.docs, options.data):
             made_by = "run the benchmarks of these names first" if options.page else "their blocks stay as they are"
-            print(f"{page.name}: {options.data} lacks {', '.join(missing)}; {made_by}", file=sys.stderr)
+            print(f"{name}: {options.data} lacks {', '.join(missing)}; {made_by}", file=sys.stderr)
             code = 1 if options.page else code
         else:
-            print(page)
+            print(name)
     return code

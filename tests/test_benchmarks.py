@@ -1,0 +1,104 @@
+"""The accuracy benchmark scores what herbage delivers, and the pages have the figures of docs/data."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from benchmarks.nested import Photos, Trained, Variant, nested_estimates, outer_folds
+from benchmarks.pages import PAGES, fill
+
+from herbage import steps
+from herbage.backbones.opening import open_backbone
+from herbage.heads.finalise import finalise_grams
+from herbage.recipe import load_recipe
+from herbage.tables.weighed import WeighedTable, read_weighed_table
+from herbage.tokens.extraction import stream_tokens
+
+ROOT = Path(__file__).parent.parent
+HEIGHT = ("Height_Ave_cm",)
+RECIPE = load_recipe("field").model_copy(update={"grid": 4, "crops": "whole", "views": 2})
+
+
+@pytest.fixture(scope="module")
+def measured_table(weighed_photos):
+    table = pd.read_csv(weighed_photos / "wide.csv")
+    rng = np.random.default_rng(1)
+    heights = np.exp(table["Dry_Total_g"] / 12 + rng.normal(0, 0.2, len(table)))
+    days = [f"2015/{1 + row // 2}/1" for row in range(len(table))]  # nested folds need more groups than the fixture has
+    return table.assign(Sampling_Date=days, Height_Ave_cm=heights)
+
+
+@pytest.fixture(scope="module")
+def photos(weighed_photos, measured_table):
+    table = read_weighed_table(measured_table, weighed_photos)
+    items = list(stream_tokens(table.files, open_backbone("texture"), RECIPE))
+    return Photos(table, [item.tokens for item in items], [item.sha256 for item in items])
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, RECIPE.model_copy(update={"predict_views": None, "balance": False})])
+def test_a_benchmark_trains_and_estimates_as_herbage_does(recipe, photos, weighed_photos, measured_table):
+    rows, held_out = list(range(20)), [20, 21, 22, 23]
+    model = steps.train(
+        measured_table.iloc[rows], photos=weighed_photos, recipe=recipe, backbone="texture", measured=HEIGHT
+    )
+    alone, measured = (Trained.on(photos.take(rows), Variant("", recipe, columns)) for columns in ((), HEIGHT))
+    np.testing.assert_allclose(alone.oof_g, model.evidence.oof.estimated_g, atol=1e-5)
+    np.testing.assert_allclose(measured.oof_g, model.evidence.oof.measured_g, atol=1e-5)
+    new, heights = photos.take(held_out), measured_table["Height_Ave_cm"].iloc[held_out]
+    paths = [file.path for file in new.table.files]
+    delivered = [model.estimate(path).grams for path in paths]
+    np.testing.assert_allclose(alone.estimates(new), delivered, rtol=1e-4)
+    delivered = [
+        model.estimate(path, measured={"Height_Ave_cm": of}).grams for path, of in zip(paths, heights, strict=True)
+    ]
+    np.testing.assert_allclose(measured.estimates(new), delivered, rtol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [(), HEIGHT])
+def test_held_out_weights_do_not_change_their_estimates(photos, columns):
+    variant = Variant("", RECIPE, columns)
+    before = nested_estimates(photos, variant, assignment=0)
+    assert not np.isnan(before).any()
+    _, held_out = next(outer_folds(photos, 0))
+    grams = photos.table.grams.copy()
+    grams[held_out] *= 10
+    table = WeighedTable(photos.table.files, grams, photos.table.frame)
+    after = nested_estimates(Photos(table, photos.tokens, photos.digests), variant, assignment=0)
+    np.testing.assert_array_equal(after[held_out], before[held_out])
+    assert not np.allclose(after, before)
+
+
+def test_outer_folds_split_no_group(photos):
+    groups = photos.table.frame[["State", "Sampling_Date"]].astype(str).agg(" ".join, axis=1)
+    tested = []
+    for rows, held_out in outer_folds(photos, 1):
+        assert not set(groups.iloc[rows]) & set(groups.iloc[held_out])
+        tested += held_out
+    assert sorted(tested) == list(range(24))
+
+
+def test_a_linear_head_scores_the_same_out_of_fold_and_nested(photos):
+    variant = Variant("", RECIPE)
+    single = Trained.on(photos, variant, fold_seed=2).oof_g
+    np.testing.assert_allclose(nested_estimates(photos, variant, assignment=2), single, rtol=1e-4)
+
+
+def test_the_mean_of_fold_heads_differs_from_the_head_fitted_to_all(photos):
+    trained = Trained.on(photos, Variant("", RECIPE, mean_of_folds=True))
+    raw = trained.heads.fold_grams(photos.tokens[0][:1]).mean(1)
+    estimate = trained.estimates(photos.take([0]))[0]
+    np.testing.assert_allclose(estimate, finalise_grams(raw.numpy(), RECIPE))
+    assert not np.allclose(estimate, Trained.on(photos, Variant("", RECIPE)).estimates(photos.take([0]))[0])
+
+
+@pytest.mark.parametrize("name", ["README", "accuracy", "crosspvt", "trust", "explanation/intervals"])
+def test_a_page_has_the_figures_of_the_data(name, tmp_path):
+    docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    page = (tmp_path if name == "README" else docs) / f"{name}.md"
+    committed = page.read_text()
+    assert fill(name, docs, docs / "data") == []
+    assert page.read_text() == committed, f"run python -m benchmarks pages {name}"
+    assert committed.count("<!-- begin") == len(PAGES[name])
