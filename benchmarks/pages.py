@@ -175,13 +175,14 @@ def many(results: Results) -> str:
 
 
 def cost(results: Results) -> str:
-    """Hours and prices of a million photos on some machines, from one measured time and from assumptions."""
+    """Hours and prices of a million photos in prediction on some machines, from measured times and assumptions."""
     giant, parts_of_photo = results
-    seed_s, decoding_s = giant["lines"][0]["ours_s"], parts_of_photo["lines"][0]["ours_s"]
-    names = ("seed", "field")
-    work = {name: petaflops(load_recipe(name)) for name in names}
-    cpu = {name: 32 / (seed_s * work[name] / work["seed"]) for name in names}
-    gpu = {name: min(SHARE * PEAK_TFLOPS / 1000 / work[name], 16 / decoding_s) for name in names}
+    decoding_s = parts_of_photo["lines"][0]["ours_s"]
+    recipes = {name: load_recipe(name).in_prediction() for name in ("seed", "field")}
+    seconds = {name: line["ours_s"] for name, line in zip(recipes, giant["lines"], strict=False)}
+    work = {name: petaflops(recipe) for name, recipe in recipes.items()}
+    cpu = {name: 32 / of for name, of in seconds.items()}
+    gpu = {name: min(SHARE * PEAK_TFLOPS / 1000 / work[name], 16 / decoding_s) for name in recipes}
     rows = []
     for machines, usd_per_hour, count, rates in (
         ("one H100, 16 cores", 3, 1, gpu),
@@ -190,16 +191,17 @@ def cost(results: Results) -> str:
         ("100 times 64 cores, spot, int8", 100, 100, cpu),
     ):
         row: list[object] = [machines, usd_per_hour]
-        for name in names:
+        for name in recipes:
             rate = count * rates[name]
             hours = 1e6 / rate / 3600
             row += [f"{rate:.3g}", f"{hours:.3g}", f"{hours * usd_per_hour:.0f}"]
         rows.append(row)
-    disk = {name: token_mb(load_recipe(name)) for name in names}
+    disk = {name: token_mb(recipe) for name, recipe in recipes.items()}
     return "\n".join([
         f"With the giant, one photo takes {1000 * work['seed']:.1f} teraflop in the recipe `seed` and "
         f"{1000 * work['field']:.1f} in `field` (two per weight and token, plus attention).",
-        f"Two cores of this machine take {seed_s:.2f} s per photo for `seed` in int8: this is measured.",
+        f"Two cores of this machine take {seconds['seed']:.2f} s per photo for `seed` and {seconds['field']:.2f} s for "
+        f"`field` in int8: this is measured.",
         "Everything else in the table is **assumed**: that time is inverse to the number of cores,",
         f"that an H100 reaches {percent(SHARE)} of {PEAK_TFLOPS} Tflop/s and has 16 cores to decode, and the prices.",
         "",
