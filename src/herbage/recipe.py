@@ -38,6 +38,8 @@ class RidgeSettings(_Settings):
     """Candidate penalties; grouped cross-validation inside the training photos selects one."""
     link: Literal["square root", "linear"] = "square root"
     """What is linear in the vectors: the square root of grams, or grams."""
+    corrected_maps: bool = True
+    """Remove from maps what those of the training photos have in common at a place, and the step between halves."""
 
 
 Width = Annotated[int, Field(ge=8, multiple_of=8)]

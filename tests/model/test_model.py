@@ -238,7 +238,11 @@ def of_version_0_1_0(folder, place, **recipe):
     assert config.pop("colours_converted") is True
     for name in ("measured", "measured_columns"):
         assert not config.pop(name)
-    del config["recipe"]["predict_views"], config["recipe"]["ridge"]["link"]
+    del (
+        config["recipe"]["predict_views"],
+        config["recipe"]["ridge"]["link"],
+        config["recipe"]["ridge"]["corrected_maps"],
+    )
     config["recipe"]["ridge"]["heterogeneity_weight"] = 1.0
     config["recipe"] |= {"heterogeneity": False, **recipe}
     tensors = load_file(place / "model.safetensors")

@@ -107,17 +107,19 @@ class RidgeHeads:
 
     @torch.inference_mode()
     def density(self, tokens: Float[Tensor, "view patch width"]) -> Float[Tensor, "target patch"] | None:
-        """Grams if the whole photo looked like this patch, by the delivered head, without what is common at a place.
+        """Grams if the whole photo looked like this patch, by the delivered head; None for class vectors.
 
-        Where the recipe has halves, they join without a step. The mean over patches differs from `grams`. None for
-        class vectors.
+        What is common at a place is removed, and halves join without a step, unless the recipe says otherwise. The mean
+        over patches differs from `grams`.
         """
         if not self.recipe.has_map:
             return None
         linear = torch.einsum("vpw,tw->tvp", tokens.float(), self.coefficient[:, -1])
-        z = (linear - self.common[:, : len(tokens)]).mean(1) + self.intercept[:, -1:]
-        if self.recipe.crops == "halves":
-            z = join_halves(z.reshape(-1, *grid_shape(self.recipe))).flatten(1)
+        z = linear.mean(1) + self.intercept[:, -1:]
+        if self.recipe.ridge.corrected_maps:
+            z = z - self.common[:, : len(tokens)].mean(1)
+            if self.recipe.crops == "halves":
+                z = join_halves(z.reshape(-1, *grid_shape(self.recipe))).flatten(1)
         grams: Tensor = _grams(z, self.recipe.ridge)
         return grams.clip(min=0).double()
 

@@ -15,7 +15,7 @@ EARLIER_FORMAT = 3
 
 
 def upgrade_config(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The values of config.json as this version has them: a linear link, and colours that were not converted.
+    """The values of config.json as this version has them: a linear link, uncorrected maps, colours not converted.
 
     Raises ModelInvalid for a model that was trained with heterogeneity, which this version cannot compute.
     """
@@ -29,7 +29,7 @@ def upgrade_config(values: dict[str, Any], path: Path) -> dict[str, Any]:
         )
     recipe = without_removed_keys(recipe)
     if isinstance(ridge := recipe.get("ridge"), dict):
-        recipe["ridge"] = {**ridge, "link": "linear"}
+        recipe["ridge"] = {**ridge, "link": "linear", "corrected_maps": False}
     return {**values, "recipe": recipe, "colours_converted": False}
 
 
@@ -37,7 +37,7 @@ def upgrade_heads(tensors: dict[str, Tensor], recipe: Recipe, width: int) -> dic
     """The heads' tensors as this version has them.
 
     Version 0.1.0 delivered the mean of its ridge heads. They are linear, so their mean is the head with the mean
-    coefficients. Nothing was removed from maps.
+    coefficients.
     """
     if recipe.heads != "ridge" or set(tensors) != {"coefficient", "intercept"}:
         return tensors
