@@ -1,6 +1,7 @@
 """Measured columns beside the photo, from training to every step that estimates."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import herbage
 from herbage import steps
 from herbage.app.cli import run
-from herbage.errors import InputInvalid, TableInvalid
+from herbage.errors import InputInvalid, ModelInvalid, TableInvalid
 from herbage.model.model import HerbageModel
 from herbage.targets import TARGETS, TOTAL
 
@@ -106,12 +107,13 @@ def test_the_values_of_a_new_weighed_table_are_scored_beside_the_photo_alone(mea
     assert alone.score == scored.score
 
 
-def test_a_table_with_holes_trains_on_the_photos_that_have_all_values(heights, weighed_photos, recipes):
+def test_a_table_with_holes_trains_on_the_photos_that_have_all_values(heights, weighed_photos, recipes, caplog):
     table = heights.copy()
     table.loc[[0, 9, 17], "Height_Ave_cm"] = np.nan
     table.loc[5, "Height_Ave_cm"] = -3
     model = steps.train(table, photos=weighed_photos, recipe=recipes / "ridge.toml", measured=["Height_Ave_cm"])
     assert np.flatnonzero(np.isnan(model.evidence.oof.measured_g).all(1)).tolist() == [0, 9, 17]
+    assert "3 photos without Height_Ave_cm in the table: not used for the heads with measured columns" in caplog.text
     assert not model.config.measured_columns[0].logarithm
     assert model.evidence.measured.score.photos == 21
     positive = table.assign(Height_Ave_cm=heights["Height_Ave_cm"].where(table["Height_Ave_cm"].notna()))
@@ -125,7 +127,9 @@ def test_a_table_with_holes_trains_on_the_photos_that_have_all_values(heights, w
     (["height_ave_cm"], {}, "did you mean Height_Ave_cm"),
     (["Dry_Total_g"], {}, "Dry_Total_g"),
     (["sensor 2"], {"sensor 2": "low"}, "row 2, column sensor 2: not a number .got 'low'."),
-    (["Height_Ave_cm"], {"Height_Ave_cm": None}, "has no numbers in the column Height_Ave_cm"),
+    (["Height_Ave_cm"], {"Height_Ave_cm": None}, "has no two different numbers in the column Height_Ave_cm"),
+    (["Height_Ave_cm"], {"Height_Ave_cm": 7.0}, "has no two different numbers in the column Height_Ave_cm"),
+    (["sensor 2"], {"sensor 2": np.inf}, "row 2, column sensor 2: not a finite number"),
 ])  # fmt: skip
 def test_columns_without_numbers_are_refused(heights, weighed_photos, recipes, measured_names, change, said):
     table = heights.assign(**change)
@@ -146,16 +150,21 @@ def test_heads_other_than_ridge_refuse_measured_columns(heights, weighed_photos,
 
 def test_values_outside_the_training_range_are_used_and_told(measured, heights, weighed_photos, tmp_path, caplog):
     table = heights[["image_path", *COLUMNS]].copy()
-    table.loc[3, "Height_Ave_cm"] = 9000
+    table.loc[3, "Height_Ave_cm"] = 40
     table.loc[5, "Height_Ave_cm"] = 0
+    table.loc[6, "Height_Ave_cm"] = 9000
     table.to_csv(tmp_path / "beside.csv", index=False)
     steps.predict(measured, weighed_photos, out=tmp_path / "r", table=tmp_path / "beside.csv")
     assert "1 photo with Height_Ave_cm outside the training range" in caplog.text
     rows = pd.read_csv(tmp_path / "r/predictions.csv").set_index("photo")
-    assert "Height_Ave_cm 9000 is outside the training range" in rows.loc["train/ID3.png", "message"]
+    assert "1 photo with Height_Ave_cm too far outside the training range" not in caplog.text
+    assert "2 photos with Height_Ave_cm too far outside the training range" in caplog.text
+    assert "Height_Ave_cm 40 is outside the training range" in rows.loc["train/ID3.png", "message"]
     assert "training range" not in rows.loc["train/ID4.png", "message"]
-    assert "Height_Ave_cm 0 is not used: expected a number above 0" in rows.loc["train/ID5.png", "message"]
-    assert rows["measured"].sum() == 23
+    for name, value in (("ID5", "0"), ("ID6", "9000")):
+        said = f"Height_Ave_cm {value} is not used: it is too far outside the training range"
+        assert said in rows.loc[f"train/{name}.png", "message"]
+    assert rows["measured"].sum() == 22
 
 
 def test_a_photo_with_two_different_values_is_refused(measured, heights, weighed_photos, tmp_path):
@@ -266,3 +275,78 @@ def test_the_command_line_trains_and_predicts_with_a_column_under_another_name(
     assert run([*map(str, [*command[:4], tmp_path / "r2", "--quiet"])]) == 0
     assert "measured columns" not in capsys.readouterr().out
     assert herbage.HerbageModel.from_pretrained(tmp_path / "m").measured_names == ("Height_Ave_cm",)
+
+
+def corners_of(path, count=1):
+    """Rows of a table with the corners of so many quadrats in a photo of 120 x 60."""
+    boxes = [(0, 0, 60, 60), (60, 0, 120, 60)][:count]
+    names = [f"{axis}{number}" for number in range(1, 5) for axis in "xy"]
+    return [{"image_path": path, **dict(zip(names, (a, b, c, b, c, d, a, d), strict=True))} for a, b, c, d in boxes]
+
+
+def test_a_table_beside_cuts_or_a_test_table_cannot_split_photos_into_quadrats(
+    measured, heights, weighed_photos, tmp_path
+):
+    """It would pair weights with other photos."""
+    beside = pd.DataFrame([
+        {**row, "Height_Ave_cm": 5.0, "sensor 2": 0.0} for path in heights["image_path"] for row in corners_of(path, 2)
+    ])  # fmt: skip
+    beside.to_csv(tmp_path / "beside.csv", index=False)
+    for run_it in (
+        lambda: steps.calibrate(measured, cuts_of(heights), photos=weighed_photos, table=beside),
+        lambda: steps.plan_cuts(measured, weighed_photos, count=3, table=beside),
+        lambda: steps.submit(
+            measured, weighed_photos / "test.csv", photos=weighed_photos, out=tmp_path / "s.csv",
+            table=tmp_path / "beside.csv",
+        ),
+    ):  # fmt: skip
+        with pytest.raises(TableInvalid, match="`table` has corners of quadrats, but is read for measured values only"):
+            run_it()
+
+
+def test_quadrats_of_a_photo_share_the_values_of_a_table_beside_the_cuts(measured, heights, weighed_photos):
+    paths = heights["image_path"].iloc[:4]
+    cuts = pd.DataFrame([row | {"Dry_Total_g": 20.0} for path in paths for row in corners_of(path, 2)])
+    beside = heights[["image_path", *COLUMNS]]
+    assert steps.calibrate(measured, cuts, photos=weighed_photos, table=beside).uses_measured
+
+
+def test_renamed_columns_of_cuts_and_of_the_table_beside_them(measured, heights, weighed_photos):
+    cuts = cuts_of(heights).drop(columns=list(COLUMNS)).rename(columns={"Dry_Total_g": "Yield"})
+    beside = heights[["image_path", *COLUMNS]].rename(columns={"Height_Ave_cm": "Ruler"})
+    names = {"Dry_Total_g": "Yield", "Height_Ave_cm": "Ruler"}
+    cuts = cuts[["image_path", "Yield"]]
+    assert steps.calibrate(measured, cuts, photos=weighed_photos, table=beside, columns=names).uses_measured
+
+
+def test_heights_in_another_unit_are_doubted_in_a_calibration(measured, heights, weighed_photos, caplog):
+    cuts = cuts_of(heights, 1.0)
+    cuts["Height_Ave_cm"] = 1.0 + 0.01 * cuts["Height_Ave_cm"]
+    cuts[list(TARGETS)] *= 6
+    steps.calibrate(measured, cuts, photos=weighed_photos)
+    assert "times the model's estimates: are `unit` and `quadrat_area_m2` correct?" in caplog.text
+    assert "times the model's estimates with measured columns: are their units correct?" in caplog.text
+
+
+@pytest.mark.parametrize("value", [True, np.inf])
+def test_what_is_not_a_finite_number_is_refused_in_python(measured, weighed_photos, value):
+    model = HerbageModel.from_pretrained(measured)
+    with pytest.raises(InputInvalid, match="Height_Ave_cm: expected a finite number or None"):
+        model.estimate(weighed_photos / "train/ID5.png", measured={"Height_Ave_cm": value})
+    assert not model.estimate(weighed_photos / "train/ID5.png", measured={"Height_Ave_cm": None}).measured
+
+
+def test_measured_heads_that_are_worse_than_the_photo_alone_are_warned_about(heights, weighed_photos, recipes, caplog):
+    table = heights.assign(noise=np.random.default_rng(5).normal(size=24) ** 3)
+    steps.train(table, photos=weighed_photos, recipe=recipes / "ridge.toml", measured=["noise"])
+    assert "The heads with measured columns score lower" in caplog.text
+
+
+def test_a_model_of_which_a_part_is_missing_is_refused(measured, tmp_path):
+    for number, key in enumerate(("measured", "measured_columns")):
+        place = shutil.copytree(measured, tmp_path / str(number))
+        config = json.loads((place / "config.json").read_text())
+        config[key] = None if key == "measured" else []
+        (place / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ModelInvalid, match="only a part of what belongs to measured columns"):
+            HerbageModel.from_pretrained(place)

@@ -61,7 +61,7 @@ class Assessment:
             if share is not None and width is not None:
                 half = kg_per_ha(np.array([width / 2]), training.quadrat_area_m2)[0]
                 sentences.append(
-                    f"{of.level:.0%} intervals of {TARGETS[main]} are on average ± {half:,.0f} kg DM/ha wide, at a "
+                    f"{of.level:.0%} intervals of {TARGETS[main]} are ± {half:,.0f} kg DM/ha on average, at a "
                     f"mean of {mean:,.0f}; they contained {share:.0%} of the weights of groups left out."
                 )
         return sentences

@@ -85,6 +85,8 @@ def _trust(config: ModelConfig, evidence: Evidence) -> list[str]:
     lines = []
     if targets := evidence.alone.no_better_than_mean:
         lines.append(f"- **Not shown to be better than the mean of the training photos: {', '.join(targets)}.**")
+    if evidence.measured is not None and (targets := evidence.measured.no_better_than_mean):
+        lines.append(f"- **The same with {_beside(config)}: {', '.join(targets)}.**")
     for of in evidence.alone.coverage:
         held = [f"{name} {share:.0%}" for name, share in zip(TARGETS, of.share, strict=True) if share is not None]
         lines.append(f"- Coverage of {of.level:.0%} intervals on held-out groups: {', '.join(held)}.")

@@ -39,7 +39,7 @@ def upgrade_heads(tensors: dict[str, Tensor], recipe: Recipe, width: int) -> dic
     Version 0.1.0 delivered the mean of its ridge heads. They are linear, so their mean is the head with the mean
     coefficients.
     """
-    if recipe.heads != "ridge" or set(tensors) != {"coefficient", "intercept"}:
+    if recipe.heads != "ridge":
         return tensors
     delivered = {name: torch.cat([of, of.mean(1, keepdim=True)], dim=1) for name, of in tensors.items()}
     return {**delivered, "common": torch.zeros(len(TARGETS), *tokens_shape(recipe, width)[:2])}

@@ -28,7 +28,7 @@ from herbage.heads.measured import append_measured, measured_inputs
 from herbage.model.assessment import Assessment
 from herbage.model.card import write_card
 from herbage.model.config import CalibrationRecord, ModelConfig, read_config, write_config
-from herbage.model.earlier import upgrade_heads
+from herbage.model.earlier import EARLIER_FORMAT, upgrade_heads
 from herbage.model.estimate import COLUMNS, NUMBERS, Estimate
 from herbage.model.evidence import Evidence
 from herbage.model.folder import download, read_tensors, refuse_links
@@ -295,16 +295,17 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if not measured or not self.uses_measured:
             return
         for column, value in zip(self.config.measured_columns, measured, strict=True):
-            if np.isnan(column.input(np.array(value))) and not np.isnan(value):
-                yield f"{column.name} {value:g} is not used: expected a number above 0"
+            span = f"the training range, {column.low:g} to {column.high:g}"
+            if not np.isnan(value) and not column.is_usable(value):
+                yield f"{column.name} {value:g} is not used: it is too far outside {span}"
             elif estimate.measured and not column.contains(value):
-                yield f"{column.name} {value:g} is outside the training range, {column.low:g} to {column.high:g}"
+                yield f"{column.name} {value:g} is outside {span}"
 
     def estimate(
         self,
         photo: str | Path,
         *,
-        measured: Mapping[str, float] | None = None,
+        measured: Mapping[str, float | None] | None = None,
         views: int | None = None,
         backbone: str | Path | Backbone | None = None,
     ) -> Estimate:
@@ -318,12 +319,16 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
             raise item.failure
         return estimate
 
-    def _in_order(self, measured: Mapping[str, float]) -> tuple[float, ...]:
+    def _in_order(self, measured: Mapping[str, float | None]) -> tuple[float, ...]:
         """Values by name in the order of the model's measured columns, NaN where one is missing."""
         if unknown := [name for name in measured if name not in self.measured_names]:
             has = f"it has {', '.join(self.measured_names)}" if self.measured_names else "it has none"
             raise InputInvalid(f"The model has no measured column {', '.join(unknown)}; {has}.")
-        return tuple(float(measured.get(name, np.nan)) for name in self.measured_names) if measured else ()
+        values = {name: np.nan if value is None else value for name, value in measured.items()}
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or np.isinf(value):
+                raise InputInvalid(f"{name}: expected a finite number or None, got {value!r}.")
+        return tuple(float(values.get(name, np.nan)) for name in self.measured_names) if values else ()
 
     def predict(
         self,
@@ -400,18 +405,16 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if record is not None:
             evidence = Evidence.open(record, OutOfFold.read(folder / "oof.csv"), tensors, width)
         known = (True,) * 5 if evidence is None else evidence.known
-        heads = open_heads(
-            config.recipe,
-            upgrade_heads(_below("heads.", tensors), config.recipe, width),
-            folds=config.folds,
-            width=width,
-            known=known,
-        )
-        measured_heads = None
-        if columns := len(config.measured_columns):
-            own = _below("measured.heads.", tensors)
-            extended = width + columns
-            measured_heads = open_heads(config.recipe, own, folds=config.folds, width=extended, known=known)
+        own = _below("heads.", tensors)
+        if config.format == EARLIER_FORMAT:
+            own = upgrade_heads(own, config.recipe, width)
+        heads = open_heads(config.recipe, own, folds=config.folds, width=width, known=known)
+        measured_heads, own = None, _below("measured.heads.", tensors)
+        columns = len(config.measured_columns)
+        if bool(columns) != bool(own) or bool(columns) != bool(evidence and evidence.measured):
+            raise ModelInvalid(f"{folder} has only a part of what belongs to measured columns; the model is damaged.")
+        if columns:
+            measured_heads = open_heads(config.recipe, own, folds=config.folds, width=width + columns, known=known)
         report = folder / "report.html"
         return cls(
             config,

@@ -79,12 +79,14 @@ def calibrate(
         check_model_place(Path(model_out), overwrite=overwrite, inputs=inputs, parameter="model_out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
-    how = TableFormat(columns or {}, decimal, sheet, dates, source.measured_names)
-    weighed = read_weighed_table(cuts, photos, how, unit=unit, quadrat_area_m2=area, skip_empty=True)
+    names = source.measured_names
+    how = TableFormat(columns or {}, decimal, sheet, dates, names)
+    of_cuts = how if table is None else how.without(names)
+    weighed = read_weighed_table(cuts, photos, of_cuts, unit=unit, quadrat_area_m2=area, skip_empty=True)
     if table is None:
         beside = from_columns(source, weighed.files, weighed.frame)
     else:
-        beside = from_table(source, weighed.files, Path(photos), table, how)
+        beside = from_table(source, weighed.files, Path(photos), table, how.for_sidecar(names))
     remarks = [*weighed.remarks, *beside.remarks]
     log_remarks(remarks)
     log_unused_columns(source, beside.files)
@@ -98,6 +100,7 @@ def calibrate(
     if measured is not None:
         beside_cuts = found.with_measured()
         if len(beside_cuts.names) >= MIN_CUTS:
+            doubts += _implausible(beside_cuts, "estimates with measured columns: are their units correct?")
             measured = _corrected(measured, beside_cuts)
         else:
             doubts.append(_too_few_measured(source.measured_names, beside_cuts.names))
@@ -114,7 +117,8 @@ def calibrate(
     )
     if model_out is not None:
         run = run_record(
-            "calibrate", started, backbone=backbone, model=calibrated, tables={"cuts": cuts}, photos=str(photos),
+            "calibrate", started, backbone=backbone, model=calibrated,
+            tables={"cuts": cuts, **({} if table is None else {"table": table})}, photos=str(photos),
             source_sha256=given.digest, dropped=len(dropped), remarks=remarks,
         )  # fmt: skip
         calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
@@ -183,8 +187,7 @@ def _too_few_measured(columns: Sequence[str], names: Sequence[str]) -> Remark:
 
 def _doubts(cuts: _Cuts, assessment: Assessment, weights: "_Weights") -> Iterator[Remark]:
     """Remarks on cuts whose weights are probably wrong."""
-    main = main_target(known_targets(cuts.weighed_g + cuts.estimated_g))
-    unlikely = list(_implausible(cuts.weighed_g[:, main], cuts.estimated_g[:, main]))
+    unlikely = list(_implausible(cuts, "estimates: are `unit` and `quadrat_area_m2` correct?"))
     if not unlikely:
         oof_g = assessment.oof.weighed_g, balance(assessment.oof.estimated_g)
         outlying = find_outlying_cuts(cuts.weighed_g, cuts.estimated_g, *oof_g)
@@ -222,12 +225,12 @@ def _outlying(outlying: Sequence[OutlyingCut], names: Sequence[str], weights: _W
     yield Remark.of("outlying_cuts", cuts, f"{message}; check weight and photo, or remove the row and calibrate again")
 
 
-def _implausible(weighed_g: Float[np.ndarray, " cut"], estimated_g: Float[np.ndarray, " cut"]) -> Iterator[Remark]:
+def _implausible(cuts: _Cuts, what: str) -> Iterator[Remark]:
     """Cuts that are probably in another unit: by the median, which a single wrong weight does not change much."""
-    factor = np.median(weighed_g / np.maximum(estimated_g, 1e-6))
+    main = main_target(known_targets(cuts.weighed_g + cuts.estimated_g))
+    factor = np.median(cuts.weighed_g[:, main] / np.maximum(cuts.estimated_g[:, main], 1e-6))
     if not 1 / IMPLAUSIBLE_FACTOR <= factor <= IMPLAUSIBLE_FACTOR:
-        message = f"The cuts weigh {factor:.3g} times the model's estimates: are `unit` and `quadrat_area_m2` correct?"
-        yield Remark("implausible_cuts", message, len(weighed_g))
+        yield Remark("implausible_cuts", f"The cuts weigh {factor:.3g} times the model's {what}", len(cuts.names))
 
 
 def plan_cuts(
@@ -294,7 +297,10 @@ def plan_cuts(
     plan.attrs |= {"photos": str(folder), "failed": failed}
     if out is not None:
         write_atomic(Path(out), plan.to_csv(index=False, lineterminator="\n"))
-        run = run_record("plan-cuts", started, backbone=backbone, model=opened, photos=str(photos), count=count)
+        tables = {} if table is None else {"table": table}
+        run = run_record(
+            "plan-cuts", started, backbone=backbone, model=opened, tables=tables, photos=str(photos), count=count
+        )
         write_atomic(run_place(Path(out)), run)
     return plan
 

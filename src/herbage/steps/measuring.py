@@ -1,12 +1,14 @@
 """Attach measured values, such as heights, to photos for a model that uses them."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from herbage.errors import TableInvalid
 from herbage.formatting import counted
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile
@@ -29,10 +31,21 @@ class MeasuredPhotos:
 def from_table(
     model: HerbageModel, files: Sequence[PhotoFile], photos: Path, table: str | Path | pd.DataFrame, how: TableFormat
 ) -> MeasuredPhotos:
-    """Values from a sidecar table, which may also have the corners of quadrats; raises TableInvalid."""
+    """Values from a table with a row per photo, which all quadrats of a photo share.
+
+    Raises TableInvalid, also for corners: they are those of quadrats, which have to be in the table of the quadrats.
+    """
     folder = photos.resolve().name if photos.is_dir() else ""
-    sidecar = read_sidecar(table, files, how=how, folder=folder, measured=model.measured_names)
-    return MeasuredPhotos(sidecar.files, (*sidecar.remarks, *outside_range(model, sidecar.files)))
+    names = [_photo_name(file) for file in files]
+    own = [PhotoFile(name, file.path) for name, file in dict(zip(names, files, strict=True)).items()]
+    sidecar = read_sidecar(table, own, how=how, folder=folder, measured=model.measured_names)
+    if any(file.corners for file in sidecar.files):
+        raise TableInvalid(
+            "`table` has corners of quadrats, but is read for measured values only: remove the columns x1 y1 ... x4 y4."
+        )
+    values = {file.name: file.measured for file in sidecar.files}
+    files = [replace(file, measured=values[name]) for file, name in zip(files, names, strict=True)]
+    return MeasuredPhotos(files, (*sidecar.remarks, *outside_range(model, files)))
 
 
 def from_columns(
@@ -48,16 +61,22 @@ def from_columns(
 
 
 def outside_range(model: HerbageModel, files: Sequence[PhotoFile]) -> Iterator[Remark]:
-    """A remark per measured column on photos whose values are outside the range of the training photos."""
-    used = [file for file in files if model.measured_inputs(file.measured) is not None]
+    """Remarks on photos with a value that is outside the range of the training photos, or that cannot be used."""
+    if not model.uses_measured:
+        return
     for number, column in enumerate(model.config.measured_columns):
-        values = [(file.name, file.measured[number]) for file in used]
-        outside = [f"{name} ({value:g})" for name, value in values if not column.contains(value)]
+        values = [(file.name, file.measured[number]) for file in files if file.measured]
+        given = [(name, value) for name, value in values if value == value]
+        unusable = [f"{name} ({value:g})" for name, value in given if not column.is_usable(value)]
+        outside = [
+            f"{name} ({value:g})" for name, value in given if column.is_usable(value) and not column.contains(value)
+        ]
+        span = f"{column.low:g} to {column.high:g}"
+        if unusable:
+            message = f"{counted(len(unusable), 'photo')} with {column.name} too far outside the training range, {span}"
+            yield Remark.of(f"{column.name}_unusable", unusable, f"{message}: estimated from the photo alone")
         if outside:
-            message = (
-                f"{counted(len(outside), 'photo')} with {column.name} outside the training range, {column.low:g} to "
-                f"{column.high:g}"
-            )
+            message = f"{counted(len(outside), 'photo')} with {column.name} outside the training range, {span}"
             yield Remark.of(f"{column.name}_outside_range", outside, message)
 
 
@@ -68,3 +87,8 @@ def log_unused_columns(model: HerbageModel, files: Sequence[PhotoFile]) -> None:
             "The model also has heads that use %s: give the values in a table to use them.",
             " and ".join(model.measured_names),
         )  # fmt: skip
+
+
+def _photo_name(file: PhotoFile) -> str:
+    """The name of the photo, without the number of a quadrat in it."""
+    return file.name if file.corners is None else re.sub(r"#\d+$", "", file.name)

@@ -217,12 +217,14 @@ def _has_map(model: HerbageModel) -> bool:
 def _warn_of_level(model: HerbageModel, level: float) -> None:
     if model.evidence is None:
         return
-    intervals = model.evidence.alone.intervals
-    if np.isnan(intervals.quantile(level)).all():
-        groups = len(np.unique(intervals.group))
+    sets = {"": model.evidence.alone, " with measured columns": model.evidence.measured}
+    for of, assessment in sets.items():
+        if assessment is None or not np.isnan(assessment.intervals.quantile(level)).all():
+            continue
+        groups = len(np.unique(assessment.intervals.group))
         log.warning(
-            "%d groups of training photos allow intervals up to level %.2f; at level %g their cells are empty.",
-            groups, groups / (groups + 1), level,
+            "%d groups of training photos%s allow intervals up to level %.2f; at level %g their cells are empty.",
+            groups, of, groups / (groups + 1), level,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Unpack
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
@@ -58,23 +59,27 @@ class ModelScore:
 class MeasuredScore:
     """The score of the estimates with measured columns, for the photos that have all values.
 
-    `gain` is how much higher it is than that of the photo alone, on the same photos.
+    `gain` is how much higher it is than that of the photo alone, on the same photos. `no_better_than_mean` is as in
+    `ModelScore`.
     """
 
     columns: tuple[str, ...]
     score: ScoreRecord
     gain: Difference
+    no_better_than_mean: list[str]
 
     @classmethod
-    def of(cls, columns: tuple[str, ...], table: OutOfFold) -> "MeasuredScore | None":
-        """From a table with measured estimates; None where it has none."""
+    def of(
+        cls, columns: tuple[str, ...], table: OutOfFold, mean_g: Float[np.ndarray, "5"] | None
+    ) -> "MeasuredScore | None":
+        """From a table with measured estimates; None where it has none. `mean_g` is that of `no_better_than_mean`."""
         if table.measured_g is None:
             return None
         own = table.with_measured()
         row_of = {path: row for row, path in enumerate(table.image_path)}
         alone = table.take([row_of[path] for path in own.image_path])
         record = ScoreRecord.of(score_estimates(own.weighed_g, own.estimated_g))
-        return cls(columns, record, paired_difference(alone, own))
+        return cls(columns, record, paired_difference(alone, own), no_better_than_mean(own, mean_g))
 
 
 @dataclass(frozen=True)
@@ -165,9 +170,8 @@ def score(
 def _model_score(model: HerbageModel, name: str, oof: OutOfFold, failed: dict[str, str], *, is_new: bool) -> ModelScore:
     """The scores of one model's estimates; those of a new table are compared with the training mean."""
     record, evidence = ScoreRecord.of(score_estimates(oof.weighed_g, oof.estimated_g)), model.evidence
-    no_better: list[str] = []
-    if evidence is not None:
-        no_better = no_better_than_mean(oof, np.array(evidence.training.mean_g, float) if is_new else None)
+    mean_g = np.array(evidence.training.mean_g, float) if is_new and evidence is not None else None
+    no_better = [] if evidence is None else no_better_than_mean(oof, mean_g)
     return ModelScore(
         name,
         record,
@@ -175,7 +179,7 @@ def _model_score(model: HerbageModel, name: str, oof: OutOfFold, failed: dict[st
         model.quadrat_area_m2,
         {} if is_new or evidence is None else evidence.baselines,
         no_better,
-        MeasuredScore.of(model.measured_names, oof),
+        MeasuredScore.of(model.measured_names, oof, mean_g),
         failed,
     )
 

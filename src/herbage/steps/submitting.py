@@ -56,13 +56,14 @@ def submit(
     out = Path(out)
     check_output_file(out, overwrite=overwrite)
     opened = open_model(model)
-    how = TableFormat(columns or {}, decimal, sheet, dates, opened.measured_names)
-    test = read_test_table(test_table, photos, how)
+    names = opened.measured_names
+    how = TableFormat(columns or {}, decimal, sheet, dates, names)
+    test = read_test_table(test_table, photos, how if table is None else how.without(names))
     if table is None:
         first_rows = test.frame.drop_duplicates("image_path")
         beside = from_columns(opened, test.files, first_rows, str(test_table))
     else:
-        beside = from_table(opened, test.files, Path(photos), table, how)
+        beside = from_table(opened, test.files, Path(photos), table, how.for_sidecar(names))
     files, remarks = beside.files, [*test.remarks, *beside.remarks]
     log_remarks(remarks)
     log_unused_columns(opened, files)

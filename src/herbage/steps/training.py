@@ -24,13 +24,14 @@ from herbage.evaluation.baselines import TEXTURE_RECIPE, remarks_on_sensors, sco
 from herbage.evaluation.folds import make_folds, refuse_leak
 from herbage.evaluation.learning_curve import learning_curve
 from herbage.evaluation.out_of_fold import OutOfFold, fit_out_of_fold
-from herbage.evaluation.scoring import Score
+from herbage.evaluation.scoring import Score, weighted_r2
 from herbage.heads.finalise import finalise_grams, photo_map
 from herbage.heads.heads import Heads
 from herbage.heads.kinds import HEADS
 from herbage.heads.measured import MeasuredColumn, measured_inputs
 from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.model import notebook
+from herbage.model.assessment import Assessment
 from herbage.model.config import BackboneRecord, ModelConfig, TrainingRecord, by_target
 from herbage.model.evidence import Comparisons, Evidence
 from herbage.model.model import HerbageModel
@@ -44,7 +45,7 @@ from herbage.results.overlay import draw_overlay
 from herbage.results.report import model_report
 from herbage.steps.run_record import run_record
 from herbage.tables.dates import days
-from herbage.tables.measured import measured_columns
+from herbage.tables.measured import measured_columns, remarks_on_measured
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
@@ -100,10 +101,11 @@ def train(
     how = TableFormat(columns or {}, decimal, sheet, dates, tuple(measured))
     weighed = read_weighed_table(table, photos, how, unit=unit, quadrat_area_m2=quadrat_area_m2)
     measured_columns(weighed.frame, measured, "the table")
+    on_measured = remarks_on_measured(weighed.frame, measured, "the table", in_training=True)
     # Before the long work, so that a table that allows no folds is reported at once.
     split_folds = partial(_split, count=folds, group_by=group_by, dates=dates, seed=recipe.fold_seed)
     split = split_folds(weighed)
-    remarks = [*weighed.remarks, *split.remarks, *remarks_on_sensors(weighed.frame)]
+    remarks = [*weighed.remarks, *split.remarks, *remarks_on_sensors(weighed.frame), *on_measured]
     log_remarks(remarks)
     backbone = open_backbone_or(recipe.backbone, options)
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
@@ -323,6 +325,21 @@ def _log_score(evidence: Evidence) -> None:
             log.warning("The baseline “%s” scores higher (%.3f) than this model.", name, baseline.weighted_r2)
     if targets := evidence.alone.no_better_than_mean:
         log.warning("Not shown to be better than the mean of the training photos: %s.", ", ".join(targets))
+    if evidence.measured is not None:
+        _warn_of_worse_measured(evidence.measured, evidence.oof)
+
+
+def _warn_of_worse_measured(measured: Assessment, oof: OutOfFold) -> None:
+    """Warn where heads with measured columns score lower than the photo alone on the same photos."""
+    rows = np.flatnonzero(~np.isnan(np.asarray(oof.measured_g)).all(1))
+    alone, beside = weighted_r2(oof.weighed_g[rows], oof.estimated_g[rows]), measured.score.weighted_r2
+    if beside is not None and beside < alone:
+        log.warning(
+            "The heads with measured columns score lower (%.3f) than the photo alone (%.3f) on the same %d photos: "
+            "train without `measured`, or measure more photos.", beside, alone, len(rows),
+        )  # fmt: skip
+    if targets := measured.no_better_than_mean:
+        log.warning("With measured columns, not shown to be better than the mean: %s.", ", ".join(targets))
 
 
 def _worst(model: HerbageModel, files: Sequence[PhotoFile], data: TrainingData) -> list[tuple[str, bytes]]:

@@ -23,8 +23,9 @@ def measured_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) ->
             f"{', '.join(map(str, frame.columns))}{did_you_mean(missing, frame.columns) or '.'}"
         )
     values = measured_values(frame, columns, where)
-    if empty := [name for name, cells in zip(columns, values.T, strict=True) if np.isnan(cells).all()]:
-        raise TableInvalid(f"`measured`: {where} has no numbers in {listed('column', empty)}.")
+    for name, cells in zip(columns, values.T, strict=True):
+        if len(np.unique(cells[~np.isnan(cells)])) < 2:
+            raise TableInvalid(f"`measured`: {where} has no two different numbers in the column {name}.")
     return values
 
 
@@ -35,13 +36,16 @@ def measured_values(frame: pd.DataFrame, columns: Sequence[str], where: str) -> 
     return frame.reindex(columns=list(columns)).to_numpy(float)
 
 
-def remarks_on_measured(frame: pd.DataFrame, columns: Sequence[str], where: str) -> Iterator[Remark]:
+def remarks_on_measured(
+    frame: pd.DataFrame, columns: Sequence[str], where: str, *, in_training: bool = False
+) -> Iterator[Remark]:
     """A remark on columns that a table lacks, and one on photos that lack a value."""
     if missing := [name for name in columns if name not in frame]:
         message = f"{where} lacks {listed('column', missing)}, so all estimates are from the photo alone"
-        yield Remark("no_measured_columns", f"{message}.", len(missing))
+        yield Remark("no_measured_columns", message + (did_you_mean(missing, frame.columns) or "."), len(missing))
         return
     lacking = frame["image_path"][frame[list(columns)].isna().any(axis=1)].drop_duplicates().tolist()
     if lacking:
         message = f"{counted(len(lacking), 'photo')} without {' or '.join(columns)} in {where}"
-        yield Remark.of("photos_without_measured", lacking, f"{message}: estimates are from the photo alone")
+        what = "not used for the heads with measured columns" if in_training else "estimated from the photo alone"
+        yield Remark.of("photos_without_measured", lacking, f"{message}: {what}")

@@ -81,10 +81,12 @@ def read_sidecar(
 
 def _check_has_something(frame: pd.DataFrame, column: str | None, measured: Sequence[str], where: str) -> None:
     """Raise TableInvalid where a table has no column that could be used."""
-    if not column and any(name in frame for name in measured):
-        column = "image_path"
-    if missing := [name for name in ("image_path", *([column] if column else CORNERS)) if name not in frame]:
-        expected = f" or the measured columns {', '.join(measured)}" if measured and not column else ""
+    required = [column] if column else [] if any(name in frame for name in measured) else CORNERS
+    if missing := [name for name in ("image_path", *required) if name not in frame]:
+        expected = ""
+        if required == CORNERS:
+            names = f"the measured columns {', '.join(measured)}"
+            expected = f" or {names}" if measured else " (the model has no measured columns)"
         raise TableInvalid(
             f"{where} lacks {listed('column', missing)}{expected}; its columns are "
             f"{', '.join(map(str, frame.columns))}."

@@ -53,6 +53,15 @@ class TableFormat:
         """The columns of numbers, under herbage's names."""
         return (*NUMERIC_COLUMNS, *self.measured)
 
+    def for_sidecar(self, measured: Sequence[str]) -> "TableFormat":
+        """How to read a table of measured values beside another table: only names of measured columns apply to it."""
+        columns = {new: old for new, old in self.columns.items() if new in measured}
+        return replace(self, columns=columns, sheet=None, measured=tuple(measured))
+
+    def without(self, names: Sequence[str]) -> "TableFormat":
+        """How to read a table whose columns of these names are in another table."""
+        return replace(self, columns={new: old for new, old in self.columns.items() if new not in names}, measured=())
+
     def name_in_file(self, name: str) -> str:
         """The file's name of one of herbage's columns."""
         return self.columns.get(name, name)
@@ -100,7 +109,7 @@ def read_frame(table: str | Path | pd.DataFrame, how: TableFormat = DEFAULT_FORM
         for label, cell, value in zip(grid.index, cells, read[name], strict=True)
         if isinstance(value, float) and np.isnan(value) and text_of(cell)
     }
-    return Table(frame, grid.where, (*grid.remarks, *_code_remarks(frame, codes, grid.where)), codes)
+    return Table(frame, grid.where, (*grid.remarks, *_code_remarks(frame, codes, how, grid.where)), codes)
 
 
 def _read_grid(table: str | Path | pd.DataFrame, how: TableFormat) -> Grid:
@@ -215,12 +224,14 @@ def _decimal_sign(columns: Mapping[str, Sequence[Cell]], grid: Grid, how: TableF
     return decimal_sign(written, grid.where, how.decimal, "point" if has_points else None)
 
 
-def _code_remarks(frame: pd.DataFrame, codes: Mapping[tuple[int, str], str], where: str) -> list[Remark]:
-    """Remarks about the cells that were read as codes for a missing value, and about weights that may be such codes."""
+def _code_remarks(
+    frame: pd.DataFrame, codes: Mapping[tuple[int, str], str], how: TableFormat, where: str
+) -> list[Remark]:
+    """Remarks about the cells that were read as codes for a missing value, and about numbers that may be such codes."""
     missing = [f"row {label + FIRST_ROW}, column {name} ({text})" for (label, name), text in codes.items()]
     possible = [
         f"row {label + FIRST_ROW}, column {name} ({value:g})"
-        for name in ("target", *TARGETS)
+        for name in ("target", *TARGETS, *how.measured)
         if name in frame
         for label, value in zip(frame.index.tolist(), frame[name].tolist(), strict=True)
         if value in POSSIBLE_CODES
@@ -230,7 +241,7 @@ def _code_remarks(frame: pd.DataFrame, codes: Mapping[tuple[int, str], str], whe
         message = f"{where}: cells with a code for a missing value were read as empty"
         remarks.append(Remark.of("missing_codes", missing, message, is_warning=False))
     if possible:
-        message = f"{where}: weights that may be codes for a missing value are used unchanged; empty the cells if so"
+        message = f"{where}: numbers that may be codes for a missing value are used unchanged; empty the cells if so"
         remarks.append(Remark.of("possible_missing_codes", possible, message))
     return remarks
 

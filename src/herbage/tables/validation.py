@@ -97,12 +97,12 @@ def as_floats(column: "pd.Series[Any]") -> "pd.Series[float]":
 
 
 def check_numbers(frame: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
-    """Raise TableInvalid where a cell of these columns is text."""
+    """Raise TableInvalid where a cell of these columns is text or infinite."""
     faults = [
-        f"row {row + FIRST_ROW}, column {name}: not a number (got {cell!r})"
+        f"row {row + FIRST_ROW}, column {name}: not a {'' if isinstance(cell, str) else 'finite '}number (got {cell!r})"
         for row, cells in zip(frame.index.tolist(), frame[list(columns)].to_numpy(object), strict=True)
         for name, cell in zip(columns, cells, strict=True)
-        if isinstance(cell, str)
+        if isinstance(cell, str) or math.isinf(cell)
     ]
     if faults:
         raise TableInvalid(fault_list(where, faults))

@@ -121,5 +121,9 @@ def calibrate(
         **engine.options(),
     )
     print("\n".join(calibrated.require_calibration().summary()))
+    evidence = calibrated.require_evidence("Calibration")
+    if evidence.measured is not None:
+        beside = " and ".join(calibrated.measured_names)
+        print("\n".join(f"With {beside}: {line}" for line in evidence.measured.calibration_in_words()))
     print(f"Model: {model_out}   report: {model_out / 'report.html'}")
     return print_failures(calibrated.dropped)

@@ -16,9 +16,11 @@ from herbage.app.options import (
 from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from herbage.evaluation.comparison import Difference
     from herbage.steps import Scores
-    from herbage.steps.scoring import MeasuredScore
+    from herbage.steps.scoring import MeasuredScore, ModelScore
 
 
 def score(
@@ -111,12 +113,21 @@ def _print_tables(scores: "Scores") -> None:
         if one.no_better_than_mean:
             print(f"Not shown to be better than the mean of the training photos: {', '.join(one.no_better_than_mean)}")
         if one.measured is not None:
+            if one.measured.no_better_than_mean:
+                print(
+                    f"The same with {' and '.join(one.measured.columns)}: {', '.join(one.measured.no_better_than_mean)}"
+                )
             print(f"With {' and '.join(one.measured.columns)} minus photo alone: {_difference(one.measured.gain)}")
         print()
     if difference is not None:
-        print(f"{models[1].name} minus {models[0].name}: {_difference(difference)}")
+        print(f"{models[1].name} minus {models[0].name}: {_difference(difference)}{_as_delivered(models)}")
     if scores.average is not None:
-        print(f"Average of the {len(models)} models' estimates: {scores.average.weighted_r2:.3f} weighted R2")
+        average = f"{scores.average.weighted_r2:.3f} weighted R2{_as_delivered(models)}"
+        print(f"Average of the {len(models)} models' estimates: {average}")
+
+
+def _as_delivered(models: "Sequence[ModelScore]") -> str:
+    return " (with measured columns where a photo has them)" if any(one.measured for one in models) else ""
 
 
 def _difference(difference: "Difference") -> str:
