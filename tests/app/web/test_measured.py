@@ -67,8 +67,8 @@ def test_measured_values_and_corners_are_used_together(client, photo):
 
 
 def test_a_value_outside_the_training_range_is_in_the_message(client, photo):
-    (row,) = upload(client, photo, data={"measured": json.dumps([{HEIGHT: 1500, NDVI: 0.6}])}).json()["predictions"]
-    assert "Height_Ave_cm 1500 is outside the training range" in row["message"]
+    (row,) = upload(client, photo, data={"measured": json.dumps([{HEIGHT: 40, NDVI: 0.6}])}).json()["predictions"]
+    assert "Height_Ave_cm 40 is outside the training range" in row["message"]
 
 
 @pytest.mark.parametrize(
