@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.maps import RECIPE, agreement, measure, middle, place_share, step_at_join
-from benchmarks.pages import fill, maps
+from benchmarks.pages import fill
 from PIL import Image
 
 from herbage.backbones.views import grid_shape
@@ -89,9 +89,10 @@ def test_the_table_of_the_page(tmp_path):
     machine = {"model": "M", "processor": "2 cores", "memory": "1 GB", "torch": "2"}
     result = {"date": "2026-01-01", "command": "c", "machine": machine, "photos": 112, "groups": 30, "lines": lines}
     (tmp_path / "maps.json").write_text(json.dumps(result))
-    page = tmp_path / "patches.md"
+    page = tmp_path / "explanation/patches.md"
+    page.parent.mkdir()
     page.write_text("above\n<!-- begin maps -->\n\n<!-- end maps -->\nbelow\n")
-    assert fill(page, {maps: ("maps",)}, tmp_path) == []
+    assert fill("explanation/patches", tmp_path, tmp_path) == []
     text = page.read_text()
     assert "| measure | 1 view, a | 1 view, b | 4 views, a | 4 views, b |" in text
     assert "| 25 % | 25 % |" in text
