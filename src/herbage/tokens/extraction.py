@@ -44,8 +44,7 @@ class Extracted:
     """The result for one photo: its tokens, or the reason why there are none.
 
     `photo` is None if the file could not be opened, or was not opened because the store had its tokens. `from_store` is
-    True if the store had the tokens; `entry` is the index entry from before this run; `saving` is set while new tokens
-    are written to the store.
+    True if the store had the tokens; `entry` is the index entry from before this run.
     """
 
     file: PhotoFile
@@ -55,13 +54,6 @@ class Extracted:
     failure: PhotoUnreadable | None = None
     from_store: bool = False
     entry: IndexEntry = UNKNOWN
-    saving: Future[None] | None = field(default=None, repr=False)
-
-    def wait_until_saved(self) -> None:
-        """Wait until new tokens are in the store; raises OSError where they could not be written."""
-        if self.saving is not None:
-            self.saving.result()
-            self.saving = None
 
     def content(self) -> tuple[Photo, Tensor]:
         """The opened photo and its tokens; raises PhotoUnreadable where there are none."""
@@ -92,17 +84,16 @@ def stream_tokens(
     that was yielded.
 
     On a CPU each thread takes a photo from file to tokens: threads that share one matrix product would wait for each
-    other whenever a core decodes. On a GPU the threads decode, and the backbone gets batches. One more thread writes
-    tokens to the store, because the cores would wait for the disk.
+    other whenever a core decodes. On a GPU the threads decode, and the backbone gets batches.
     """
+    extractor = _Extractor(backbone, recipe, store, open_photos, read_stored)
     per_batch = max(1, backbone.batch_patches // patches_per_photo(recipe))
     threads = torch.get_num_threads()
     workers = max(1, min(threads, MAX_WORKERS, len(files)))
     clock = _Clock(len(files), per_batch if backbone.batch_patches else workers)
     entries = _index_entries(files, store)
     changed: list[tuple[PhotoFile, IndexEntry]] = []
-    with ThreadPoolExecutor(1, "store") as writer, _pool(workers, threads // workers) as pool:
-        extractor = _Extractor(backbone, recipe, store, writer, open_photos, read_stored)
+    with _pool(workers, threads // workers) as pool:
         try:
             if backbone.batch_patches:
                 prepared = _in_order(pool, extractor.prepare, entries, ahead=workers + per_batch)
@@ -110,7 +101,6 @@ def stream_tokens(
             else:
                 items = _in_order(pool, extractor.extract, entries, ahead=2 * workers)
             for item in items:
-                item.wait_until_saved()
                 clock.count(item)
                 if store is not None and (entry := item.new_entry()):
                     changed.append((item.file, entry))
@@ -173,7 +163,6 @@ class _Extractor:
     backbone: Backbone
     recipe: Recipe
     store: TokenStore | None
-    writer: ThreadPoolExecutor
     open_photos: bool
     read_stored: bool
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -256,7 +245,7 @@ class _Extractor:
                     f'try `precision="fp32"`.'
                 )
             if self.store is not None:
-                item.saving = self.writer.submit(self.store.save, item.sha256, item.tokens)
+                self.store.save(item.sha256, item.tokens)
 
     def _vectors(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         patches = (images.shape[-1] // self.backbone.patch_px) ** 2
