@@ -28,7 +28,7 @@ from herbage.photos.discovery import find_photos
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.report import model_report
-from herbage.steps.measuring import MeasuredPhotos, from_columns, from_table, log_unused_columns
+from herbage.steps.measuring import MeasuredPhotos, both_grams, from_columns, from_table, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
@@ -118,7 +118,7 @@ def calibrate(
     if model_out is not None:
         run = run_record(
             "calibrate", started, backbone=backbone, model=calibrated,
-            tables={"cuts": cuts, **({} if table is None else {"table": table})}, photos=str(photos),
+            tables={"cuts": cuts, "table": table}, photos=str(photos),
             source_sha256=given.digest, dropped=len(dropped), remarks=remarks,
         )  # fmt: skip
         calibrated.write(Path(model_out).resolve(), run, overwrite=overwrite)
@@ -150,18 +150,17 @@ def _estimate_cuts(
     scale: float,
 ) -> _Cuts:
     """The cuts and their estimates; `take` gives rows of their table, whose weights are multiplied by `scale`."""
-    rows, alone, measured, training_photos = [], [], [], 0
+    rows, grams, training_photos = [], [], 0
     for row, estimate, item in estimates:
         rows.append(row)
-        alone.append(model.estimate_tokens(item.content()[1]).grams if estimate.measured else estimate.grams)
-        measured.append(estimate.grams if estimate.measured else np.full(5, np.nan))
+        grams.append(both_grams(model, estimate, item))
         training_photos += estimate.training_photo is True
     if not rows:
         raise PhotosMissing("None of the photos of the cuts can be read.")
     if training_photos:
         log.warning("The model was trained on %d of the cuts, so they add no information.", training_photos)
-    own = take(rows)
-    cuts = _Cuts([file.name for file in own.files], own.grams * scale, balance(np.array(alone)), np.array(measured))
+    own, (alone, measured) = take(rows), np.array(grams).transpose(1, 0, 2)
+    cuts = _Cuts([file.name for file in own.files], own.grams * scale, balance(alone), measured)
     if cuts.with_measured().names:
         cuts.measured_g[~np.isnan(cuts.measured_g).all(1)] = balance(cuts.with_measured().estimated_g)
     if not any(known_targets(cuts.weighed_g + cuts.estimated_g)):
@@ -297,10 +296,10 @@ def plan_cuts(
     plan.attrs |= {"photos": str(folder), "failed": failed}
     if out is not None:
         write_atomic(Path(out), plan.to_csv(index=False, lineterminator="\n"))
-        tables = {} if table is None else {"table": table}
         run = run_record(
-            "plan-cuts", started, backbone=backbone, model=opened, tables=tables, photos=str(photos), count=count
-        )
+            "plan-cuts", started, backbone=backbone, model=opened, tables={"table": table}, photos=str(photos),
+            count=count,
+        )  # fmt: skip
         write_atomic(run_place(Path(out)), run)
     return plan
 

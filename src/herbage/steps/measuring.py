@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from herbage.errors import TableInvalid
 from herbage.formatting import counted
+from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile
 from herbage.remarks import Remark
 from herbage.tables.measured import measured_values, remarks_on_measured
 from herbage.tables.sidecar import read_sidecar
 from herbage.tables.spreadsheet import TableFormat
+from herbage.tokens.extraction import Extracted
 
 log = logging.getLogger("herbage")
 
@@ -78,6 +82,15 @@ def outside_range(model: HerbageModel, files: Sequence[PhotoFile]) -> Iterator[R
         if outside:
             message = f"{counted(len(outside), 'photo')} with {column.name} outside the training range, {span}"
             yield Remark.of(f"{column.name}_outside_range", outside, message)
+
+
+def both_grams(
+    model: HerbageModel, estimate: Estimate, item: Extracted
+) -> tuple[Float[np.ndarray, "5"], Float[np.ndarray, "5"]]:
+    """The grams of a photo by the photo alone, and with measured columns, NaN where these were not used."""
+    if not estimate.measured:
+        return estimate.grams, np.full(len(estimate.grams), np.nan)
+    return model.estimate_tokens(item.content()[1]).grams, estimate.grams
 
 
 def log_unused_columns(model: HerbageModel, files: Sequence[PhotoFile]) -> None:

@@ -188,7 +188,7 @@ def predict(
     log_remarks(folder.remarks[len(remarks) :])
     summary.warn()
     run = run_record(
-        "predict", started, backbone=backbone, model=opened, tables={"table": table} if table else {},
+        "predict", started, backbone=backbone, model=opened, tables={"table": table},
         photos=str(photos), level=level, maps=request.maps, views=request.views, quadrat_area_m2=area, cluster=cluster,
         kept_rows=reused, estimated=summary.estimated, failed=len(summary.failed), measured=summary.measured,
         remarks=[*folder.remarks, *summary.remarks()],

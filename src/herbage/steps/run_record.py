@@ -35,8 +35,9 @@ def run_record(
 ) -> str:
     """The text of run.json.
 
-    `tables` are files or data frames by parameter name, recorded with their sha256. The digests of the model and the
-    backbone are recorded. `remarks` are about the inputs; `about` holds further options and results of the command.
+    `tables` are files or data frames by parameter name, recorded with their sha256; those that are None are left out.
+    The digests of the model and the backbone are recorded. `remarks` are about the inputs; `about` holds further
+    options and results of the command.
     """
     record: dict[str, Any] = {"command": command, **about}
     if model is not None:
@@ -51,6 +52,8 @@ def run_record(
             **backbone.engine.record(),
         }
     for name, table in (tables or {}).items():
+        if table is None:
+            continue
         source = "a table in memory" if isinstance(table, pd.DataFrame) else str(table)
         record[name] = {"name": source, "sha256": table_sha256(table)}
     record["remarks"] = [remark.record() for remark in remarks]

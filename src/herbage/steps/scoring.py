@@ -22,7 +22,7 @@ from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
-from herbage.steps.measuring import from_columns, log_unused_columns
+from herbage.steps.measuring import both_grams, from_columns, log_unused_columns
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
 from herbage.tables.weighed import Unit, WeighedTable, read_weighed_table
@@ -218,11 +218,10 @@ def _estimate_table(
     log_remarks([*table.remarks, *beside.remarks])
     log_unused_columns(model, beside.files)
     made = model.estimates(beside.files, model.open_backbone(**options))
-    rows, alone, measured, training_photos = [], [], [], 0
+    rows, grams, training_photos = [], [], 0
     for row, estimate, item in skip_failed(track(made, "score", len(table.files)), failed):
         rows.append(row)
-        alone.append(model.estimate_tokens(item.content()[1]).grams if estimate.measured else estimate.grams)
-        measured.append(estimate.grams if estimate.measured else np.full(5, np.nan))
+        grams.append(both_grams(model, estimate, item))
         training_photos += estimate.training_photo is True
     if training_photos:
         log.warning(
@@ -234,9 +233,11 @@ def _estimate_table(
     readable = table.take(rows)
     names = readable.frame["image_path"].tolist()
     groups = name_groups(readable.frame, photos=[str(file.path) for file in readable.files], dates=new.how.dates).names
-    measured_g = None if np.isnan(measured).all() else np.stack(measured)
+    alone_g, measured_g = np.array(grams).transpose(1, 0, 2)
     fold = np.zeros(len(rows), int)
-    estimates = OutOfFold(names, groups, fold, readable.grams, np.stack(alone), measured_g=measured_g)
+    estimates = OutOfFold(names, groups, fold, readable.grams, alone_g)
+    if not np.isnan(measured_g).all():
+        estimates = replace(estimates, measured_g=measured_g)
     if not any(estimates.known):
         raise InputInvalid("The table has no weights of the targets that the model estimates.")
     return estimates

@@ -87,9 +87,9 @@ def submit(
             )
         grams |= dict.fromkeys(failed, mean)
     write_atomic(out, submission_table(test.frame, grams).to_csv(index=False, lineterminator="\n"))
-    tables = {"test_table": test_table, **({} if table is None else {"table": table})}
     run = run_record(
-        "submit", started, backbone=backbone, model=opened, tables=tables, photos=str(photos),
+        "submit", started, backbone=backbone, model=opened, tables={"test_table": test_table, "table": table},
+        photos=str(photos),
         failed=len(failed), remarks=remarks,
     )  # fmt: skip
     write_atomic(run_place(out), run)
