@@ -47,7 +47,7 @@ def test_features_of_one_name_are_one_paddock_with_all_its_blocks(tmp_path):
         tmp_path, feature(square(147), name="A"), feature(square(151), name="B"), feature(hole, name="A")
     )
     assert farm.names == ["A", "B"]
-    blocks = farm.features[0]["geometry"]
+    blocks = farm.geometry("A")
     assert blocks["type"] == "MultiPolygon"
     assert shapely.geometry.shape(blocks).area == pytest.approx(2 - 0.04)
     assert [farm.containing(x, -41.5) for x in (147.5, 149.2, 149.5, 151.5)] == ["A", "A", None, "B"]
@@ -60,7 +60,7 @@ def test_features_of_one_name_are_one_paddock_with_all_its_blocks(tmp_path):
 
 def test_a_polygon_is_written_as_it_was_read(tmp_path):
     farm, _ = read(tmp_path, feature(square(147), name="A"))
-    assert json.loads(json.dumps(farm.features[0])) == feature(square(147), name="A")
+    assert json.loads(json.dumps(farm.geometry("A"))) == square(147)
 
 
 def test_the_property_that_names_paddocks_can_be_given(tmp_path):

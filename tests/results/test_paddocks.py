@@ -5,6 +5,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from scipy import stats
 
 from herbage.model.estimate import Estimate
@@ -123,7 +124,7 @@ def test_the_map_of_paddocks_has_their_polygons_or_the_mean_position_of_their_ph
     summary = paddocks()
     for total in (10, 20):
         summary.add("River", an_estimate(total, place=(-41.5, 147.5)))
-    farm = Polygons([{"type": "Feature", "geometry": SQUARE, "properties": {}}], ["River"], [None])
+    farm = Polygons(["River"], [shapely.geometry.shape(SQUARE)])
     (feature,) = json.loads(summary.geojson(farm))["features"]
     assert feature["geometry"] == SQUARE
     assert feature["properties"]["kg_per_ha"] == pytest.approx(15 * KG, abs=1e-3)

@@ -21,12 +21,11 @@ _KM_PER_DEGREE = 111.2
 
 @dataclass(frozen=True)
 class Polygons:
-    """The paddocks of a file: their names, shapes and GeoJSON features in WGS 84, and remarks about the file.
+    """The paddocks of a file: their names and shapes in WGS 84, and remarks about the file.
 
     Polygons of one name are one paddock, so names are unique.
     """
 
-    features: list[dict[str, Any]]
     names: list[str]
     shapes: list[Any]
     remarks: tuple[Remark, ...] = ()
@@ -52,11 +51,14 @@ class Polygons:
             message = f"{path.name}: repaired polygons whose edges cross or overlap"
             remarks.append(Remark.of("polygons_repaired", repaired, message))
         remarks += [*_remarks_of_blocks(blocks, path.name), *_remarks_of_overlaps(names, shapes, path.name)]
-        features = [
-            {"type": "Feature", "geometry": shapely.geometry.mapping(shape), "properties": {"name": name}}
-            for name, shape in zip(names, shapes, strict=True)
-        ]
-        return cls(features, names, shapes, tuple(remarks))
+        return cls(names, shapes, tuple(remarks))
+
+    def geometry(self, name: str) -> dict[str, Any]:
+        """The shape of this paddock as a GeoJSON geometry."""
+        import shapely
+
+        geometry: dict[str, Any] = shapely.geometry.mapping(self.shapes[self.names.index(name)])
+        return geometry
 
     def containing(self, longitude: float, latitude: float) -> str | None:
         """The name of the first polygon that contains this point."""

@@ -6,20 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from herbage.formatting import counted
 from herbage.model.estimate import Estimate
 from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
 from herbage.remarks import NAMES_STORED, Remark
+from herbage.results.cover import Cover, Growth, deviation_g
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.predictions import spreadsheet_text
 from herbage.results.visits import PaddockPhotos, PhotoSums
 from herbage.targets import CLOVER, GDM, TOTAL, TargetMask, kg_per_ha, main_target
-
-MAX_GROWTH_HALF_WIDTH = 100.0
-"""Growth with a wider interval (half width, kg DM/ha/day) is left empty: no pasture grows that fast."""
 
 COLUMNS = (
     "paddock", "photos", "taken_on", "kg_per_ha", "kg_per_ha_low", "kg_per_ha_high", "sampling_kg_per_ha",
@@ -96,7 +93,7 @@ class PaddockSummary:
         for cells in self.rows():
             name, geometry = cells["paddock"], None
             if polygons is not None and name in polygons.names:
-                geometry = polygons.features[polygons.names.index(name)]["geometry"]
+                geometry = polygons.geometry(name)
             elif polygons is None and (last := self._paddocks[name].visits()[0][-1]).placed:
                 place = last.place / last.placed
                 geometry = {"type": "Point", "coordinates": np.round(place, 7 if digits is None else digits).tolist()}
@@ -129,17 +126,19 @@ class PaddockSummary:
     def _row(self, name: str, photos: PaddockPhotos) -> dict[str, Any]:
         visits, undated = photos.visits()
         last = visits[-1]
-        mean, sampling, model = self._mean(last)
+        cover = self._cover(last)
         total = last.grams[TOTAL]
         cells: dict[str, Any] = {
             "paddock": name,
             "photos": last.photos,
             "taken_on": last.day.isoformat() if last.day else None,
-            "kg_per_ha": mean,
-            "sampling_kg_per_ha": sampling,
-            "model_kg_per_ha": model,
+            "kg_per_ha": cover.mean,
+            "kg_per_ha_low": cover.low,
+            "kg_per_ha_high": cover.high,
+            "sampling_kg_per_ha": cover.sampling,
+            "model_kg_per_ha": cover.model,
             "photos_to_halve_sampling": 3 * last.photos if last.photos > 1 else None,
-            "variation": self._deviation(last) * last.photos / last.grams[self.main]
+            "variation": deviation_g(last)[self.main] * last.photos / last.grams[self.main]
             if last.photos > 1 and last.grams[self.main]
             else None,
             "GDM_kg_per_ha": self._kg(last.grams[GDM] / last.photos),
@@ -149,39 +148,19 @@ class PaddockSummary:
             "earlier_photos": sum(visit.photos for visit in visits[:-1]),
             "undated_photos": undated.photos,
         }
-        half = float(np.hypot(sampling, model))
-        cells["kg_per_ha_low"], cells["kg_per_ha_high"] = max(mean - half, 0.0), mean + half
         days = [visit.day for visit in visits[-2:] if visit.day]
         if len(days) == 2 and (span := (days[1] - days[0]).days):
-            before, *halves = self._mean(visits[-2])
-            growth, half_width = (mean - before) / span, float(np.linalg.norm([half, *halves])) / span
-            if half_width <= MAX_GROWTH_HALF_WIDTH:
+            growth = Growth.between(self._cover(visits[-2]), cover, span)
+            if growth.is_useful:
                 cells |= {
-                    "growth_kg_per_ha_day": growth, "growth_low": growth - half_width,
-                    "growth_high": growth + half_width,
+                    "growth_kg_per_ha_day": growth.rate, "growth_low": growth.low, "growth_high": growth.high,
                     "growth_since": days[0].isoformat(),
                 }  # fmt: skip
         return {key: _rounded(value) for key, value in cells.items()}
 
-    def _mean(self, visit: PhotoSums) -> tuple[float, float, float]:
-        """The mean, and half widths of its intervals for sampling and for the model's error alone, in kg DM/ha."""
-        mean_g = visit.grams / visit.photos
-        sampling = np.nan
-        if visit.photos > 1:
-            quantile = stdtrit(visit.photos - 1, (1 + self.level) / 2)  # of Student's t distribution
-            sampling = self._kg(quantile * self._deviation(visit) / np.sqrt(visit.photos))
-        model = np.nan
+    def _cover(self, visit: PhotoSums) -> Cover:
         errors = self.measured_errors if visit.measured == visit.photos else self.errors
-        if errors is not None:
-            model = self._kg(errors.half_width_g(mean_g, visit.photos, self.level)[self.main])
-        return self._kg(mean_g[self.main]), float(sampling), float(model)
-
-    def _deviation(self, visit: PhotoSums) -> float:
-        """Standard deviation of single photos in g per quadrat; 0 for one photo."""
-        if visit.photos < 2:
-            return 0.0
-        mean = visit.grams[self.main] / visit.photos
-        return float(np.sqrt(max(visit.squares[self.main] - visit.photos * mean**2, 0.0) / (visit.photos - 1)))
+        return Cover.of([(visit, errors)], self.main, self.area, self.level)
 
     def _kg(self, grams: float) -> float:
         return float(kg_per_ha(np.array([grams], float), self.area)[0])

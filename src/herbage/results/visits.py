@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -103,18 +104,35 @@ class PaddockPhotos:
     def visits(self) -> tuple[list[PhotoSums], PhotoSums]:
         """The visits in order of time, at least one, and the undated photos that belong to none of them.
 
-        A gap longer than MAX_GAP begins a new visit; a visit that would be longer than MAX_SPAN is divided at its
-        longest gap. Photos without a capture time belong to the paddock's visit if there is only one.
+        Photos without a capture time belong to the paddock's visit if there is only one.
         """
-        visits = _divided([self._hours[hour] for hour in sorted(self._hours)])
+        visits = divide_into_visits([self._hours[hour] for hour in sorted(self._hours)])
         if len(visits) > 1:
             return [PhotoSums.total(visit) for visit in visits], self._undated
         return [PhotoSums.total([*visits[0], self._undated] if visits else [self._undated])], PhotoSums()
 
 
-def _divided(hours: Sequence[PhotoSums]) -> list[list[PhotoSums]]:
-    visits: list[list[PhotoSums]] = []
-    current: list[PhotoSums] = []
+@runtime_checkable
+class Timed(Protocol):
+    """Photos of at most an hour; `first` and `last` are the earliest and the latest capture time."""
+
+    @property
+    def first(self) -> datetime | None: ...
+    @property
+    def last(self) -> datetime | None: ...
+
+
+Hour = TypeVar("Hour", bound=Timed)
+
+
+def divide_into_visits(hours: Sequence[Hour]) -> list[list[Hour]]:
+    """The visits to a paddock, from its photos in order of time.
+
+    A gap longer than MAX_GAP begins a new visit; a visit that would be longer than MAX_SPAN is divided at its longest
+    gap.
+    """
+    visits: list[list[Hour]] = []
+    current: list[Hour] = []
     for hour in hours:
         if current and _between(current[-1].last, hour.first) > MAX_GAP:
             visits.append(current)
