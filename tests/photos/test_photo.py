@@ -303,11 +303,11 @@ def test_a_plain_photo_keeps_the_digest_and_the_pixels_of_version_0_1_0(tmp_path
     for name, options in {"a.jpg": {}, "b.jpg": {"progressive": True}, "a.png": {}, "a.webp": {}, "a.tif": {}}.items():
         noise.save(tmp_path / name, **options)
         photo = open_at(tmp_path / name)
-        assert photo.sha256 == photo.sha256_before == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        assert photo.sha256 == photo.key == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
         np.testing.assert_array_equal(photo.pixels(), np.asarray(Image.open(tmp_path / name)))
         assert (photo.remarks, photo.converted_from) == ((), None)
         cut = open_photo(PhotoFile(name, tmp_path / name, corners))
-        assert cut.sha256 == cut.sha256_before == hashlib.sha256(f"{photo.sha256} {corners}".encode()).hexdigest()
+        assert cut.sha256 == cut.key == hashlib.sha256(f"{photo.sha256} {corners}".encode()).hexdigest()
 
 
 def test_a_photo_whose_colours_are_converted_has_another_digest(tmp_path):
@@ -317,7 +317,7 @@ def test_a_photo_whose_colours_are_converted_has_another_digest(tmp_path):
     for of in (None, corners):
         photo = open_photo(PhotoFile("a.png", tmp_path / "a.png", of))
         assert photo.converted_from == DISPLAY_P3
-        digests |= {photo.sha256, photo.sha256_before}
+        digests |= {photo.sha256, photo.key}
     assert len(digests) == 4
 
 

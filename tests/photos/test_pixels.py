@@ -42,7 +42,7 @@ WRITERS = pytest.mark.parametrize("write", [tiff, png])
 def test_true_16_bits_are_read_without_a_remark(write, pixels):
     photo = opened(write(pixels.astype(np.uint16) * 257))
     np.testing.assert_array_equal(photo.pixels(), np.dstack([GREY] * 3) if pixels.ndim == 2 else RGB)
-    assert (photo.remarks, photo.sha256) == ((), photo.sha256_before)
+    assert (photo.remarks, photo.sha256) == ((), photo.key)
     fine = np.random.default_rng(0).integers(0, 65536, pixels.shape).astype(np.uint16)
     found = opened(write(fine)).pixels()
     assert np.abs(found - fine.reshape(*fine.shape[:2], -1) / 257).max() <= 1
@@ -91,7 +91,7 @@ def test_grey_values_are_scaled_by_the_range_that_the_file_states(write):
     photo = opened(write((GREY.astype(np.uint16) << 4) + 8, 12))
     assert np.abs(photo.pixels()[..., 0].astype(int) - GREY).max() <= 1
     assert photo.remarks == ()
-    assert photo.sha256 != photo.sha256_before
+    assert photo.sha256 != photo.key
     with pytest.raises(PhotoUnreadable, match="use 12 of the 16 bits"):
         opened(write(RGB.astype(np.uint16) << 4, 12))
 
@@ -100,7 +100,7 @@ def test_grey_values_are_scaled_by_the_range_that_the_file_states(write):
 def test_a_file_that_states_16_bits_is_believed_however_dark(write):
     photo = opened(write(GREY.astype(np.uint16), 16))
     assert photo.pixels().max() <= 1
-    assert (photo.remarks, photo.sha256) == ((), photo.sha256_before)
+    assert (photo.remarks, photo.sha256) == ((), photo.key)
 
 
 @pytest.mark.parametrize("write", STATED.values(), ids=STATED)
@@ -130,7 +130,7 @@ def test_12_bits_per_sample_are_scaled():
         content[at + 8 : at + 12] = struct.pack("<I" if kind == 4 else "<H2x", value)
     photo = opened(bytes(content))
     assert np.abs(photo.pixels()[..., 0].astype(int) - GREY).max() <= 1
-    assert photo.sha256 != photo.sha256_before
+    assert photo.sha256 != photo.key
 
 
 def test_remarks_and_refusals_do_not_depend_on_decoding_the_photo():

@@ -51,7 +51,7 @@ def test_whatever_its_layout_a_tiff_gives_its_colours_or_a_refusal(bits, compres
     np.testing.assert_array_equal(photo.pixels(), RGB)
     said = {None: (), "unspecified": ("only 3 of its 4 bands were used",), "unassalpha": (ALPHA,)}
     assert photo.remarks == said[extra]
-    assert (photo.sha256 != photo.sha256_before) == (extra == "unassalpha")
+    assert (photo.sha256 != photo.key) == (extra == "unassalpha")
 
 
 def test_four_bands_without_a_kind_are_not_colours_with_transparency():
@@ -71,7 +71,7 @@ def test_true_transparency_is_laid_on_white_without_a_remark(alpha):
     photo = opened(tiff(np.dstack([RGB, alpha]), extrasamples=["unassalpha"]))
     share = alpha[..., None] / 255
     assert np.abs(photo.pixels() - (RGB * share + 255 * (1 - share))).max() <= 1
-    assert (photo.remarks, photo.sha256) == ((), photo.sha256_before)
+    assert (photo.remarks, photo.sha256) == ((), photo.key)
 
 
 def test_a_band_that_would_hide_the_whole_photo_is_not_used():

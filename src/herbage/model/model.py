@@ -273,7 +273,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
         if self.evidence is None:
             return replace(estimate, facts=photo.facts, message="; ".join(messages))
         usual = self.evidence.training.aspect
-        training_photo = any(self.evidence.row(of) is not None for of in (photo.sha256, photo.sha256_before))
+        training_photo = any(self.evidence.row(of) is not None for of in (photo.sha256, photo.key))
         shape_differs = not 1 / ASPECT_FACTOR <= photo.aspect / usual <= ASPECT_FACTOR
         if training_photo:
             messages.append("training photo: expect larger errors on new photos")

@@ -64,10 +64,11 @@ class PhotoFile:
 class Photo:
     """An opened photo: its EXIF data and encoded bytes, which `pixels` decodes.
 
-    `sha256` identifies its pixels: it is the digest of the file's bytes, combined with what makes the pixels differ
-    from those of version 0.1.0, and with the corners if there are any. `sha256_before` is the digest that version 0.1.0
-    gave it. `aspect` is the width divided by the height of the upright photo, or of the quadrat between the corners.
-    `remarks` are what its row should say: what was recorded but not used, or read in one of several ways.
+    `key` identifies the photo, whatever the version that reads it: it is the digest of the file's bytes, combined with
+    the corners if there are any. `sha256` identifies its pixels: it also covers what makes them differ from those of
+    version 0.1.0, where it was the key. `aspect` is the width divided by the height of the upright photo, or of the
+    quadrat between the corners. `remarks` are what its row should say: what was recorded but not used, or read in one
+    of several ways.
     """
 
     file: PhotoFile
@@ -77,7 +78,7 @@ class Photo:
     content: bytes
     reading: Reading
     remarks: tuple[str, ...]
-    sha256_before: str
+    key: str
 
     @property
     def converted_from(self) -> str | None:
@@ -108,14 +109,14 @@ def open_photo(file: PhotoFile) -> Photo:
     if not content:
         raise PhotoUnreadable(f"{file.name} is empty: expected an image, got 0 bytes")
     (width, height), facts, reading, remarks = _read_header(file, content)
-    before = hashlib.sha256(content).hexdigest()
-    sha256 = hashlib.sha256(f"{before} {reading.changes}".encode()).hexdigest() if reading.changes else before
+    key = hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(f"{key} {reading.changes}".encode()).hexdigest() if reading.changes else key
     aspect = width / height
     if file.corners is not None:
         aspect = _check_corners(file, file.corners, width, height)
         remarks += _about_quadrat(file, file.corners, width, height)
-        sha256, before = (hashlib.sha256(f"{of} {file.corners}".encode()).hexdigest() for of in (sha256, before))
-    return Photo(file, sha256, aspect, facts, content, reading, remarks, before)
+        sha256, key = (hashlib.sha256(f"{of} {file.corners}".encode()).hexdigest() for of in (sha256, key))
+    return Photo(file, sha256, aspect, facts, content, reading, remarks, key)
 
 
 def _read_header(file: PhotoFile, content: bytes) -> tuple[tuple[int, int], PhotoFacts, Reading, tuple[str, ...]]:
