@@ -133,6 +133,7 @@ def write_rows(files: PhotoList, known: int, until: int, folder: Path) -> None:
                 points.add(estimate)
             if until < len(files):
                 raise KeyboardInterrupt
+        table.finish()
     except KeyboardInterrupt:
         return
     assert not (folder / ".predictions.unfinished.json").exists()

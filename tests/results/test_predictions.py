@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herbage.errors import PhotoUnreadable
+from herbage.errors import OutputExists, PhotoUnreadable
 from herbage.model.estimate import COLUMNS, Estimate
 from herbage.photos.exif import PhotoFacts
 from herbage.photos.photo import PhotoFile
@@ -52,9 +52,11 @@ def test_rows_are_in_the_file_as_soon_as_they_are_added(tmp_path):
 def test_an_old_table_stays_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text("the old table")
-    with started(path).writer() as table:
-        table.add(an_estimate())
+    table = started(path)
+    with table.writer() as rows:
+        rows.add(an_estimate())
         assert path.read_text() == "the old table"
+    table.finish()
     assert pd.read_csv(path)["photo"].tolist() == ["a.jpg"]
     assert [p.name for p in tmp_path.iterdir()] == ["predictions.csv"]
 
@@ -73,12 +75,12 @@ def test_an_interrupted_table_reuses_the_complete_rows_of_the_same_photos(tmp_pa
                 rows.add(estimate)
             if at < len(estimates):
                 raise KeyboardInterrupt
-        return reused, again
+        return reused, again, table
 
-    assert interrupted(2) == (0, [])
+    assert interrupted(2)[:2] == (0, [])
     with place.open("a") as file:
         file.write("d.jpg,ok,1.5")
-    reused, again = interrupted(3)
+    reused, again, _ = interrupted(3)
     assert reused == 2
     assert [row | {"photo": one.photo} for row, one in zip(again, estimates, strict=False)] == [
         one.row() for one in estimates[:2]
@@ -87,6 +89,11 @@ def test_an_interrupted_table_reuses_the_complete_rows_of_the_same_photos(tmp_pa
     estimates[1] = an_estimate("between.jpg")
     assert interrupted(4)[0] == 1
     assert pd.read_csv(place)["photo"].tolist() == ["a,b.jpg", "between.jpg", "d.jpg", "e.jpg"]
+    reused, _, table = interrupted(4)  # the table is complete, and the files made from it are not
+    assert reused == 4
+    table.finish()
+    with pytest.raises(OutputExists):
+        interrupted(4)
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 

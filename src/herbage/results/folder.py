@@ -152,6 +152,15 @@ class ResultsFolder:
         self._delete_stale(written)
         write_atomic(self.place / "report.html", self.report.html(self.remarks))
 
+    def finish(self) -> None:
+        """Declare the run complete; until then it can be resumed without estimating a photo again."""
+        self.table.finish()
+
+    def estimates(self, area_m2: float) -> Iterator[Estimate]:
+        """The estimates of the complete table, in order, for quadrats of this area."""
+        for cells in self.table.rows(self._added):
+            yield Estimate.of_row(cells, level=self.request.level, quadrat_area_m2=area_m2)
+
     def _write_paddocks(self) -> set[str]:
         """Write the files of paddocks; returns their names."""
         if self.paddocks is None or self.paddock_options is None:

@@ -57,6 +57,7 @@ class PredictionsTable:
         if is_complete or self._interrupted is None:
             check_output_file(place, overwrite=overwrite)
         self.growing = partial if is_complete else place
+        self._request: Mapping[str, Any] = {}
 
     def photos(self) -> Iterator[str]:
         """The photos in the table of an earlier run, complete or not."""
@@ -82,8 +83,12 @@ class PredictionsTable:
                 )
         if not reused:
             self.growing.unlink(missing_ok=True)
-        write_atomic(self._marker, json.dumps({"table": self.growing.name, "made_from": request}, indent=2))
+        self._request = request
+        self._write_marker(request)
         return reused
+
+    def _write_marker(self, request: Mapping[str, Any]) -> None:
+        write_atomic(self._marker, json.dumps({"table": self.growing.name, "made_from": request}, indent=2))
 
     def _truncate(self, files: Sequence[PhotoFile]) -> int:
         """Cut the table after the last complete row that belongs to its photo; returns the number of rows left.
@@ -119,14 +124,22 @@ class PredictionsTable:
 
     @contextmanager
     def writer(self) -> Iterator[PredictionsWriter]:
-        """A writer that appends to the reused rows; the table is complete when the block ends without an error."""
+        """A writer that appends to the reused rows; the table is complete when the block ends without an error.
+
+        An interrupted run can be resumed until `finish`, even if nothing but its other files is missing.
+        """
         has_header = self.growing.exists()
         with self.growing.open("a", newline="", encoding="utf-8") as file:
             yield PredictionsWriter(file, has_header=has_header)
             file.flush()
             os.fsync(file.fileno())
         self.growing.replace(self.place)
-        self._marker.unlink()
+        self.growing = self.place
+        self._write_marker(self._request)
+
+    def finish(self) -> None:
+        """Declare the run complete, so that its table may not be replaced."""
+        self._marker.unlink(missing_ok=True)
 
     def _read_marker(self) -> dict[str, Any] | None:
         """The marker of an interrupted run."""
