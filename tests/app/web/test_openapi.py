@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from herbage.app.web.api import make_app
 from herbage.app.web.guard import Limits
-from herbage.app.web.schemas import EXAMPLE, Prediction
 from herbage.model.estimate import COLUMNS
+from herbage.results.rows import EXAMPLE, Prediction
 
 schemathesis = pytest.importorskip("schemathesis")
 
@@ -65,5 +65,5 @@ def test_every_request_is_answered_as_described(operations, name, mode):
 
 
 def test_rows_of_the_api_are_rows_of_the_table():
-    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "map", "photo_sha256"]
+    assert list(Prediction.model_fields) == [*COLUMNS, "level", "quadrat_area_m2", "map", "photo_sha256", "model"]
     assert {key: EXAMPLE[key] for key in COLUMNS} == Prediction(**EXAMPLE).cells()

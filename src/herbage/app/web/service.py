@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from herbage.app.web.captions import caption
-from herbage.app.web.schemas import GroupedPredictions, Map, Prediction
+from herbage.app.web.schemas import GroupedPredictions, Map
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import HerbageError, PhotoUnreadable
@@ -29,6 +29,7 @@ from herbage.results.overlay import draw_overlay, scale_top, swatches
 from herbage.results.paddock_assignment import similar_names
 from herbage.results.paddocks import PaddockSummary
 from herbage.results.predictions import PredictionsWriter
+from herbage.results.rows import Prediction
 from herbage.targets import TARGETS, known_names, main_target
 
 PARALLEL_OVERLAYS = 2
@@ -40,7 +41,7 @@ class MapMissing(HerbageError):
 
 @dataclass(frozen=True)
 class StoredMap:
-    """An estimate with a map, and the digest and corners of its photo."""
+    """An estimate with a map, and the key and corners of its photo."""
 
     estimate: Estimate
     photo_sha256: str
@@ -75,7 +76,7 @@ class PredictionService:
     """An open model and everything the API offers on it."""
 
     def __init__(self, model: HerbageModel, backbone: Backbone, *, max_waiting: int, max_maps: int) -> None:
-        self.model = model
+        self.model, self.digest = model, model.digest
         self.worker = Worker(model, backbone, max_waiting)
         self.maps = MapStore(max_maps)
         self._overlays = asyncio.Semaphore(PARALLEL_OVERLAYS)
@@ -129,6 +130,7 @@ class PredictionService:
             "quadrat_area_m2": area,
             "map": address,
             "photo_sha256": photo_sha256 or None,
+            "model": self.digest,
         }
 
     def map(self, name: str) -> Map:
@@ -158,7 +160,7 @@ class PredictionService:
 
     def _draw(self, stored: StoredMap, file: PhotoFile, target: int) -> bytes:
         photo = open_photo(file)
-        if photo.sha256 != stored.photo_sha256:
+        if photo.key != stored.photo_sha256:
             raise PhotoUnreadable("This is not the photo of the map.")
         scale = self.model.map_scale_g_per_m2
         return draw_overlay(photo.pixels(), stored.estimate, scale_g_per_m2=scale, target=target)

@@ -20,7 +20,7 @@ BATCH = 16
 """Photos per batch: enough to keep the cores busy, but few enough to finish soon after clients disconnect."""
 
 Answer = tuple[Estimate, str]
-"""An estimate and the SHA-256 digest of its photo."""
+"""An estimate and the key of its photo, empty where it could not be read."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Worker:
             for job, (estimate, item) in zip(jobs, estimates, strict=True):
                 # Decrement first: the client may ask for the load as soon as it has its answer.
                 self.in_progress -= 1
-                job.loop.call_soon_threadsafe(_answer, job.done, (estimate, item.sha256))
+                job.loop.call_soon_threadsafe(_answer, job.done, (estimate, item.photo.key if item.photo else ""))
                 answered += 1
                 if self.stopped:
                     return
