@@ -12,7 +12,7 @@ import pytest
 import herbage
 
 PUBLIC = [
-    "Backbone", "Estimate", "HeadsRegressor", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "calibrate", "export", "extract",
+    "Backbone", "Estimate", "Farm", "HeadsRegressor", "HerbageError", "HerbageModel", "Recipe", "TARGETS", "__version__", "calibrate", "export", "extract",
     "import_heads", "load_recipe", "open_backbone", "photo_tokens", "plan_cuts", "predict", "score", "submit", "train", "weighted_r2",
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub reads 
 _MODULES = {
     "Backbone": "herbage.backbones.backbone",
     "Estimate": "herbage.model.estimate",
+    "Farm": "herbage.farm.farm",
     "HeadsRegressor": "herbage.model.regressor",
     "HerbageError": "herbage.errors",
     "HerbageModel": "herbage.model.model",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from herbage.backbones.opening import open_backbone
     from herbage.errors import HerbageError
     from herbage.evaluation.scoring import weighted_r2
+    from herbage.farm.farm import Farm
     from herbage.model.estimate import Estimate
     from herbage.model.model import HerbageModel
     from herbage.model.regressor import HeadsRegressor

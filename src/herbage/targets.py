@@ -126,6 +126,8 @@ def g_per_m2(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[
     return grams / quadrat_area_m2
 
 
-def kg_per_ha(grams: Float[np.ndarray, "*any"], quadrat_area_m2: float) -> Float[np.ndarray, "*any"]:
+def kg_per_ha(
+    grams: Float[np.ndarray, "*any"], quadrat_area_m2: float | Float[np.ndarray, " photo"]
+) -> Float[np.ndarray, "*any"]:
     """Convert grams per quadrat to kilograms of dry matter per hectare: 1 g/m2 is 10 kg/ha."""
     return grams / quadrat_area_m2 * 10.0

@@ -19,10 +19,11 @@ FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 """Options whose name differs from that of the Python parameter."""
 
 PARAMETERS = frozenset({
-    "as_format", "backbone", "cluster", "columns", "count", "dates", "decimal", "device", "folds", "group_by", "host",
-    "level", "maps", "measured", "model", "model_out", "out", "overwrite", "paddock_name", "paddocks", "photos", "port",
-    "pre_grazing", "precision", "quadrat_area_m2", "recipe", "residual", "round_coordinates", "seed", "shard", "sheet",
-    "store", "table", "token", "unit", "verify", "views", "worker_cpus",
+    "add", "as_format", "backbone", "cluster", "columns", "count", "date", "dates", "decimal", "device", "drop_visit",
+    "farm", "folds", "group_by", "host", "level", "maps", "measured", "model", "model_out", "out", "overwrite",
+    "paddock_name", "paddocks", "photos", "port", "pre_grazing", "precision", "quadrat_area_m2", "reassign", "recipe",
+    "replace_estimates", "residual", "round_coordinates", "seed", "shard", "sheet", "store", "table", "token", "unit",
+    "verify", "views", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 

@@ -54,14 +54,15 @@ def read_assignment(
     how: TableFormat,
     paddock_name: str | None = None,
     measured: Sequence[str] = (),
+    polygons: Polygons | None = None,
 ) -> AssignedPhotos:
     """Read the sidecar table and the paddocks of the files found in `photos`, a folder, a photo or a list of paths.
 
     `paddocks` is a column of `table`, the word `folder`, or a file of polygons, whose property `paddock_name` names
     them. With a table, a name without a suffix of `SUFFIXES` is a column. `measured` are the model's measured columns,
-    which are read from the table. Raises InputInvalid and TableInvalid.
+    which are read from the table. `polygons` are those of a farm, used where `paddocks` is None. Raises InputInvalid
+    and TableInvalid.
     """
-    polygons = None
     place = None if paddocks is None or paddocks == FOLDER else Path(paddocks)
     if place is not None and (place.suffix.lower() in SUFFIXES or (table is None and place.exists())):
         polygons = Polygons.read(place, paddock_name)
@@ -80,7 +81,7 @@ def read_assignment(
         sidecar = read_sidecar(table, files, column, how, folder, measured)
         files, names = sidecar.files, sidecar.text
         remarks += sidecar.remarks
-    if paddocks is None:
+    if paddocks is None and polygons is None:
         return AssignedPhotos(files, None, tuple(remarks))
     if polygons is not None:
         paddock_of, known = by_polygon(polygons), polygons.names

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,9 @@ import numpy as np
 import herbage
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.farm.farm import Adding, Farm
+from herbage.farm.models import ModelRecord
+from herbage.farm.photos import AddOptions, Changes
 from herbage.files import write_atomic
 from herbage.formatting import counted
 from herbage.model.estimate import Estimate
@@ -45,7 +49,7 @@ class PredictionSummary:
 
     The other counts are of estimated photos: out of domain (`outside`), of another shape than the training photos, used
     for training, without a position, estimated with measured columns, with a message in their row, and without a
-    paddock.
+    paddock. `farm` is what changed in the farm file, None without one.
     """
 
     estimated: int = 0
@@ -56,6 +60,7 @@ class PredictionSummary:
     measured: int = 0
     with_message: int = 0
     without_paddock: int = 0
+    farm: Changes | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
     def count(self, estimate: Estimate) -> None:
@@ -109,6 +114,10 @@ def predict(
     paddock_name: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
+    farm: str | Path | None = None,
+    date: str | date | None = None,
+    reassign: bool = False,
+    replace_estimates: bool = False,
     coordinates: bool = True,
     round_coordinates: int | None = None,
     store: str | Path | None = None,
@@ -127,7 +136,10 @@ def predict(
     maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a file of polygons
     (GeoJSON, GeoPackage, KML or Shapefile), whose property `paddock_name`, by default a guess, names the paddocks; it
     adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg
-    DM/ha). `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
+    DM/ha). `farm` is a farm file (`herbage.Farm`), to which the estimates are added when predictions.csv is complete;
+    without `paddocks`, photos are assigned by their positions to its polygons. `date` is the day of photos without a
+    capture time; `reassign` and `replace_estimates` allow that photos of the farm get another paddock or estimate.
+    `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
     the same paths.
 
     An interrupted run resumes after its last complete row, if the model and the settings are the same. Memory does not
@@ -135,17 +147,21 @@ def predict(
     """
     started = time.time()
     _check_options(model, level, quadrat_area_m2, cluster)
+    adding = _begin_adding(farm, date, AddOptions(reassign, replace_estimates), by_position=paddocks is None)
     check_results_place(Path(out), overwrite=overwrite)
     opened = open_model(model)
     recipe = opened.recipe.in_prediction(views)
     found = find_photos(photos)
     files = _outside(Path(out), found, Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
-    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name, opened.measured_names)
+    of_farm = None if adding is None else adding.polygons
+    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name, opened.measured_names, of_farm)
     files, assignment = read.files, read.assignment
     remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment), *outside_range(opened, files)]
     log_remarks(remarks)
     log_unused_columns(opened, files)
+    if adding is not None:
+        adding.identify(files, assignment)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -185,6 +201,9 @@ def predict(
             summary.count(item.estimate)
             folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
     summary.without_paddock = folder.unassigned
+    if adding is not None:
+        summary.farm = adding.add(folder.estimates(area), ModelRecord.of(opened))
+        folder.remarks += summary.farm.remarks()
     log_remarks(folder.remarks[len(remarks) :])
     summary.warn()
     run = run_record(
@@ -194,7 +213,19 @@ def predict(
         remarks=[*folder.remarks, *summary.remarks()],
     )  # fmt: skip
     write_atomic(Path(out) / "run.json", run)
+    folder.finish()
     return summary
+
+
+def _begin_adding(
+    farm: str | Path | None, day: str | date | None, options: AddOptions, *, by_position: bool
+) -> Adding | None:
+    if farm is not None:
+        return Farm(farm).begin(day, options, by_position=by_position)
+    given = {"date": day is not None, "reassign": options.reassign, "replace_estimates": options.replace_estimates}
+    if unused := [f"`{name}`" for name, is_given in given.items() if is_given]:
+        raise InputInvalid(f"{' and '.join(unused)}: expected a farm file as `farm` as well.")
+    return None
 
 
 def _check_options(

@@ -39,6 +39,10 @@ def predict(
     paddock_name: str | None = None,
     pre_grazing: float | None = None,
     residual: float | None = None,
+    farm: Path | None = None,
+    date: str | None = None,
+    reassign: Annotated[bool, Parameter(negative="")] = False,
+    replace_estimates: Annotated[bool, Parameter(negative="")] = False,
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
     store: Store = None,
@@ -57,6 +61,7 @@ def predict(
         herbage predict model/ paths.txt --out results/ --level 0.8 --no-coordinates
         herbage predict model/ farm/ --out results/ --paddocks folder --pre-grazing 2800 --residual 1500
         herbage predict model/ farm/ --out results/ --paddocks farm.gpkg --paddock-name LABEL
+        herbage predict model/ walk/ --out results/ --farm farm.gpkg
         herbage predict model/ photos/ --out results/ --table heights.csv
         herbage predict model/ state/ --out results/ --cluster auto
 
@@ -84,6 +89,14 @@ def predict(
         Start of the feed wedge's target line, kg DM/ha.
     residual
         End of the target line, kg DM/ha.
+    farm
+        A farm file (GeoPackage) to add the estimates to; without --paddocks, photos are assigned to its polygons.
+    date
+        The day, YYYY-MM-DD, of photos without a capture time.
+    reassign
+        Move photos that are in the farm already to the paddocks of this run.
+    replace_estimates
+        Replace estimates of photos that are in the farm already, such as those of another model.
     round_coordinates
         Decimal places of latitude and longitude, for privacy.
     no_coordinates
@@ -109,6 +122,10 @@ def predict(
         paddock_name=paddock_name,
         pre_grazing=pre_grazing,
         residual=residual,
+        farm=farm,
+        date=date,
+        reassign=reassign,
+        replace_estimates=replace_estimates,
         coordinates=not no_coordinates,
         round_coordinates=round_coordinates,
         store=store,
@@ -126,4 +143,6 @@ def predict(
         + (f", {summary.without_paddock} without paddock" if summary.without_paddock else "")
         + f": {out}"
     )
+    if summary.farm is not None:
+        print(f"{summary.farm}: {farm}")
     return print_failures(summary.failed)

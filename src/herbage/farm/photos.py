@@ -1,0 +1,252 @@
+"""The photos of a farm file: their identity, and what adding them changes."""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.farm import geopackage, paddocks
+from herbage.farm.models import ModelRecord, add_model
+from herbage.farm.paddocks import Paddocks
+from herbage.farm.schema import PHOTO_COLUMNS
+from herbage.formatting import clean, counted
+from herbage.model.estimate import Estimate
+from herbage.photos.photo import PhotoFile, open_photo
+from herbage.remarks import NAMES_SHOWN, NAMES_STORED, Remark
+from herbage.results.paddock_assignment import Assignment
+from herbage.results.paddock_polygons import Polygons
+from herbage.targets import TARGETS
+
+_ESTIMATE_COLUMNS = tuple(
+    column for column in PHOTO_COLUMNS if column not in ("key", "paddock_id", "assigned_as", "date")
+)
+"""What another estimate of a photo replaces."""
+
+
+@dataclass(frozen=True)
+class PhotoIdentity:
+    """What a farm needs to know of a photo beside its estimate: its key, its day, and the name or id of its paddock."""
+
+    key: str
+    day: date
+    paddock: str | None = None
+    paddock_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """Whether photos of the farm may change: their paddock (`reassign`), and their estimate (`replace_estimates`)."""
+
+    reassign: bool = False
+    replace_estimates: bool = False
+
+
+@dataclass
+class Changes:
+    """What adding photos changed: names by kind, the first NAMES_STORED of each, and their numbers."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    names: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    paddocks: list[str] = field(default_factory=list)
+
+    def note(self, kind: str, name: str) -> None:
+        """Count a photo."""
+        self.counts[kind] += 1
+        if len(self.names[kind]) < NAMES_STORED:
+            self.names[kind].append(name)
+
+    def remarks(self) -> Iterator[Remark]:
+        """What a user should know about the photos, and the paddocks that were added."""
+        for kind, (text, is_warning) in _SAID.items():
+            if count := self.counts[kind]:
+                message = f"{counted(count, 'photo')} {text}"
+                yield Remark.of(f"farm_{kind}", self.names[kind], message, count=count, is_warning=is_warning)
+        if self.paddocks:
+            message = f"{counted(len(self.paddocks), 'paddock')} added to the farm"
+            yield Remark.of("farm_paddocks_added", self.paddocks, message, is_warning=False)
+
+    def __str__(self) -> str:
+        others = [f"{self.counts[kind]} {text}" for kind, text in _COUNTED.items() if self.counts[kind]]
+        return ", ".join([f"{counted(self.counts['added'], 'photo')} added", *others])
+
+
+_COUNTED = {
+    "unchanged": "already there",
+    "kept": "already there with another estimate",
+    "replaced": "replaced",
+    "moved": "moved to another paddock",
+}
+_SAID = {
+    "kept": (
+        "already in the farm with another estimate, of another model or other settings, which was not changed; pass "
+        "`replace_estimates=True` to replace it",
+        True,
+    ),
+    "other_day": (
+        "already in the farm on another day, which was not changed; take that visit out with `drop_visit` to add them "
+        "again",
+        True,
+    ),
+    "elsewhere": (
+        "already in the farm in another paddock, which was not changed; pass `reassign=True` to move them",
+        True,
+    ),
+    "unassigned": ("in the farm without a paddock, so in no visit", True),
+}
+
+
+def identify(
+    files: Sequence[PhotoFile], assignment: Assignment | None, day: date | None, ids: Mapping[str, str]
+) -> dict[str, PhotoIdentity]:
+    """The identities of photos by name; photos that cannot be opened, and copies of others, are left out.
+
+    `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of the
+    farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
+    """
+    found: dict[str, PhotoIdentity] = {}
+    undated = []
+    for file in files:
+        if assignment is not None and file.name in assignment.copies:
+            continue
+        try:
+            photo = open_photo(file)
+        except PhotoUnreadable:
+            continue
+        taken = photo.facts.taken_at.date() if photo.facts.taken_at else day
+        if taken is None:
+            undated.append(file.name)
+            continue
+        paddock = None if assignment is None else assignment.paddock_of(file, photo.facts)
+        known = None if paddock is None else ids.get(paddock)
+        found[file.name] = PhotoIdentity(photo.key, taken, paddock, known)
+    if undated:
+        raise undated_error(undated)
+    return found
+
+
+def undated_error(names: Sequence[str]) -> InputInvalid:
+    """The error for photos without a capture time."""
+    shown = ", ".join(names[:NAMES_SHOWN]) + (" and more" if len(names) > NAMES_SHOWN else "")
+    return InputInvalid(
+        f"{counted(len(names), 'photo')} without a capture time cannot be assigned to a visit: {shown}. Pass the day "
+        f"on which they were taken, such as `date=2026-09-04`."
+    )
+
+
+def read_day(text: str | date | None) -> date | None:
+    """A day written as YYYY-MM-DD; raises InputInvalid."""
+    if text is None or isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputInvalid(f"`date={text}`: expected a day as YYYY-MM-DD, such as 2026-09-04.") from error
+
+
+def add_photos(
+    connection: sqlite3.Connection,
+    path: Path,
+    photos: Iterable[tuple[Estimate, PhotoIdentity]],
+    model: ModelRecord,
+    options: AddOptions,
+    polygons: Polygons | None = None,
+) -> Changes:
+    """Add estimates by this model; `polygons` are the shapes of paddocks that the farm does not have yet.
+
+    A photo that is there already is not added again, whatever its name. Raises InputInvalid where a name is that of
+    several paddocks.
+    """
+    changes = Changes()
+    add_model(connection, model)
+    find_id = _PaddockIds(connection, path, polygons, changes)
+    added_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for estimate, identity in photos:
+        own = identity.paddock_id or find_id(identity.paddock)
+        cells = estimate.row() | {
+            "key": identity.key, "paddock_id": own, "assigned_as": identity.paddock, "model": model.digest,
+            "date": identity.day.isoformat(), "quadrat_area_m2": estimate.quadrat_area_m2, "level": estimate.level,
+            "added_at": added_at, "geom": geopackage.point_blob(estimate.facts.longitude, estimate.facts.latitude),
+        }  # fmt: skip
+        _add(connection, cells, options, changes)
+    for table in ("photos", "paddocks"):
+        geopackage.touch(connection, table)
+    return changes
+
+
+def _add(connection: sqlite3.Connection, cells: Mapping[str, Any], options: AddOptions, changes: Changes) -> None:
+    compared = ("date", "model", "measured", "level", "quadrat_area_m2", *TARGETS)
+    there = connection.execute(
+        f"SELECT paddock_id, {', '.join(compared)} FROM photos WHERE key = ?", (cells["key"],)
+    ).fetchone()
+    name = cells["photo"]
+    if there is None:
+        geopackage.insert(connection, "photos", ("geom", *PHOTO_COLUMNS), [cells])
+        changes.note("added", name)
+        if cells["paddock_id"] is None:
+            changes.note("unassigned", name)
+        return
+    paddock_id, day, *estimate = there
+    if day != cells["date"]:
+        changes.note("other_day", name)
+    if estimate == [cells[column] for column in compared[1:]]:
+        changes.note("unchanged", name)
+    elif options.replace_estimates:
+        _update(connection, ("geom", *_ESTIMATE_COLUMNS), cells)
+        changes.note("replaced", name)
+    else:
+        changes.note("kept", name)
+    if cells["paddock_id"] not in (None, paddock_id):
+        if options.reassign:
+            _update(connection, ("paddock_id", "assigned_as"), cells)
+        changes.note("moved" if options.reassign else "elsewhere", name)
+
+
+def _update(connection: sqlite3.Connection, columns: Sequence[str], cells: Mapping[str, Any]) -> None:
+    # UPDATE, so that columns that people added keep their values.
+    assignments = ", ".join(f"{column} = :{column}" for column in columns)
+    connection.execute(f"UPDATE photos SET {assignments} WHERE key = :key", cells)
+
+
+class _PaddockIds:
+    """Finds the id of a paddock by name, and adds paddocks that are not there, or that have no shape yet.
+
+    A name is looked up among the names of paddocks, and then among those by which earlier photos were assigned: a
+    paddock that was renamed in a GIS is still found by the name of its folder.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, polygons: Polygons | None, changes: Changes) -> None:
+        self._connection, self._path, self._changes, self._polygons = connection, path, changes, polygons
+        self._shapes = {} if polygons is None else dict(zip(polygons.names, polygons.shapes, strict=True))
+        self._farm = Paddocks.read(connection, path)
+        self._earlier: dict[str, set[str]] = defaultdict(set)
+        for name, own in connection.execute("SELECT DISTINCT assigned_as, paddock_id FROM photos"):
+            if own in self._farm.by_id:
+                self._earlier[name].add(own)
+        self._found: dict[str, str] = {}
+
+    def __call__(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> str:
+        named = {own for own, paddock in self._farm.by_id.items() if paddock.name == clean(name)}
+        fitting = named or self._earlier[name]
+        if len(fitting) > 1:
+            labels = " and ".join(sorted(self._farm.label(own) for own in fitting))
+            raise InputInvalid(
+                f"{self._path}: {name} may be {labels}. Give each paddock a name of its own, such as in QGIS."
+            )
+        if not fitting:
+            self._changes.paddocks.append(name)
+            return paddocks.add_names(self._connection, [name], self._polygons)[name]
+        (own,) = fitting
+        if self._farm.by_id[own].shape is None and name in self._shapes:
+            paddocks.add_shapes(self._connection, {own: self._shapes[name]})
+        return own
