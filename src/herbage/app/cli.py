@@ -13,6 +13,7 @@ from herbage.app.commands.checking import check
 from herbage.app.commands.demo import demo
 from herbage.app.commands.exporting import export
 from herbage.app.commands.extracting import extract
+from herbage.app.commands.farming import farm
 from herbage.app.commands.predicting import predict
 from herbage.app.commands.scoring import score
 from herbage.app.commands.serving import serve
@@ -31,7 +32,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command in (
-    demo, extract, train, score, predict, submit, plan_cuts, calibrate, import_heads, export, serve, check,
+    demo, extract, train, score, predict, farm, submit, plan_cuts, calibrate, import_heads, export, serve, check,
 ):  # fmt: skip
     app.command(command)
 app.register_install_completion_command(help="Complete commands and options in this shell.")

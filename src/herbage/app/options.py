@@ -195,6 +195,14 @@ class TableArguments:
         }
 
 
+def visit_of(text: str) -> tuple[str, str]:
+    """--drop-visit as paddock and day; a name may have commas. Raises InputInvalid."""
+    paddock, comma, day = text.rpartition(",")
+    if not comma or not paddock.strip():
+        raise InputInvalid(f"`drop_visit={text}`: expected PADDOCK,DATE, such as North,2026-09-04.")
+    return paddock.strip(), day.strip()
+
+
 def names_of(columns: str | None) -> list[str]:
     """The names in a list separated by commas."""
     return [name.strip() for name in (columns or "").split(",") if name.strip()]

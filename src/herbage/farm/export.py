@@ -14,6 +14,8 @@ from herbage.results.predictions import spreadsheet_text
 
 LAYERS = ("photos", "paddocks")
 TABLES = (*LAYERS, "visits", "models")
+EXPORTED = (*(f"{table}.csv" for table in TABLES), *(f"{layer}.geojson" for layer in LAYERS))
+"""The files of an export."""
 
 
 def export_tables(connection: sqlite3.Connection, out: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import pandas as pd
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid
 from herbage.farm import geopackage, schema
-from herbage.farm.export import export_tables
+from herbage.farm.export import EXPORTED, export_tables
 from herbage.farm.models import ModelRecord, read_models
 from herbage.farm.paddocks import Paddocks, give_ids, import_polygons
 from herbage.farm.photos import AddOptions, Changes, PhotoIdentity, add_photos, identify, read_day
@@ -21,6 +21,7 @@ from herbage.farm.visits import delete_photos, read_visits, write_visits
 from herbage.farm.walk_file import WalkFile
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
+from herbage.outputs import check_output_file
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
@@ -183,9 +184,11 @@ class Farm:
         """One row per paddock of the newest walk, highest cover first, with feed and days to the target."""
         return self.season(level=level, pre_grazing=pre_grazing, residual=residual).wedge_table()
 
-    def export(self, out: str | Path) -> list[Path]:
-        """Write the tables as CSV and the layers as GeoJSON to a folder; returns the paths."""
+    def export(self, out: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the tables as CSV and the layers as GeoJSON to a folder; returns the paths. Raises OutputExists."""
         self._require()
+        for name in EXPORTED:
+            check_output_file(Path(out) / name, overwrite=overwrite)
         with self._reading() as connection:
             return export_tables(connection, Path(out))
 

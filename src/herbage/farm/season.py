@@ -1,9 +1,10 @@
 """The season of a farm: walks, average pasture cover, growth, feed on hand, and the feed wedge of the newest walk."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -121,16 +122,20 @@ class Season:
 
     @cached_property
     def walks(self) -> list[Walk]:
-        """The walks in order of time: a walk ends before a paddock is visited again, or after a gap of WALK_DAYS."""
-        every = sorted((visit for own in self.visits.values() for visit in own), key=lambda visit: visit.day)
-        own: list[list[Visit]] = []
-        for visit in every:
-            is_new = not own or visit.paddock_id in {one.paddock_id for one in own[-1]}
-            if is_new or visit.day - own[-1][-1].day > timedelta(days=WALK_DAYS):
-                own.append([])
-            own[-1].append(visit)
+        """The walks in order of time: one ends before a paddock is visited again, and after WALK_DAYS."""
+        by_day: dict[date, list[Visit]] = defaultdict(list)
+        for visits in self.visits.values():
+            for visit in visits:
+                by_day[visit.day].append(visit)
+        walks: list[list[Visit]] = []
+        for day, visits in sorted(by_day.items()):
+            walk = walks[-1] if walks else []
+            again = {visit.paddock_id for visit in walk} & {visit.paddock_id for visit in visits}
+            if not walk or again or (day - walk[0].day).days > WALK_DAYS:
+                walks.append([])
+            walks[-1].extend(visits)
         areas = {own: paddock.area_ha for own, paddock in self.paddocks.by_id.items()}
-        return [Walk(walk[-1].day, self._state(walk[-1].day), walk, areas) for walk in own]
+        return [Walk(walk[-1].day, self._state(walk[-1].day), walk, areas) for walk in walks]
 
     @property
     def newest(self) -> Walk | None:

@@ -1,18 +1,14 @@
 """report.html: a self-contained page about a model, or about a set of predictions."""
 
-import base64
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-import herbage
 from herbage.evaluation.baselines import named_baselines
 from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.evaluation.scoring import score_estimates
-from herbage.formatting import counted
 from herbage.model.config import ModelConfig, ScoreRecord
 from herbage.model.domain import false_alarms
 from herbage.model.estimate import Estimate
@@ -21,6 +17,7 @@ from herbage.model.model import HerbageModel
 from herbage.remarks import Remark
 from herbage.results.figures import draw_points, draw_scatter, thumbnail
 from herbage.results.paddocks import plain_rows
+from herbage.results.rendering import data_uri, render
 from herbage.targets import LABELS, TARGETS, TargetMask, known_names, main_target
 
 MAX_ROWS = 500
@@ -57,9 +54,9 @@ def model_report(
             *named_baselines(evidence.baselines).items(),
         ],
         states=_scores_by_state(evidence.oof),
-        scatter=_data_uri(draw_scatter(evidence.oof), "png"),
-        residuals=_data_uri(draw_scatter(evidence.oof, residuals=True), "png"),
-        worst=[(caption, _data_uri(thumbnail(picture), "jpeg")) for caption, picture in worst],
+        scatter=data_uri(draw_scatter(evidence.oof), "png"),
+        residuals=data_uri(draw_scatter(evidence.oof, residuals=True), "png"),
+        worst=[(caption, data_uri(thumbnail(picture), "jpeg")) for caption, picture in worst],
         remarks=[remark.message for remark in remarks],
     )
 
@@ -100,13 +97,13 @@ class PredictionsReport:
         if len(self._rows) < MAX_ROWS:
             self._rows.append(estimate.row())
         if len(self._pictures) < MAX_PICTURES and (content := picture()):
-            self._pictures[estimate.photo] = _data_uri(thumbnail(content), "jpeg")
-            self._small[estimate.photo] = _data_uri(thumbnail(content, TABLE_PICTURE_PX), "jpeg")
+            self._pictures[estimate.photo] = data_uri(thumbnail(content), "jpeg")
+            self._small[estimate.photo] = data_uri(thumbnail(content, TABLE_PICTURE_PX), "jpeg")
 
     def add_paddocks(self, table: pd.DataFrame, wedge: bytes) -> None:
         """Add the summary of paddocks and the feed wedge."""
         self._paddocks = plain_rows(table.head(MAX_ROWS))
-        self._wedge = _data_uri(wedge, "png")
+        self._wedge = data_uri(wedge, "png")
 
     def html(self, remarks: Iterable[Remark] = ()) -> str:
         """The page; `remarks` are about the inputs."""
@@ -130,7 +127,7 @@ class PredictionsReport:
             pictures=self._pictures,
             small=self._small,
             placed=self.placed,
-            points=_data_uri(draw_points(*points), "png") if points else None,
+            points=data_uri(draw_points(*points), "png") if points else None,
             paddocks=self._paddocks,
             wedge=self._wedge,
             remarks=[remark.message for remark in remarks],
@@ -150,25 +147,5 @@ def _scores_by_state(oof: OutOfFold) -> list[tuple[str, ScoreRecord]]:
 
 
 def _render(page: str, known: TargetMask, **values: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("herbage.results", "pages"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"figure": _figure, "counted": counted}
     labels = [label for label, is_known in zip(LABELS, known, strict=True) if is_known]
-    return environment.get_template(page).render(
-        targets=known_names(known),
-        labels=labels,
-        main=TARGETS[main_target(known)],
-        version=herbage.__version__,
-        **values,
-    )
-
-
-def _figure(value: float | None, digits: int) -> str:
-    if value is None or value != value:
-        return "n/a"
-    return f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0 turns -0 into 0
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return render(page, targets=known_names(known), labels=labels, main=TARGETS[main_target(known)], **values)

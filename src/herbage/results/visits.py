@@ -44,6 +44,11 @@ class PhotoSums:
         """The day of the first photo."""
         return None if self.first is None else self.first.date()
 
+    @property
+    def out_of_domain(self) -> int:
+        """The number of photos unlike the training photos."""
+        return self.domain_known - self.in_domain
+
     def add(self, estimate: Estimate, quadrat_area_m2: float) -> None:
         """Add a photo; its weights are converted to a quadrat of this area."""
         # Rounded as in predictions.csv, so that a resumed run gives the same summary.

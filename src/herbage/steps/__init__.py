@@ -8,6 +8,7 @@ from herbage.progress import Track, silent
 from herbage.steps.calibrating import calibrate, plan_cuts
 from herbage.steps.exporting import export
 from herbage.steps.extracting import ExtractionStatus, ExtractionSummary, extract, extraction_status, photo_tokens
+from herbage.steps.farming import farm_report
 from herbage.steps.predicting import PredictionSummary, predict
 from herbage.steps.scoring import ModelScore, Scores, score
 from herbage.steps.submitting import submit
@@ -15,6 +16,6 @@ from herbage.steps.training import import_heads, train
 
 __all__ = [
     "ExtractionStatus", "ExtractionSummary", "ModelScore", "PredictionSummary", "Scores", "Track", "calibrate",
-    "export", "extract", "extraction_status", "import_heads", "photo_tokens", "plan_cuts", "predict", "score", "silent",
-    "submit", "train",
+    "export", "extract", "extraction_status", "farm_report", "import_heads", "photo_tokens", "plan_cuts", "predict",
+    "score", "silent", "submit", "train",
 ]  # fmt: skip

@@ -1,0 +1,114 @@
+"""The command for the season of a farm."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from herbage.app.options import Level, Overwrite, Quiet, visit_of
+from herbage.app.terminal import log_to_console
+from herbage.formatting import counted
+
+if TYPE_CHECKING:
+    from herbage.farm.farm import Farm
+    from herbage.farm.photos import Changes
+
+
+def farm(
+    farm: Annotated[Path, Parameter(help="A farm file (GeoPackage), as `herbage predict --farm` writes it.")],
+    *,
+    out: Path | None = None,
+    paddocks: Path | None = None,
+    paddock_name: str | None = None,
+    add: Path | None = None,
+    date: str | None = None,
+    reassign: Annotated[bool, Parameter(negative="")] = False,
+    replace_estimates: Annotated[bool, Parameter(negative="")] = False,
+    drop_visit: str | None = None,
+    export: Path | None = None,
+    level: Level = 0.9,
+    pre_grazing: float | None = None,
+    residual: float | None = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Print the newest walk of a farm: cover, growth, feed on hand and feed wedge; with --out also write the season.
+
+    The farm file is changed by --paddocks, --add and --drop-visit alone. For example:
+        herbage farm farm.gpkg --paddocks paddocks.geojson
+        herbage farm farm.gpkg --out season/ --pre-grazing 2800 --residual 1500
+        herbage farm farm.gpkg --add walk-2026-09-04.json
+        herbage farm farm.gpkg --drop-visit North,2026-09-04
+        herbage farm farm.gpkg --export tables/
+
+    Parameters
+    ----------
+    out
+        A folder for season.html, season.csv, wedge.png and growth.png.
+    paddocks
+        A file of polygons (GeoJSON, GeoPackage, KML, Shapefile or zipped Shapefile): adds its paddocks to the farm, and
+        updates the shapes of paddocks of the same name.
+    paddock_name
+        The property of the polygons that names the paddocks; by default it is guessed and reported.
+    add
+        The file of a walk, which the web page saves.
+    date
+        The day, YYYY-MM-DD, of photos without a capture time in the file of --add.
+    reassign
+        Move photos that are in the farm already to the paddocks of --add.
+    replace_estimates
+        Replace estimates of photos that are in the farm already by those of --add.
+    drop_visit
+        PADDOCK,DATE: take the photos of a visit out of the farm. A copy of the file is made first.
+    export
+        A folder for the tables as CSV and the layers as GeoJSON.
+    level
+        The level of intervals.
+    pre_grazing
+        Cover in kg DM/ha at which paddocks are grazed, where the farm has no target for a paddock.
+    residual
+        Cover in kg DM/ha that is left after grazing, where the farm has no target for a paddock.
+    """
+    from herbage.farm.farm import Farm
+    from herbage.remarks import log_remarks
+
+    log_to_console(quiet)
+    opened = Farm(farm)
+    if paddocks is not None:
+        log_remarks(opened.import_paddocks(paddocks, paddock_name=paddock_name))
+    if add is not None:
+        _report(opened.add_walk(add, date=date, reassign=reassign, replace_estimates=replace_estimates))
+    if drop_visit is not None:
+        copy = opened.drop_visit(*visit_of(drop_visit))
+        print(f"{drop_visit} taken out. The farm as it was before: {copy}")
+    if export is not None:
+        print(f"{counted(len(opened.export(export, overwrite=overwrite)), 'file')} written: {export}")
+    _print_season(opened, out, level, pre_grazing, residual, overwrite)
+    return 0
+
+
+def _report(changes: "Changes") -> None:
+    from herbage.remarks import log_remarks
+
+    print(changes)
+    log_remarks(changes.remarks())
+
+
+def _print_season(
+    farm: "Farm", out: Path | None, level: float, pre_grazing: float | None, residual: float | None, overwrite: bool
+) -> None:
+    from herbage.farm.report import summary
+    from herbage.remarks import log_remarks
+
+    if out is None:
+        season = farm.season(level=level, pre_grazing=pre_grazing, residual=residual)
+        log_remarks(season.remarks())
+    else:
+        from herbage.steps.farming import farm_report
+
+        season = farm_report(
+            farm, out=out, level=level, pre_grazing=pre_grazing, residual=residual, overwrite=overwrite
+        )
+    print(summary(season))
+    if out is not None:
+        print(f"Season: {out / 'season.html'}")

@@ -1,0 +1,33 @@
+"""Write the report of a farm's season."""
+
+from pathlib import Path
+
+from herbage.farm.farm import Farm
+from herbage.farm.report import FILES, write_report
+from herbage.farm.season import Season
+from herbage.model.model import DEFAULT_LEVEL
+from herbage.outputs import check_output_file
+from herbage.remarks import log_remarks
+
+
+def farm_report(
+    farm: str | Path | Farm,
+    *,
+    out: str | Path,
+    level: float = DEFAULT_LEVEL,
+    pre_grazing: float | None = None,
+    residual: float | None = None,
+    overwrite: bool = False,
+) -> Season:
+    """Write season.html, season.csv, wedge.png and growth.png to the folder `out`; the farm file is not changed.
+
+    `level` is that of intervals; `pre_grazing` and `residual` are the targets in kg DM/ha of paddocks that have none of
+    their own in the farm. Raises InputInvalid and OutputExists.
+    """
+    opened = farm if isinstance(farm, Farm) else Farm(farm)
+    for name in FILES:
+        check_output_file(Path(out) / name, overwrite=overwrite)
+    season = opened.season(level=level, pre_grazing=pre_grazing, residual=residual)
+    log_remarks(season.remarks())
+    write_report(season, Path(out), f"Season of {opened.path.stem}")
+    return season
