@@ -18,6 +18,7 @@ from herbage.model.estimate import Estimate
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.remarks import NAMES_SHOWN, NAMES_STORED, Remark
 from herbage.results.paddock_assignment import Assignment
+from herbage.results.paddock_folders import NO_FOLDER
 from herbage.results.paddock_polygons import Polygons
 from herbage.targets import TARGETS
 
@@ -104,7 +105,8 @@ def identify(
 ) -> dict[str, PhotoIdentity]:
     """The identities of photos by name; photos that cannot be opened, and copies of others, are left out.
 
-    `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of the
+    Photos directly in the given folder are in no paddock, where folders are paddocks: a farm has no paddock without a
+    name. `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of the
     farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
     """
     found: dict[str, PhotoIdentity] = {}
@@ -121,6 +123,7 @@ def identify(
             undated.append(file.name)
             continue
         paddock = None if assignment is None else assignment.paddock_of(file, photo.facts)
+        paddock = None if paddock == NO_FOLDER else paddock
         known = None if paddock is None else ids.get(paddock)
         found[file.name] = PhotoIdentity(photo.key, taken, paddock, known)
     if undated:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from herbage.farm.models import ModelRecord
 from herbage.farm.paddocks import FarmPaddock, Paddocks
-from herbage.farm.visits import DIGITS, Visit, visits_table, why_no_growth
+from herbage.farm.visits import DIGITS, Visit, table_of, visits_table, why_no_growth
 from herbage.formatting import counted
 from herbage.remarks import Remark
 from herbage.results.cover import Cover, Growth
@@ -153,14 +153,12 @@ class Season:
     def wedge_table(self) -> pd.DataFrame:
         """One row per paddock of the newest walk, highest cover first."""
         rows = [self._wedge_row(visit) for visit in self.newest.state] if self.newest else []
-        frame = pd.DataFrame(rows, columns=list(WEDGE_COLUMNS))
+        frame = table_of(rows, WEDGE_COLUMNS)
         return frame.sort_values(["kg_per_ha", "paddock"], ascending=[False, True]).reset_index(drop=True)
 
     def growth_table(self) -> pd.DataFrame:
         """The growth of each paddock since the visit before, and of the farm by walk."""
-        return pd.DataFrame(
-            [row for walk in self.walks for row in self._growth_rows(walk)], columns=list(GROWTH_COLUMNS)
-        )
+        return table_of((row for walk in self.walks for row in self._growth_rows(walk)), GROWTH_COLUMNS)
 
     def feed(self) -> tuple[Feed, Feed]:
         """The feed on the paddocks of the newest walk whose area is known: all of it, and that above the residual.

@@ -30,6 +30,12 @@ NOON = pd.Timedelta(hours=12)
 
 DIGITS = 4
 
+NOT_FLOATS = frozenset({
+    "paddock_id", "paddock", "paddocks", "date", "since", "photos", "growth_since", "growth_note", "days_note",
+    "possible_grazing", "model",
+})  # fmt: skip
+"""Columns of the tables of a season that are text, days, counts and flags."""
+
 FIRST_VISIT = "first visit"
 OTHER_MODEL = "estimated by another model than the visit before"
 SAME_DAY = "on the same day as the visit before"
@@ -112,8 +118,14 @@ def read_visits(
 def visits_table(visits: Mapping[str, Sequence[Visit]], paddocks: Paddocks) -> pd.DataFrame:
     """All visits as a table with the columns of `visits` in a farm file, by date and paddock."""
     rows = [_row(visit, paddocks) for own in visits.values() for visit in own]
-    frame = pd.DataFrame(rows, columns=list(VISIT_COLUMNS))
+    frame = table_of(rows, VISIT_COLUMNS)
     return frame.sort_values(["date", "paddock"], kind="stable").reset_index(drop=True)
+
+
+def table_of(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """A table of these rows; columns of numbers are floats, even if all their cells are empty."""
+    frame = pd.DataFrame(rows, columns=list(columns))
+    return frame.astype({name: float for name in columns if name not in NOT_FLOATS})
 
 
 def write_visits(connection: sqlite3.Connection, paddocks: Paddocks) -> None:

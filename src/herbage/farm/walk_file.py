@@ -1,4 +1,4 @@
-"""The file of a walk, in which a page without a farm at hand saves its estimates, for `herbage farm --add`.
+"""The file of a walk, in which a page without a farm at hand saves its estimates, which `Farm.add_walk` adds.
 
 It is JSON: the rows of predictions.csv with the paddock and the digest of each photo, and what means and growth need to
 know about the model.
