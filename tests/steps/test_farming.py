@@ -180,6 +180,22 @@ def test_the_command_farm_imports_reports_drops_and_exports(trained, walk, tmp_p
         assert message in capsys.readouterr().err
 
 
+def test_what_the_farm_cannot_take_is_refused_before_anything_is_estimated(trained, walk, tmp_path, capsys):
+    farm = Farm(tmp_path / "farm.gpkg")
+    assert predict(trained, walk, tmp_path / "first", "--farm", farm.path, "--paddocks", "folder") == 0
+    with sqlite3.connect(farm.path) as plain:
+        plain.execute("INSERT INTO paddocks (id, name) VALUES ('1', 'North')")
+    capsys.readouterr()
+    assert predict(trained, walk, tmp_path / "out", "--farm", farm.path, "--paddocks", "folder") == 2
+    assert "North may be North (1) and North (" in capsys.readouterr().err
+    with sqlite3.connect(farm.path) as plain:
+        plain.execute("DELETE FROM paddocks WHERE id = '1'")
+        plain.execute("UPDATE models SET targets = 'Dry_Green_g'")
+    assert predict(trained, walk, tmp_path / "out", "--farm", farm.path, "--paddocks", "folder") == 2
+    assert "The cover of this farm is Dry_Green_g" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_farm_is_opened_before_the_model(tmp_path):
     (tmp_path / "farm.gpkg").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     with pytest.raises(InputInvalid, match="could not be used as a GeoPackage"):

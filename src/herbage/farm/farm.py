@@ -13,9 +13,9 @@ from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid
 from herbage.farm import geopackage, schema
 from herbage.farm.export import EXPORTED, export_tables
-from herbage.farm.models import ModelRecord, read_models
+from herbage.farm.models import ModelRecord, check_cover, read_models
 from herbage.farm.paddocks import Paddocks, give_ids, import_polygons
-from herbage.farm.photos import AddOptions, Changes, PhotoIdentity, add_photos, identify, read_day
+from herbage.farm.photos import AddOptions, Changes, PaddockNames, PhotoIdentity, add_photos, identify, read_day
 from herbage.farm.season import Season
 from herbage.farm.visits import delete_photos, read_visits, write_visits
 from herbage.farm.walk_file import WalkFile
@@ -85,14 +85,24 @@ class Farm:
         adding = self.begin(date, AddOptions(reassign, replace_estimates), by_position=paddocks is None)
         found, how = find_photos(place), TableFormat()
         read = read_assignment(found, place, paddocks, table, how, paddock_name, opened.measured_names, adding.polygons)
-        files = adding.identify(read.files, read.assignment)
+        record = ModelRecord.of(opened)
+        files = adding.identify(read.files, read.assignment, record)
         made = opened.estimates(files, opened.open_backbone(**options), store=None if store is None else Path(store))
         estimates = [estimate for estimate, _ in track(made, "predict", len(files))]
-        return adding.add(estimates, ModelRecord.of(opened))
+        return adding.add(estimates, record)
 
     def begin(self, date: str | date | None, options: AddOptions, *, by_position: bool) -> "Adding":
         """Prepare to add photos; with `by_position` they are assigned to the polygons of the farm."""
         return Adding(self, read_day(date), options, self.paddocks() if by_position else None)
+
+    def check(self, model: ModelRecord, names: Iterable[str]) -> None:
+        """Raise InputInvalid where photos of paddocks with these names, estimated by this model, could not be added."""
+        if not self.is_new:
+            with self._reading() as connection:
+                check_cover(connection, model)
+                paddocks = PaddockNames(connection, self.path)
+            for name in names:
+                paddocks.find(name)
 
     def add_estimates(
         self,
@@ -229,16 +239,21 @@ class Adding:
         self.farm, self.day, self.options = farm, day, options
         self.polygons = None if own is None else own.polygons()
         self._ids = {} if own is None else own.ids
-        self._identities: dict[str, PhotoIdentity] = {}
         self._shapes: Polygons | None = None
+        self._identities: dict[str, PhotoIdentity] = {}
 
-    def identify(self, files: Sequence[PhotoFile], assignment: Assignment | None) -> list[PhotoFile]:
+    def identify(
+        self, files: Sequence[PhotoFile], assignment: Assignment | None, model: ModelRecord
+    ) -> list[PhotoFile]:
         """The photos that can be added: not those that cannot be opened, nor copies of others.
 
-        Raises InputInvalid where a photo has no capture time, and no day was given.
+        Raises InputInvalid where the farm cannot take them: a photo has no capture time, and no day was given; a
+        paddock has the name of another; the cover of the farm is another target than that of the model.
         """
         self._identities = identify(files, assignment, self.day, self._ids)
         self._shapes = None if assignment is None or self._ids else assignment.polygons
+        names = {own.paddock for own in self._identities.values() if own.paddock and not own.paddock_id}
+        self.farm.check(model, names)
         return [file for file in files if file.name in self._identities]
 
     def add(self, estimates: Iterable[Estimate], model: ModelRecord) -> Changes:

@@ -113,16 +113,20 @@ def read_models(connection: sqlite3.Connection) -> dict[str, ModelRecord]:
     return models
 
 
-def add_model(connection: sqlite3.Connection, model: ModelRecord) -> None:
-    """Insert the model if the farm does not have it yet; raises InputInvalid where it estimates another cover."""
-    there = read_models(connection)
-    for other in there.values():
+def check_cover(connection: sqlite3.Connection, model: ModelRecord) -> None:
+    """Raise InputInvalid where the cover of the farm is another target than that of this model."""
+    for other in read_models(connection).values():
         if other.main != model.main:
             raise InputInvalid(
                 f"The cover of this farm is {TARGETS[other.main]}, and that of the model is {TARGETS[model.main]}: use "
                 f"another path as `farm` for this model."
             )
-    if model.digest not in there:
+
+
+def add_model(connection: sqlite3.Connection, model: ModelRecord) -> None:
+    """Insert the model if the farm does not have it yet; raises InputInvalid, as `check_cover`."""
+    check_cover(connection, model)
+    if connection.execute("SELECT 1 FROM models WHERE digest = ?", (model.digest,)).fetchone() is None:
         geopackage.insert(connection, "models", MODEL_COLUMNS, [model.row()])
         geopackage.touch(connection, "models")
 

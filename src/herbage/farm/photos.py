@@ -62,10 +62,10 @@ class Changes:
 
     def remarks(self) -> Iterator[Remark]:
         """What a user should know about the photos, and the paddocks that were added."""
-        for kind, (text, is_warning) in _SAID.items():
+        for kind, text in _SAID.items():
             if count := self.counts[kind]:
                 message = f"{counted(count, 'photo')} {text}"
-                yield Remark.of(f"farm_{kind}", self.names[kind], message, count=count, is_warning=is_warning)
+                yield Remark.of(f"farm_{kind}", self.names[kind], message, count=count)
         if self.paddocks:
             message = f"{counted(len(self.paddocks), 'paddock')} added to the farm"
             yield Remark.of("farm_paddocks_added", self.paddocks, message, is_warning=False)
@@ -82,21 +82,12 @@ _COUNTED = {
     "moved": "moved to another paddock",
 }
 _SAID = {
-    "kept": (
-        "already in the farm with another estimate, of another model or other settings, which was not changed; pass "
-        "`replace_estimates=True` to replace it",
-        True,
-    ),
-    "other_day": (
-        "already in the farm on another day, which was not changed; take that visit out with `drop_visit` to add them "
-        "again",
-        True,
-    ),
-    "elsewhere": (
-        "already in the farm in another paddock, which was not changed; pass `reassign=True` to move them",
-        True,
-    ),
-    "unassigned": ("in the farm without a paddock, so in no visit", True),
+    "kept": "already in the farm with another estimate, of another model or other settings, which was not changed; "
+    "pass `replace_estimates=True` to replace it",
+    "other_day": "already in the farm on another day, which was not changed; take that visit out with `drop_visit` to "
+    "add them again",
+    "elsewhere": "already in the farm in another paddock, which was not changed; pass `reassign=True` to move them",
+    "unassigned": "in the farm without a paddock, so in no visit",
 }
 
 
@@ -106,8 +97,8 @@ def identify(
     """The identities of photos by name; photos that cannot be opened, and copies of others, are left out.
 
     Photos directly in the given folder are in no paddock, where folders are paddocks: a farm has no paddock without a
-    name. `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of the
-    farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
+    name. `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of
+    the farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
     """
     found: dict[str, PhotoIdentity] = {}
     undated = []
@@ -214,21 +205,40 @@ def _update(connection: sqlite3.Connection, columns: Sequence[str], cells: Mappi
     connection.execute(f"UPDATE photos SET {assignments} WHERE key = :key", cells)
 
 
-class _PaddockIds:
-    """Finds the id of a paddock by name, and adds paddocks that are not there, or that have no shape yet.
+class PaddockNames:
+    """Finds the ids of paddocks by name.
 
     A name is looked up among the names of paddocks, and then among those by which earlier photos were assigned: a
     paddock that was renamed in a GIS is still found by the name of its folder.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, polygons: Polygons | None, changes: Changes) -> None:
-        self._connection, self._path, self._changes, self._polygons = connection, path, changes, polygons
-        self._shapes = {} if polygons is None else dict(zip(polygons.names, polygons.shapes, strict=True))
-        self._farm = Paddocks.read(connection, path)
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Raises InputInvalid, as `Paddocks.read`."""
+        self._path, self.farm = path, Paddocks.read(connection, path)
+        self._named: dict[str, set[str]] = defaultdict(set)
+        for own, paddock in self.farm.by_id.items():
+            self._named[paddock.name].add(own)
         self._earlier: dict[str, set[str]] = defaultdict(set)
         for name, own in connection.execute("SELECT DISTINCT assigned_as, paddock_id FROM photos"):
-            if own in self._farm.by_id:
+            if own in self.farm.by_id:
                 self._earlier[name].add(own)
+
+    def find(self, name: str) -> str | None:
+        """The id of this paddock, None where there is none; raises InputInvalid where there are several."""
+        fitting = sorted(self._named.get(clean(name)) or self._earlier.get(name) or ())
+        if len(fitting) > 1:
+            labels = " and ".join(sorted(self.farm.label(own) for own in fitting))
+            raise InputInvalid(f"{self._path}: {name} may be {labels}. Give each paddock a name of its own in a GIS.")
+        return fitting[0] if fitting else None
+
+
+class _PaddockIds:
+    """Finds the ids of paddocks by name, and adds paddocks that are not there, or that have no shape yet."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, polygons: Polygons | None, changes: Changes) -> None:
+        self._connection, self._changes, self._polygons = connection, changes, polygons
+        self._shapes = {} if polygons is None else dict(zip(polygons.names, polygons.shapes, strict=True))
+        self._names = PaddockNames(connection, path)
         self._found: dict[str, str] = {}
 
     def __call__(self, name: str | None) -> str | None:
@@ -239,17 +249,10 @@ class _PaddockIds:
         return self._found[name]
 
     def _find(self, name: str) -> str:
-        named = {own for own, paddock in self._farm.by_id.items() if paddock.name == clean(name)}
-        fitting = named or self._earlier[name]
-        if len(fitting) > 1:
-            labels = " and ".join(sorted(self._farm.label(own) for own in fitting))
-            raise InputInvalid(
-                f"{self._path}: {name} may be {labels}. Give each paddock a name of its own, such as in QGIS."
-            )
-        if not fitting:
+        own = self._names.find(name)
+        if own is None:
             self._changes.paddocks.append(name)
             return paddocks.add_names(self._connection, [name], self._polygons)[name]
-        (own,) = fitting
-        if self._farm.by_id[own].shape is None and name in self._shapes:
+        if self._names.farm.by_id[own].shape is None and name in self._shapes:
             paddocks.add_shapes(self._connection, {own: self._shapes[name]})
         return own

@@ -160,8 +160,9 @@ def predict(
     remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment), *outside_range(opened, files)]
     log_remarks(remarks)
     log_unused_columns(opened, files)
+    record = ModelRecord.of(opened)
     if adding is not None:
-        adding.identify(files, assignment)
+        adding.identify(files, assignment, record)
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
@@ -202,7 +203,7 @@ def predict(
             folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
     summary.without_paddock = folder.unassigned
     if adding is not None:
-        summary.farm = adding.add(folder.estimates(area), ModelRecord.of(opened))
+        summary.farm = adding.add(folder.estimates(area), record)
         folder.remarks += summary.farm.remarks()
     log_remarks(folder.remarks[len(remarks) :])
     summary.warn()
