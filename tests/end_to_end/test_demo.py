@@ -1,7 +1,12 @@
 """`herbage demo`, and all results up to the feed wedge."""
 
 import json
+import shutil
+import sqlite3
 import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +16,12 @@ from PIL import Image
 
 from herbage.app.cli import run
 from herbage.app.demo import GROUPS, PHOTOS_PER_GROUP, Light, draw_sward
+from herbage.app.demo_farm import PADDOCKS, PHOTOS_PER_PADDOCK, WALKS, make_farm
+from herbage.farm.farm import Farm
 from herbage.model.estimate import COLUMNS
 from herbage.model.model import HerbageModel
+from herbage.progress import silent
+from herbage.results.paddock_polygons import Polygons
 from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
 from tests.conftest import HERBAGE, PATIENCE_S
@@ -33,10 +42,19 @@ def test_it_writes_the_files_that_it_lists(demo):
     photos = sorted(demo.rglob("*.jpg"))
     assert len(photos) == GROUPS * PHOTOS_PER_GROUP
     assert {p.parent for p in photos} == {demo / "photos"}
-    for name in ("train.csv", "test.csv", "submission.csv", "model/config.json", "model-seed/config.json"):
+    for name in (
+        "train.csv",
+        "test.csv",
+        "submission.csv",
+        "model/config.json",
+        "model-seed/config.json",
+        "paddocks.geojson",
+        "farm.gpkg",
+    ):
         assert (demo / name).is_file(), name
     for name in ("predictions.csv", "report.html", "photos.geojson"):
         assert (demo / "results" / name).is_file(), name
+        assert (demo / "walk-results/2025-09-22" / name).is_file(), name
     assert len(list((demo / "results/maps").glob("*.png"))) == len(photos)
     assert json.loads((demo / "model/config.json").read_text())["recipe"]["name"] == "field"
     assert json.loads((demo / "model-seed/config.json").read_text())["recipe"]["name"] == "seed"
@@ -178,6 +196,90 @@ def test_unknown_paddocks_are_one_message_before_any_photo_is_read(demo, tmp_pat
     assert not (out / "predictions.csv").exists()
 
 
+COVERS = {
+    (own.name, f"{day:%Y-%m-%d}"): own.cover_kg_per_ha[number] for own in PADDOCKS for number, day in enumerate(WALKS)
+}
+"""The cover from which each visit was drawn, in kg DM/ha, by paddock and day."""
+
+GRAZED = ("Creek", "2025-10-13")
+
+
+def test_the_farm_has_three_walks_over_five_paddocks(demo):
+    season = Farm(demo / "farm.gpkg").season()
+    assert len(season.paddocks.by_id) == 5
+    assert [f"{walk.day} {len(walk.own)}" for walk in season.walks] == ["2025-09-01 5", "2025-09-22 5", "2025-10-13 5"]
+    visits = season.visits_table()
+    assert visits["photos"].eq(PHOTOS_PER_PADDOCK).all()
+    assert visits["in_domain_share"].mean() > 0.9
+    assert season.unassigned == 0
+
+
+def test_other_programs_read_the_farm_and_photos_are_in_the_paddock_of_their_folder(demo):
+    drawn = {str(path.relative_to(demo / "walks")) for path in (demo / "walks").rglob("*.webp")}
+    with closing(sqlite3.connect(demo / "farm.gpkg")) as connection:
+        rows = connection.execute(
+            "SELECT date, photo, taken_at, latitude, name FROM photos JOIN paddocks ON paddocks.id = paddock_id"
+        ).fetchall()
+    assert {f"{day}/{photo}" for day, photo, *_ in rows} == drawn
+    assert len(rows) == len(drawn) == 60
+    assert all(taken.startswith(day) and latitude < 0 for day, _, taken, latitude, _ in rows)
+    assert Counter(name for *_, name in rows) == {own.name: 12 for own in PADDOCKS}
+    assert all(photo.split("/")[0] == name for _, photo, _, _, name in rows)
+
+
+def test_paddocks_of_the_farm_are_neighbours_of_a_few_hectares(demo):
+    shapely = pytest.importorskip("shapely")
+    polygons = Polygons.read(demo / "paddocks.geojson")
+    assert not [remark for remark in polygons.remarks if remark.is_warning]
+    together = shapely.union_all(polygons.shapes)
+    assert together.geom_type == "Polygon"
+    assert not together.interiors
+    assert together.area == pytest.approx(sum(shape.area for shape in polygons.shapes), rel=1e-4)
+    areas = [paddock.area_ha for paddock in Farm(demo / "farm.gpkg").paddocks().by_id.values()]
+    assert len({round(area, 2) for area in areas}) == len(areas)
+    assert 2 < min(areas) < max(areas) < 6
+
+
+def test_estimates_of_the_farm_follow_the_drawn_cover(demo):
+    visits = Farm(demo / "farm.gpkg").visits().set_index(["paddock", "date"])
+    assert set(visits.index) == set(COVERS)
+    truth = pd.Series(COVERS)[visits.index]
+    inside = (visits["kg_per_ha_low"] <= truth) & (truth <= visits["kg_per_ha_high"])
+    print(f"The drawn cover of {inside.sum()} of {len(visits)} visits is inside its interval.")
+    assert inside.sum() >= 12
+    assert np.corrcoef(truth, visits["kg_per_ha"])[0, 1] > 0.9
+
+
+def test_growth_is_estimated_and_the_grazed_paddock_is_the_only_possible_grazing(demo):
+    farm = Farm(demo / "farm.gpkg")
+    visits = farm.visits().set_index(["paddock", "date"])
+    assert visits.index[visits["possible_grazing"]].tolist() == [GRAZED]
+    later = visits[visits.index.get_level_values("date") > "2025-09-01"].drop(index=GRAZED)
+    for (name, day), visit in later.iterrows():
+        rate = (COVERS[name, day] - COVERS[name, visit["growth_since"]]) / 21
+        assert visit["growth_low"] < rate < visit["growth_high"], (name, day)
+    of_farm = farm.growth().query("paddock.isna()")
+    assert of_farm["paddocks"].tolist() == [0, 5, 4]
+    assert of_farm["growth_kg_per_ha_day"].notna().tolist() == [False, True, True]
+
+
+def test_a_farm_without_geopandas_has_no_polygons_and_a_later_one_replaces_it(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "herbage.app.demo_farm.draw_walks",
+        lambda folder: shutil.copytree(demo / "walks", folder, dirs_exist_ok=True),
+    )
+    expected = Farm(demo / "farm.gpkg").visits().set_index(["paddock", "date"])["kg_per_ha"]
+    for has_gis in (False, True):
+        with monkeypatch.context() as patch:
+            for name in () if has_gis else ("geopandas", "shapely", "pyproj"):
+                patch.setitem(sys.modules, name, None)  # as if it were not installed
+            make_farm(tmp_path, demo / "model", store=demo / "tokens", track=silent)
+        farm = Farm(tmp_path / "farm.gpkg")
+        assert [own.shape is not None for own in farm.paddocks().by_id.values()] == 5 * [has_gis]
+        came = farm.visits().set_index(["paddock", "date"])["kg_per_ha"]
+        pd.testing.assert_series_equal(came, expected)
+
+
 def test_a_second_demo_replaces_the_first_only_on_request(demo, capsys):
     assert run(["demo", "--out", str(demo)]) == 2
     assert "pass --overwrite to replace it" in capsys.readouterr().err
@@ -191,3 +293,6 @@ def test_the_commands_of_the_first_tutorial_work(demo, tmp_path, monkeypatch):
     run_page("docs/tutorials/first-paddock.md", tmp_path)
     assert len(pd.read_csv("one/predictions.csv")) == 1
     assert Path("paddocks/wedge.png").is_file()
+    assert len(Farm("demo/farm.gpkg").visits()) == len(COVERS)
+    assert len(pd.read_csv("walk/predictions.csv")) == len(PADDOCKS) * PHOTOS_PER_PADDOCK
+    assert Path("season/season.html").is_file()

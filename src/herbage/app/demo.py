@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import IFDRational
 
 from herbage import steps
+from herbage.app.demo_farm import PADDOCKS, make_farm
 from herbage.evaluation.baselines import MEAN, named_baselines
 from herbage.evaluation.scoring import weighted_r2
 from herbage.model.model import HerbageModel
-from herbage.photos.drawing import Light, draw_sward
+from herbage.photos.drawing import Light, draw_sward, photo_exif
 from herbage.photos.photo import PhotoFile
 from herbage.targets import TARGETS
 
@@ -26,7 +25,7 @@ QUALITY = 90
 
 
 def run_demo(out: Path, *, track: steps.Track) -> str:
-    """Draw photos, train `field` and `seed`, predict, submit; returns a text with the scores and the files.
+    """Draw photos, train `field` and `seed`, predict, submit, and make a farm; returns the scores and files as a text.
 
     Files of an earlier demo are replaced.
     """
@@ -53,6 +52,7 @@ def run_demo(out: Path, *, track: steps.Track) -> str:
     common: dict[str, Any] = {"store": store, "overwrite": True, "track": track}
     steps.predict(models["field"], photos, out=out / "results", maps=True, **common)
     steps.submit(models["field"], out / "test.csv", photos=photos, out=out / "submission.csv", **common)
+    make_farm(out, models["field"], store=store, track=track)
     return _summary(out, models, store, frame[test].reset_index(drop=True))
 
 
@@ -72,7 +72,8 @@ def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
             sward = draw_sward(rng, light, green=green, dead=28 * rng.uniform(0.05, 1) * (1.2 - lush), clover=clover)
             name = f"sward_{group * PHOTOS_PER_GROUP + number:02d}.jpg"
             taken = day + timedelta(minutes=7 * number)
-            sward.image.save(folder / name, quality=QUALITY, exif=_exif(taken, where, number))
+            place = where and (where[0] + 1e-4 * number, where[1] + 1e-4 * number)
+            sward.image.save(folder / name, quality=QUALITY, exif=photo_exif(taken, place))
             records.append(
                 {
                     "image_path": f"photos/{name}",
@@ -83,21 +84,6 @@ def draw_photos(folder: Path, *, seed: int = 7) -> list[dict[str, object]]:
                 }
             )
     return records
-
-
-def _exif(taken: datetime, where: tuple[float, float] | None, number: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"{taken:%Y:%m:%d %H:%M:%S}"
-    if where is not None:
-        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-        for degrees, tag, reference, signs in (
-            (where[0] + 1e-4 * number, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "NS"),
-            (where[1] + 1e-4 * number, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "EW"),
-        ):
-            whole, minutes = divmod(abs(degrees) * 60, 60)
-            gps[reference] = signs[degrees < 0]
-            gps[tag] = (IFDRational(int(whole)), IFDRational(int(minutes)), IFDRational(round(minutes % 1 * 60, 3)))
-    return exif
 
 
 def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -142,6 +128,12 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
         ("model/, model-seed/", "the models, each with its card, out-of-fold table and report.html"),
         ("results/", "predictions.csv, maps/, photos.geojson, report.html (open this one first)"),
         ("submission.csv", "the competition's file"),
+        ("paddocks.geojson", f"the {len(PADDOCKS)} paddocks of a farm"),
+        (
+            "walks/, walk-results/",
+            f"{len(list((out / 'walks').rglob('*.webp')))} drawn swards of three walks, estimated",
+        ),
+        ("farm.gpkg", "the season of the farm: its paddocks, and the estimates of all walks"),
     ):
         lines.append(f"  {name:<22} {what}")
     return "\n".join(lines)

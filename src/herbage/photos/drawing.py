@@ -6,10 +6,12 @@ The five weights of a drawing and their map are therefore known exactly.
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import ExifTags, Image, ImageDraw, ImageFilter
+from PIL.TiffImagePlugin import IFDRational
 
 from herbage.targets import SUMS
 
@@ -69,6 +71,22 @@ def draw_sward(rng: np.random.Generator, light: Light, *, green: float, dead: fl
     image = canvas.resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.LANCZOS)
     density = np.einsum("tc,crk->trk", SUMS, components)
     return Sward(_lit(image, rng, light), density.sum(axis=(1, 2)), density)
+
+
+def photo_exif(taken: datetime, place: tuple[float, float] | None) -> Image.Exif:
+    """EXIF data with a capture time, and a position if `place`, latitude and longitude in degrees, is not None."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"{taken:%Y:%m:%d %H:%M:%S}"
+    if place is not None:
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        for degrees, tag, reference, signs in (
+            (place[0], ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "NS"),
+            (place[1], ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "EW"),
+        ):
+            whole, minutes = divmod(abs(degrees) * 60, 60)
+            gps[reference] = signs[degrees < 0]
+            gps[tag] = (IFDRational(int(whole)), IFDRational(int(minutes)), IFDRational(round(minutes % 1 * 60, 3)))
+    return exif
 
 
 def _soil(rng: np.random.Generator, light: Light) -> Image.Image:
