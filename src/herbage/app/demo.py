@@ -133,7 +133,7 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
             "walks/, walk-results/",
             f"{len(list((out / 'walks').rglob('*.webp')))} drawn swards of three walks, estimated",
         ),
-        ("farm.gpkg", "the season of the farm: its paddocks, and the estimates of all walks"),
+        ("farm.gpkg, season/", "the farm with the estimates of all walks, and its season.html"),
     ):
         lines.append(f"  {name:<22} {what}")
     return "\n".join(lines)

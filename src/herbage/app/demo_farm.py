@@ -30,6 +30,9 @@ SHARES = {"green": 0.74, "dead": 0.12, "clover": 0.14}
 VARIATION = 0.15
 """How far the weight of a quadrat is from the mean of its paddock at most, as a fraction of it."""
 
+PRE_GRAZING, RESIDUAL = 2800.0, 1500.0
+"""The targets of the farm, kg DM/ha."""
+
 ORIGIN = -38.21, 145.94
 """Latitude and longitude of the farm's south-west corner."""
 
@@ -67,9 +70,10 @@ between these two.
 
 
 def make_farm(out: Path, model: Path, *, store: Path, track: steps.Track) -> None:
-    """Draw the walks, and write paddocks.geojson, walks/, walk-results/ and farm.gpkg to `out`, over earlier ones.
+    """Draw the walks, and write paddocks.geojson, walks/, walk-results/, farm.gpkg and season/ to `out`.
 
-    Photos are assigned to the paddocks' polygons; without geopandas by their folders, and the farm has no polygons.
+    Those of an earlier demo are replaced. Photos are assigned to the paddocks' polygons; without geopandas, by their
+    folders, and the farm has no polygons.
     """
     log.info("Drawing %d swards of a farm", len(WALKS) * len(PADDOCKS) * PHOTOS_PER_PADDOCK)
     write_atomic(out / "paddocks.geojson", _geojson())
@@ -93,7 +97,7 @@ def make_farm(out: Path, model: Path, *, store: Path, track: steps.Track) -> Non
             overwrite=True,
             track=track,
         )
-    # SEASON REPORT: write season/ here, from `path` to `out / "season"`, and list it in the summary of demo.py.
+    steps.farm_report(path, out=out / "season", pre_grazing=PRE_GRAZING, residual=RESIDUAL, overwrite=True)
 
 
 def draw_walks(folder: Path, *, seed: int = 2025) -> None:

@@ -244,7 +244,7 @@ class Season:
         elif not growth.is_useful:
             note = why_no_growth(growth, *(one.cover for visit in walk.growing for one in (visit, visit.before) if one))
         yield _growth_row(walk.day, since, None, len(walk.growing), growth, note)
-        for visit in walk.own:
+        for visit in sorted(walk.own, key=lambda visit: self.paddocks.label(visit.paddock_id)):
             before = visit.before.day if visit.before else None
             yield _growth_row(visit.day, before, self.paddocks.label(visit.paddock_id), 1, visit.growth, visit.note)
 
