@@ -81,16 +81,6 @@ class Visit:
     note: str = ""
 
     @property
-    def first(self) -> datetime | None:
-        """The earliest capture time."""
-        return self.sums.first
-
-    @property
-    def last(self) -> datetime | None:
-        """The latest capture time."""
-        return self.sums.last
-
-    @property
     def possible_grazing(self) -> bool:
         """Whether the cover fell since the visit before by more than both intervals."""
         return self.note == GRAZING
@@ -140,7 +130,7 @@ def delete_photos(connection: sqlite3.Connection, visits: Iterable[Visit]) -> No
     """Delete the photos of these visits."""
     photos = _read_photos(connection)
     for visit in visits:
-        first, last = (pd.Timestamp(time) for time in (visit.first, visit.last) if time)
+        first, last = (pd.Timestamp(time) for time in (visit.sums.first, visit.sums.last) if time)
         in_visit = (photos["paddock_id"] == visit.paddock_id) & photos["time"].between(first, last)
         connection.executemany("DELETE FROM photos WHERE key = ?", [(key,) for key in photos["key"][in_visit]])
     geopackage.touch(connection, "photos")
