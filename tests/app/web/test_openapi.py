@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from herbage.app.web.api import make_app
 from herbage.app.web.guard import Limits
+from herbage.farm.farm import Farm
 from herbage.model.estimate import COLUMNS
 from herbage.results.rows import EXAMPLE, Prediction
 
@@ -26,15 +27,26 @@ def app(quick_model):
 OPERATIONS = {
     "GET /healthz", "GET /api/model", "POST /api/predictions", "GET /api/maps/{name}", "POST /api/maps/{name}/overlay",
     "POST /api/files/predictions.csv", "POST /api/files/photos.geojson", "POST /api/paddocks",
-    "POST /api/files/paddocks.csv",
+    "POST /api/files/paddocks.csv", "POST /api/files/walk.json", "GET /api/farm", "POST /api/farm", "GET /season.html",
 }  # fmt: skip
+OF_A_FARM = {"GET /api/farm", "POST /api/farm", "GET /season.html"}
+
+
+def operations_of(app):
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {f"{one.method.upper()} {one.path}": one for one in found}
 
 
 @pytest.fixture(scope="module")
 def operations(app):
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    found = [result.ok() for result in schema.get_all_operations()]
-    return {f"{one.method.upper()} {one.path}": one for one in found}
+    return operations_of(app)
+
+
+@pytest.fixture(scope="module")
+def operations_with_a_farm(quick_model, tmp_path_factory):
+    farm = Farm(tmp_path_factory.mktemp("farm") / "farm.gpkg")
+    return operations_of(make_app(quick_model, quick_model.open_backbone(), farm=farm))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +59,20 @@ def operations(app):
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # schemathesis does
 def test_every_request_is_answered_as_described(operations, name, mode):
     assert set(operations) == OPERATIONS
-    strategy = operations[name].as_strategy(generation_mode=schemathesis.GenerationMode[mode])
+    assert check(operations[name], mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [*(("POSITIVE", name) for name in sorted(OF_A_FARM)), ("NEGATIVE", "POST /api/farm")]
+)
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+def test_every_request_to_a_farm_is_answered_as_described(operations_with_a_farm, name, mode):
+    assert 404 not in check(operations_with_a_farm[name], mode) or name == "GET /season.html"
+
+
+def check(operation, mode):
+    """Send requests of this mode; returns the codes of the answers, which are as described."""
+    strategy = operation.as_strategy(generation_mode=schemathesis.GenerationMode[mode])
     codes = []
 
     @given(case=strategy)
@@ -61,7 +86,7 @@ def test_every_request_is_answered_as_described(operations, name, mode):
         case.validate_response(response, checks=CHECKS)
 
     send()
-    assert codes
+    return codes
 
 
 def test_rows_of_the_api_are_rows_of_the_table():

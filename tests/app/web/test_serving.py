@@ -12,8 +12,10 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from herbage.app.cli import run
 from herbage.app.web.serving import reach, serve
 from herbage.errors import InputInvalid
+from herbage.farm.farm import Farm
 from tests.conftest import HERBAGE, PATIENCE_S
 
 
@@ -117,3 +119,25 @@ def test_the_message_says_who_can_reach_the_server():
     assert re.search(r"http://[^/]+:8000/\?token=sesame", everybody)
     assert "127.0.0.1" not in everybody
     assert "http://[fe80::1]:80/" in reach("fe80::1", 80, None)
+
+
+def test_the_message_says_what_is_stored(tmp_path):
+    farm = Farm(tmp_path / "farm.gpkg")
+    for host in ("127.0.0.1", "0.0.0.0"):
+        assert "; photos are not stored. Press Ctrl-C" in reach(host, 8000, None)
+        stored = f"; photos are not stored, and estimates are saved to {farm.path} on request. Press Ctrl-C"
+        assert stored in reach(host, 8000, None, farm)
+
+
+def test_a_wrong_farm_is_refused_before_the_model_is_loaded(tmp_path, capsys):
+    (tmp_path / "text.gpkg").write_text("This is no GeoPackage.")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text("{}")  # a model that could not be loaded
+    for name, message in (
+        ("farm.txt", "expected the name of a GeoPackage, which ends in .gpkg."),
+        ("no/farm.gpkg", "does not exist"),
+        ("text.gpkg", "could not be used as a GeoPackage"),
+    ):
+        assert run(["serve", str(tmp_path / "model"), "--farm", str(tmp_path / name)]) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "farm.gpkg").exists()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 from herbage.app.options import BackboneArguments, Model, Quiet
 from herbage.app.terminal import console, log_to_console
@@ -13,6 +14,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
+    farm: Path | None = None,
     engine: BackboneArguments = BackboneArguments(),
     quiet: Quiet = False,
 ) -> int:
@@ -21,6 +23,7 @@ def serve(
     Other programs use /api/predictions, documented at /openapi.json. For example:
         herbage serve model/
         herbage serve model/ --host 0.0.0.0 --token "$(openssl rand -hex 8)"
+        herbage serve model/ --farm farm.gpkg
         curl -F photos=@a.jpg http://127.0.0.1:8000/api/predictions
 
     Parameters
@@ -31,17 +34,24 @@ def serve(
         The port; 0 takes a free one.
     token
         A secret that clients must send: by opening the printed address, or as `Authorization: Bearer TOKEN`.
+    farm
+        A farm file (GeoPackage) to which the page can save estimates, and whose season it shows; it may be new.
     """
     from herbage.app.web.serving import serve as serve_forever
+    from herbage.farm.farm import Farm
     from herbage.model.model import HerbageModel
 
     log_to_console(quiet)
+    season = None if farm is None else Farm(farm)
+    if season is not None:
+        season.paddocks()  # those drawn in a GIS get their ids, and their shapes are checked before photos are taken
     opened = HerbageModel.from_pretrained(model)
     backbone = opened.open_backbone(**engine.options())
     try:
         serve_forever(
-            opened, backbone, host=host, port=port, token=token, announce=lambda text: print(text, flush=True)
-        )
+            opened, backbone, host=host, port=port, token=token, farm=season,
+            announce=lambda text: print(text, flush=True),
+        )  # fmt: skip
     except KeyboardInterrupt:
         # Exit at once: a normal exit would wait for the photo in progress.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -19,19 +19,21 @@ from starlette.datastructures import UploadFile as Upload
 from starlette.exceptions import HTTPException
 
 import herbage
+from herbage.app.web import farm_api
+from herbage.app.web.farm import FarmService, for_clients
 from herbage.app.web.guard import Guard, Limits, busy, too_large
-from herbage.app.web.problems import problem, responses, tell_problems
-from herbage.app.web.schemas import CORNERS, MEASURED, GroupedPredictions, Map, PaddockTable, Predictions
+from herbage.app.web.problems import problem, refused, responses, tell_problems
+from herbage.app.web.schemas import CORNERS, MEASURED, GroupedPredictions, Map, PaddockTable, Predictions, WalkRequest
 from herbage.app.web.service import MapMissing, MapStore, PredictionService, photos_geojson_file, predictions_csv
+from herbage.app.web.walks import walk_of
 from herbage.app.web.worker import Answer
 from herbage.backbones.backbone import Backbone
-from herbage.errors import InputInvalid, PhotoUnreadable
+from herbage.errors import PhotoUnreadable
+from herbage.farm.farm import Farm
 from herbage.model.model import HerbageModel
 from herbage.photos.discovery import display_name
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
-from herbage.remarks import Remark
 from herbage.results.overlay import map_files
-from herbage.results.paddocks import PaddockSummary
 
 PAGE = Path(__file__).parent / "page"
 FILES = StaticFiles(directory=PAGE)
@@ -52,8 +54,12 @@ def make_app(
     token: str | None = None,
     hosts: frozenset[str] | None = None,
     limits: Limits | None = None,
+    farm: Farm | None = None,
 ) -> Guard:
-    """The page at / and the API, as an ASGI app behind its guard; `token` and `hosts` are those of Guard."""
+    """The page at / and the API, as an ASGI app behind its guard; `token` and `hosts` are those of Guard.
+
+    Estimates can be saved to the `farm`, if there is one.
+    """
     limits = limits or Limits()
     service = PredictionService(model, backbone, max_waiting=limits.waiting, max_maps=limits.maps)
 
@@ -72,8 +78,10 @@ def make_app(
         lifespan=lifespan,
     )
     app.state.service, app.state.limits, app.state.strings = service, limits, read_strings()
+    app.state.farm = None if farm is None else FarmService(farm, service.record)
     tell_problems(app)
     app.include_router(router)
+    app.include_router(farm_api.router)
     # One route per file: a mount at / would also answer methods that the API's own paths do not have.
     for name in ("", *(file.name for file in PAGE.iterdir())):
         app.add_route(f"/{name}", _file_route(name or "index.html"), include_in_schema=False)
@@ -130,9 +138,10 @@ async def healthz(service: Service) -> dict[str, Any]:
 
 
 @router.get("/api/model")
-async def about(service: Service) -> dict[str, Any]:
-    """The model's card as data, and the colours of its maps."""
-    return service.facts()
+async def about(request: Request, service: Service) -> dict[str, Any]:
+    """The model's card as data, the colours of its maps, and the name of the server's farm file, null for none."""
+    farm: FarmService | None = request.app.state.farm
+    return {**service.facts(), "farm": None if farm is None else farm.name}
 
 
 @router.post(
@@ -249,15 +258,28 @@ def paddocks(rows: GroupedPredictions, service: Service) -> Any:
 
     Copies of a photo count once; copies in two paddocks are an error.
     """
-    summary, remarks = _summary(rows, service)
+    with refused():
+        summary, remarks = service.paddocks(rows)
     return {"paddocks": summary.rows(), "remarks": [remark.record() for remark in remarks]}
 
 
 @router.post("/api/files/paddocks.csv", response_class=Response, responses=_file_response("text/csv"))
 def paddocks_file(rows: GroupedPredictions, service: Service) -> Response:
     """The same as the file paddocks.csv."""
-    summary, _ = _summary(rows, service)
+    with refused():
+        summary, _ = service.paddocks(rows)
     return _attachment(summary.csv().encode(), "text/csv; charset=utf-8", "paddocks.csv")
+
+
+@router.post("/api/files/walk.json", response_class=Response, responses=_file_response("application/json"))
+def walk_file(rows: WalkRequest, service: Service) -> Response:
+    """The photos of a walk as a file that `herbage farm FARM.gpkg --add FILE` adds to a farm."""
+    with refused():
+        walk, _ = walk_of(rows, service.record)
+        with for_clients():
+            days = [identity.day for _, identity in walk.identified(None)]
+    content = walk.model_dump_json(indent=1, exclude_none=True).encode()
+    return _attachment(content, "application/json", f"walk-{max(days)}.json")
 
 
 @router.get("/strings.json", include_in_schema=False)
@@ -292,16 +314,6 @@ def _check(photos: Sequence[Upload], limits: Limits) -> None:
         if photo.content_type and not photo.content_type.lower().startswith(CONTENT_TYPES):
             message = f"{_name(photo)} is {photo.content_type}; expected a photo, such as image/jpeg."
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-
-
-def _summary(rows: GroupedPredictions, service: PredictionService) -> tuple[PaddockSummary, list[Remark]]:
-    if len(rows.paddocks) != len(rows.predictions):
-        message = f"paddocks: expected {len(rows.predictions)} names, one per photo; got {len(rows.paddocks)}."
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-    try:
-        return service.paddocks(rows)
-    except InputInvalid as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _corners(given: str | None, photos: int) -> Sequence[Corners | None]:

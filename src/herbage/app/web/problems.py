@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, without tracebacks or paths on the server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+
+from herbage.errors import InputInvalid
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -61,6 +64,15 @@ def responses(**examples: str) -> dict[int | str, dict[str, Any]]:
             "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": example}},
         }
     return described
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Answer 422 to a request that is invalid for the library."""
+    try:
+        yield
+    except InputInvalid as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def tell_problems(app: FastAPI) -> None:

@@ -1,9 +1,13 @@
 """Requests and responses of the API, with examples; OpenAPI is generated from them."""
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, TypeAdapter
 
+from herbage.errors import InputInvalid
+from herbage.farm.walk_file import Day
 from herbage.photos.photo import Corners
 from herbage.results.rows import PaddockName, Prediction
 
@@ -21,6 +25,29 @@ class GroupedPredictions(Predictions):
 
     paddocks: list[PaddockName] = Field(max_length=10_000, examples=[["North"]])
 
+    def named(self) -> Iterator[tuple[Prediction, str | None]]:
+        """Each row with its paddock; raises InputInvalid where their numbers differ."""
+        rows, names = len(self.predictions), len(self.paddocks)
+        if rows != names:
+            raise InputInvalid(f"paddocks: expected {rows} names, one per photo; got {names}.")
+        return zip(self.predictions, self.paddocks, strict=True)
+
+
+class WalkRequest(GroupedPredictions):
+    """The rows of a walk, all estimated by the model of this server; only those with status ok are saved."""
+
+    day: Day | None = Field(None, description="The day of photos without a capture time.", examples=["2026-09-04"])
+
+
+class SaveRequest(WalkRequest):
+    """The rows of a walk to save to the farm, and whether photos that are there already may change.
+
+    Photos without a paddock are assigned to the polygons of the farm by their position.
+    """
+
+    replace_estimates: StrictBool = Field(False, description="Replace estimates of another model or other settings.")
+    reassign: StrictBool = Field(False, description="Move photos that are in another paddock.")
+
 
 class RemarkRecord(BaseModel):
     """What a user should know about the rows: `names` are the first of the `count` photos that it is about."""
@@ -36,6 +63,76 @@ class PaddockTable(BaseModel):
 
     paddocks: list[dict[str, Any]]
     remarks: list[RemarkRecord]
+
+
+class FarmRemark(RemarkRecord):
+    """A remark about the farm; `is_warning` is false for information."""
+
+    is_warning: bool
+
+
+class Saved(BaseModel):
+    """What a request has changed in the farm: numbers of photos, and `text`, which sums them up.
+
+    `kept` have another estimate in the farm, `elsewhere` another paddock, and `other_day` another day; they were not
+    changed. `unassigned` are in no paddock, and `by_position` were assigned to one by their position.
+    """
+
+    text: str = Field(examples=["12 photos added, 3 already there"])
+    added: int
+    unchanged: int
+    kept: int
+    replaced: int
+    moved: int
+    elsewhere: int
+    other_day: int
+    unassigned: int
+    by_position: int
+    paddocks_added: list[str]
+    remarks: list[FarmRemark]
+
+
+class FarmWalk(BaseModel):
+    """The farm on the last day of its newest walk; null where unknown. Covers are in kg DM/ha, feed in kg DM.
+
+    `paddocks` is the number of paddocks. The cover is the mean weighted by area, where areas are known.
+    """
+
+    day: date
+    paddocks: int
+    area_ha: float | None
+    kg_per_ha: float | None
+    kg_per_ha_low: float | None
+    kg_per_ha_high: float | None
+    feed_kg: float | None
+    feed_kg_low: float | None
+    feed_kg_high: float | None
+    feed_above_residual_kg: float | None
+    feed_above_residual_kg_low: float | None
+    feed_above_residual_kg_high: float | None
+
+
+class NotVisited(BaseModel):
+    """A paddock that is not in the newest walk, and the day of its last visit."""
+
+    paddock: str
+    last_visit: date | None
+
+
+class FarmSeason(BaseModel):
+    """The season of the farm. `farm` is the name of its file, and `paddocks` are the names of all its paddocks.
+
+    `wedge` has one row per paddock of the newest walk, highest cover first: its last visit, cover, growth, feed, and
+    days to its target. `level` is that of all intervals.
+    """
+
+    farm: str = Field(examples=["farm.gpkg"])
+    paddocks: list[str] = Field(examples=[["North", "South"]])
+    level: float
+    walk: FarmWalk | None
+    wedge: list[dict[str, Any]]
+    not_visited: list[NotVisited]
+    remarks: list[FarmRemark]
 
 
 class Map(BaseModel):

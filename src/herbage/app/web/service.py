@@ -7,7 +7,7 @@ import asyncio
 import io
 import math
 import secrets
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +15,16 @@ from typing import Any
 
 from herbage.app.web.captions import caption
 from herbage.app.web.schemas import GroupedPredictions, Map
+from herbage.app.web.walks import copies_of
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import HerbageError, PhotoUnreadable
+from herbage.farm.models import ModelRecord
 from herbage.heads.measured import MeasuredColumn
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
 from herbage.remarks import Remark
-from herbage.results.copies import Copies, PaddockPhoto
 from herbage.results.geojson import photos_geojson
 from herbage.results.overlay import draw_overlay, scale_top, swatches
 from herbage.results.paddock_assignment import similar_names
@@ -76,7 +77,7 @@ class PredictionService:
     """An open model and everything the API offers on it."""
 
     def __init__(self, model: HerbageModel, backbone: Backbone, *, max_waiting: int, max_maps: int) -> None:
-        self.model, self.digest = model, model.digest
+        self.model, self.record = model, ModelRecord.of(model)
         self.worker = Worker(model, backbone, max_waiting)
         self.maps = MapStore(max_maps)
         self._overlays = asyncio.Semaphore(PARALLEL_OVERLAYS)
@@ -130,7 +131,7 @@ class PredictionService:
             "quadrat_area_m2": area,
             "map": address,
             "photo_sha256": photo_sha256 or None,
-            "model": self.digest,
+            "model": self.record.digest,
         }
 
     def map(self, name: str) -> Map:
@@ -168,14 +169,9 @@ class PredictionService:
     def paddocks(self, grouped: GroupedPredictions) -> tuple[PaddockSummary, list[Remark]]:
         """The summary of paddocks of these rows, and remarks; raises InputInvalid, as `Copies.of`."""
         summary = PaddockSummary.of(self.model, DEFAULT_LEVEL)
-        rows = zip(grouped.predictions, grouped.paddocks, strict=True)
-        photos = [(row, paddock, row.estimate()) for row, paddock in rows if row.status == "ok"]
+        photos = [(row, paddock, row.estimate()) for row, paddock in grouped.named() if row.status == "ok"]
         photos = [one for one in photos if math.isfinite(one[2].grams[summary.main])]
-        by_digest: dict[str, list[PaddockPhoto]] = defaultdict(list)
-        for number, (row, paddock, _) in enumerate(photos):
-            if row.photo_sha256 is not None:
-                by_digest[row.photo_sha256].append(PaddockPhoto(number, row.photo, paddock))
-        copies = Copies.of(by_digest.values())
+        copies = copies_of([(row, paddock) for row, paddock, _ in photos])
         for number, (_, paddock, estimate) in enumerate(photos):
             if number not in copies.keys:
                 summary.add(paddock, estimate)

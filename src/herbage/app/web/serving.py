@@ -10,6 +10,7 @@ import uvicorn
 from herbage.app.web.api import make_app
 from herbage.backbones.backbone import Backbone
 from herbage.errors import InputInvalid
+from herbage.farm.farm import Farm
 from herbage.model.model import HerbageModel
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -23,15 +24,17 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
+    farm: Farm | None = None,
     announce: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Serve the page and the API until interrupted; raises InputInvalid if the port could not be opened.
 
-    Port 0 selects a free port. Once the port is open, `announce` is called with the address and who can reach it.
+    Port 0 selects a free port. Estimates can be saved to the `farm`, if there is one. Once the port is open, `announce`
+    is called with the address, who can reach it, and what is stored.
     """
     if token is not None and not token.strip():
         raise InputInvalid("`token` is empty, which would not protect the server; pass a token, or omit `token`.")
-    app = make_app(model, backbone, token=token, hosts=LOCAL if host in LOCAL else None)
+    app = make_app(model, backbone, token=token, hosts=LOCAL if host in LOCAL else None, farm=farm)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,22 +44,25 @@ def serve(
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputInvalid(f"Could not open port {port} on {host} ({reason}); choose another `port`.") from error
-        announce(reach(host, opened.getsockname()[1], token))
+        announce(reach(host, opened.getsockname()[1], token, farm))
         uvicorn.Server(config).run(sockets=[opened])
 
 
-def reach(host: str, port: int, token: str | None) -> str:
-    """A message with the server's addresses and who can reach it."""
+def reach(host: str, port: int, token: str | None, farm: Farm | None = None) -> str:
+    """A message with the server's addresses, who can reach it, and what is stored."""
     query = "" if token is None else f"?token={quote(token, safe='')}"
+    stored = "photos are not stored"
+    if farm is not None:
+        stored += f", and estimates are saved to {farm.path} on request"
     if host in LOCAL:
         address = f"{_address(host, port)}{query}"
-        return f"{address} is available on this computer only; photos are not stored. Press Ctrl-C to stop."
+        return f"{address} is available on this computer only; {stored}. Press Ctrl-C to stop."
     names = sorted(_own_addresses(host)) if host in EVERYBODY else [host]
     where = "\n".join(f"  {_address(name, port)}{query}" for name in names)
     who = "everybody who can reach this computer over its networks"
     if token is not None:
         who += " and has the token"
-    return f"Available to {who}, unencrypted; photos are not stored. Press Ctrl-C to stop.\n{where}"
+    return f"Available to {who}, unencrypted; {stored}. Press Ctrl-C to stop.\n{where}"
 
 
 def _own_addresses(host: str) -> set[str]:

@@ -73,6 +73,11 @@ export function kgPerHa(grams, row) {
   return (grams * 10) / row.quadrat_area_m2;
 }
 
+/** The name that the server gives to a file. */
+export function nameOf(response) {
+  return decodeURIComponent(response.headers.get("Content-Disposition").match(/filename\*=UTF-8''(.*)/)[1]);
+}
+
 /** Download a blob as a file. */
 export function save(blob, name) {
   const link = document.createElement("a");

@@ -1,6 +1,6 @@
 // Card of one photo: upload progress, estimate and map.
 
-import { getJson, kgPerHa, postPhoto, predict, RequestError, save } from "./api.js";
+import { getJson, kgPerHa, nameOf, postPhoto, predict, RequestError, save } from "./api.js";
 import { askCorners } from "./corners.js";
 import { PatchMap } from "./map.js";
 import { MeasuredFields } from "./measured.js";
@@ -210,8 +210,7 @@ export class Card {
   async saveOverlay() {
     try {
       const response = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
-      const name = response.headers.get("Content-Disposition").match(/filename\*=UTF-8''(.*)/)[1];
-      save(await response.blob(), decodeURIComponent(name));
+      save(await response.blob(), nameOf(response));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;

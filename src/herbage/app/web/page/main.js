@@ -2,6 +2,7 @@
 
 import { getJson, postJson, RequestError, save } from "./api.js";
 import { Card } from "./card.js";
+import { Farm } from "./farm.js";
 import { showPaddocks, showPoints } from "./summary.js";
 import { languages, number, preferredLanguage, setLanguage, text } from "./text.js";
 
@@ -42,6 +43,8 @@ const page = {
     page.changed();
   },
 };
+
+const farm = new Farm(page.model.farm, grouped, () => page.changed());
 
 /** Show a failed request in the status line; rethrow any other error, which is a bug of the page. */
 function showError(error) {
@@ -98,12 +101,13 @@ function showStatus() {
 async function summarise() {
   const { predictions, paddocks } = grouped();
   const estimated = predictions.some((row) => row.status === "ok");
-  find("results").hidden = !predictions.length;
+  const names = [...new Set(cards.map((card) => card.paddock).filter(Boolean))];
+  find("paddocks").replaceChildren(...[...new Set([...farm.paddocks, ...names])].map((name) => new Option(name)));
+  farm.update();
+  find("results").hidden = find("files").hidden = !predictions.length;
   find("overlays").hidden = !cards.some((card) => card.map);
   find("summary").hidden = find("summary-note").hidden = find("remarks").hidden = !estimated;
   if (!predictions.length) return;
-  const names = [...new Set(cards.map((card) => card.paddock).filter(Boolean))];
-  find("paddocks").replaceChildren(...names.map((name) => new Option(name)));
   find("paddocks-csv").hidden = !names.length;
   const placed = showPoints(find("points"), predictions, page.model.main_target, page.model.map_colours);
   find("place").hidden = find("geojson").hidden = !placed;
@@ -125,6 +129,7 @@ function showModel() {
 function changeLanguage(code) {
   setLanguage(code);
   showModel();
+  farm.show();
   for (const card of cards) card.show();
   page.changed();
 }
