@@ -18,6 +18,7 @@ from herbage.farm.models import ModelRecord
 from herbage.farm.paddocks import Paddocks
 from herbage.farm.photos import PhotoIdentity, undated_error
 from herbage.model.estimate import Estimate
+from herbage.results.paddock_polygons import Polygons
 from herbage.results.rows import PaddockName, Prediction
 from herbage.targets import known_names
 
@@ -105,9 +106,15 @@ def in_paddocks(
     polygons, ids = paddocks.polygons(), paddocks.ids
     found = []
     for estimate, identity in pairs:
-        label, (longitude, latitude) = identity.paddock, (estimate.facts.longitude, estimate.facts.latitude)
-        if label is None and polygons is not None and longitude is not None and latitude is not None:
-            label = polygons.containing(longitude, latitude)
+        facts = estimate.facts
+        label = identity.paddock or position_in(polygons, facts.longitude, facts.latitude)
         own = None if label is None else ids.get(label)
         found.append((estimate, replace(identity, paddock=label, paddock_id=own)))
     return found
+
+
+def position_in(polygons: Polygons | None, longitude: float | None, latitude: float | None) -> str | None:
+    """The paddock of this position; None where there are no polygons, or the position is unknown."""
+    if polygons is None or longitude is None or latitude is None:
+        return None
+    return polygons.containing(longitude, latitude)

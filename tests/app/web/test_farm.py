@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import threading
+import time
 from datetime import date
 
 import numpy as np
@@ -16,7 +18,7 @@ from herbage.farm.farm import Farm
 from herbage.farm.models import ModelRecord
 from herbage.farm.walk_file import WalkFile
 from tests.app.web.test_api import problem, upload
-from tests.conftest import draw_photo
+from tests.conftest import PATIENCE_S, draw_photo
 
 SQUARES = {"North": 147.0, "South": 147.1}
 """Paddocks as squares of 0.1 degrees, by the longitude of their western edge."""
@@ -168,13 +170,20 @@ def test_photos_without_a_name_are_assigned_by_their_position(client, farm, tmp_
     draw_paddocks(farm, tmp_path)
     places = {"a.jpg": 147.05, "b.jpg": 147.15, "c.jpg": 150.0, "d.jpg": None, "e.jpg": 147.05}
     photos = [a_photo(tmp_path, name, place=place, seed=n) for n, (name, place) in enumerate(places.items())]
-    answer = save(client, rows_of(client, *photos), [None, None, None, None, "South"])
+    rows, names = rows_of(client, *photos), [None, None, None, None, "South"]
+    answer = save(client, rows, names)
     assert counts(answer) == {"added": 5, "by_position": 2, "unassigned": 2}
     assert answer.json()["paddocks_added"] == [], "South is the paddock that was drawn"
     visits = farm.visits()
     assert dict(zip(visits["paddock"], visits["photos"], strict=True)) == {"North": 1, "South": 2}
     (remark,) = answer.json()["remarks"]
     assert remark["names"] == ["c.jpg", "d.jpg"]
+    body = {"predictions": rows, "paddocks": names}
+    summary = client.post("/api/paddocks", json=body).json()
+    assert {row["paddock"]: row["photos"] for row in summary["paddocks"]} == {"North": 1, "South": 2}
+    assert [one["names"] for one in summary["remarks"] if one["what"] == "photos_without_paddock"] == [remark["names"]]
+    table = client.post("/api/files/paddocks.csv", json=body).text
+    assert {line.split(",")[0] for line in table.splitlines()[1:]} == {"North", "South"}
     assert client.get("/api/farm").json()["paddocks"] == ["North", "South"]
 
 
@@ -254,9 +263,21 @@ def test_a_file_that_another_program_writes_is_reported_and_blocks_nobody_else(c
     problem(answer, 422, "season.gpkg is being written by another program")
     assert str(tmp_path) not in answer.text
     assert client.get("/api/farm").json()["walk"]["paddocks"] == 1, "reading still works"
+
+    monkeypatch.setattr(geopackage, "WAIT_S", PATIENCE_S)
+    answers = []
+    waiting = [threading.Thread(target=lambda: answers.append(save(client, rows, ["North"]))) for _ in range(3)]
+    for one in waiting:
+        one.start()
+    time.sleep(0.3)
+    assert client.get("/healthz").status_code == 200
+    assert upload(client, a_photo(tmp_path, "b.jpg", seed=1)).status_code == 200
+    assert answers == []
     other.execute("ROLLBACK")
     other.close()
-    assert counts(save(client, rows, ["North"])) == {"unchanged": 1}
+    for one in waiting:
+        one.join(PATIENCE_S)
+    assert [counts(one) for one in answers] == [{"unchanged": 1}] * 3
 
 
 def test_the_file_of_a_walk_adds_what_saving_adds(lonely, model, farm, tmp_path):

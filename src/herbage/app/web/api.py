@@ -98,7 +98,13 @@ def _limits(request: Request) -> Limits:
     return limits
 
 
+def _server_farm(request: Request) -> FarmService | None:
+    farm: FarmService | None = request.app.state.farm
+    return farm
+
+
 Service = Annotated[PredictionService, Depends(_service)]
+OptionalFarm = Annotated[FarmService | None, Depends(_server_farm)]
 RequestLimits = Annotated[Limits, Depends(_limits)]
 
 
@@ -138,9 +144,8 @@ async def healthz(service: Service) -> dict[str, Any]:
 
 
 @router.get("/api/model")
-async def about(request: Request, service: Service) -> dict[str, Any]:
+async def about(service: Service, farm: OptionalFarm) -> dict[str, Any]:
     """The model's card as data, the colours of its maps, and the name of the server's farm file, null for none."""
-    farm: FarmService | None = request.app.state.farm
     return {**service.facts(), "farm": None if farm is None else farm.name}
 
 
@@ -253,21 +258,22 @@ def geojson_file(rows: Predictions) -> Response:
     response_model=PaddockTable,
     responses=responses(status_422="paddocks: expected 2 names, one per photo; got 1."),
 )
-def paddocks(rows: GroupedPredictions, service: Service) -> Any:
+def paddocks(rows: GroupedPredictions, service: Service, farm: OptionalFarm) -> Any:
     """The cover of each paddock, with the columns of paddocks.csv: mean with interval, green and legume share.
 
-    Copies of a photo count once; copies in two paddocks are an error.
+    Copies of a photo count once; copies in two paddocks are an error. Where the server has a farm, photos without a
+    name are assigned to its polygons by their position.
     """
     with refused():
-        summary, remarks = service.paddocks(rows)
+        summary, remarks = service.paddocks(farm.in_paddocks(rows) if farm else rows)
     return {"paddocks": summary.rows(), "remarks": [remark.record() for remark in remarks]}
 
 
 @router.post("/api/files/paddocks.csv", response_class=Response, responses=_file_response("text/csv"))
-def paddocks_file(rows: GroupedPredictions, service: Service) -> Response:
+def paddocks_file(rows: GroupedPredictions, service: Service, farm: OptionalFarm) -> Response:
     """The same as the file paddocks.csv."""
     with refused():
-        summary, _ = service.paddocks(rows)
+        summary, _ = service.paddocks(farm.in_paddocks(rows) if farm else rows)
     return _attachment(summary.csv().encode(), "text/csv; charset=utf-8", "paddocks.csv")
 
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from herbage.app.web.schemas import FarmRemark, FarmSeason, FarmWalk, NotVisited, Saved, SaveRequest
+from herbage.app.web.schemas import FarmRemark, FarmSeason, FarmWalk, GroupedPredictions, NotVisited, Saved, SaveRequest
 from herbage.app.web.walks import walk_of
 from herbage.errors import HerbageError, InputInvalid
 from herbage.farm.farm import Farm
 from herbage.farm.models import ModelRecord
 from herbage.farm.photos import AddOptions
 from herbage.farm.season import Feed, Season
-from herbage.farm.walk_file import in_paddocks
+from herbage.farm.walk_file import in_paddocks, position_in
 from herbage.model.model import DEFAULT_LEVEL
 from herbage.remarks import Remark
 from herbage.results.paddocks import plain_rows
@@ -75,6 +75,13 @@ class FarmService:
             paddocks_added=changes.paddocks,
             remarks=[_record(remark) for remark in [*remarks, *changes.remarks()]],
         )
+
+    def in_paddocks(self, rows: GroupedPredictions) -> GroupedPredictions:
+        """The rows with the paddocks in which the farm has them when they are saved; raises InputInvalid."""
+        with for_clients(self.farm.path):
+            polygons = self.farm.paddocks().polygons()
+        names = [name or position_in(polygons, row.longitude, row.latitude) for row, name in rows.named()]
+        return rows.model_copy(update={"paddocks": names})
 
     def state(self) -> FarmSeason:
         """The newest walk and the feed wedge, empty where nothing was saved yet; raises InputInvalid."""

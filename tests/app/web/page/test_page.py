@@ -16,6 +16,8 @@ from PIL import ExifTags, Image
 
 from herbage import steps
 from herbage.app.web.api import make_app
+from herbage.farm.farm import Farm
+from herbage.farm.walk_file import WalkFile
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from tests.conftest import draw_photo
@@ -67,8 +69,9 @@ def model(weighed_photos, tmp_path_factory):
 
 
 @contextmanager
-def serving(model):
-    server = uvicorn.Server(uvicorn.Config(make_app(model, model.open_backbone()), port=0, log_level="error"))
+def serving(model, **options):
+    app = make_app(model, model.open_backbone(), **options)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -90,6 +93,18 @@ def measured_address(measured_model):
         yield address
 
 
+@pytest.fixture
+def farm(tmp_path):
+    return Farm(tmp_path / "farm.gpkg")
+
+
+@pytest.fixture
+def farm_address(model, farm):
+    """The address of a server that has a farm and a token. Tests request it before `opened`, to close the page first."""
+    with serving(model, farm=farm, token="sesame") as address:
+        yield f"{address}?token=sesame"
+
+
 @pytest.fixture(scope="module")
 def chromium():
     need(CHROMIUM, "Chromium")
@@ -105,7 +120,8 @@ def opened(chromium, address):
     contexts, requested, logged, own = [], [], [], []
 
     def open_page(address=address, **options):
-        own.extend([address, f"blob:{address}"])
+        place = address.partition("?")[0]
+        own.extend([place, f"blob:{place}"])
         context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
@@ -743,3 +759,108 @@ def test_a_model_without_measured_columns_shows_no_fields(opened, photos):
     expect(page.locator(".measure")).to_have_count(0)
     expect(page.locator(".basis")).to_be_hidden()
     expect(page.locator("#model")).not_to_contain_text("measured")
+
+
+def undated(photos, folder):
+    """A copy of a photo without its capture time."""
+    folder.mkdir()
+    Image.open(photos / "p06.jpg").save(folder / "undated.jpg", quality=95)
+    return folder / "undated.jpg"
+
+
+def test_a_walk_is_saved_to_the_farm_and_its_season_is_shown(farm, farm_address, opened, photos, tmp_path):
+    page = opened(farm_address)
+    expect(page.locator("#privacy-farm")).to_contain_text("farm.gpkg when you save them")
+    expect(page.locator("#season-empty")).to_be_visible()
+    expect(page.locator("#saving, #walk, #season-link").locator("visible=true")).to_have_count(0)
+    page.fill("#paddock", "North")
+    page.set_input_files("#choose", [photos / name for name in ("p00.jpg", "p02.jpg", "p01.jpg", "p03.jpg")])
+    wait_done(page, 4)
+    expect(page.locator("#undated")).to_be_hidden()
+    page.set_input_files("#choose", undated(photos, tmp_path / "photos"))
+    wait_done(page, 5)
+    expect(page.locator("#summary td:nth-child(4)")).to_have_text(
+        ["5", "2 (3 not in the mean)"]
+    )  # from here on, nothing moves
+    saved = page.locator("#saved")
+    page.locator("#save").click()
+    expect(saved).to_contain_text("undated.jpg. Pass the day on which they were taken, such as 2026-09-04.")
+    assert farm.is_new
+    page.get_by_label("Day of photos without a capture time").fill("2025-09-11")
+    page.locator("#save").click()
+    expect(saved).to_contain_text("5 photos added.")
+
+    wedge = farm.wedge().iloc[0]
+    cells = page.locator("#wedge-table td")
+    expect(cells.first).to_have_text("North")
+    assert figures(cells.nth(1).inner_text()) == [round(wedge["kg_per_ha"])]
+    assert figures(cells.nth(2).inner_text()) == [round(wedge["kg_per_ha_low"]), round(wedge["kg_per_ha_high"])]
+    assert cells.nth(5).inner_text() == "2025-09-11"
+    expect(page.locator("#season-facts")).to_contain_text("2025-09-11")
+    assert page.locator("datalist#paddocks option").all_text_contents() == ["North"]
+    with page.expect_popup() as popup:
+        page.locator("#season-link").click()
+    expect(popup.value.locator("h1").first).to_be_visible()
+    assert "North" in popup.value.content()
+
+    page.locator("#save").click()
+    expect(saved).to_contain_text("0 photos added, 5 already there.")
+    expect(page.locator("#replace, #reassign").locator("visible=true")).to_have_count(0)
+    page.locator(".card .paddock").first.fill("<b>South")
+    expect(saved).to_be_empty()
+    page.locator("#save").click()
+    expect(saved).to_contain_text("pass “Move photos to the paddocks given here” to move them: p00.jpg.")
+    page.get_by_label("Move photos to the paddocks given here").check()
+    page.locator("#save").click()
+    expect(saved).to_contain_text("1 moved to another paddock.")
+    expect(page.locator("#reassign")).to_be_hidden()
+    expect(page.locator("#wedge-table td").filter(has_text="<b>South")).to_be_visible()
+    assert sorted(farm.visits()["paddock"]) == ["<b>South", "North", "North"]
+
+
+def test_a_walk_is_saved_as_a_file_where_there_is_no_farm(opened, photos, tmp_path):
+    page = opened(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    expect(page.locator("#season, #saving, #privacy-farm").locator("visible=true")).to_have_count(0)
+    page.fill("#paddock", "North")
+    page.set_input_files("#choose", [photos / "p00.jpg", undated(photos, tmp_path / "photos")])
+    wait_done(page, 2)
+    page.locator("#walk").click()
+    expect(page.locator("#saved")).to_contain_text("undated.jpg. Pass the day")
+    page.get_by_label("Day of photos without a capture time").fill("2025-09-07")
+    content, name = downloaded(page, "#walk")
+    assert name == "walk-2025-09-07.json"
+    expect(page.locator("#saved")).to_contain_text("herbage farm FARM.gpkg --add walk-2025-09-07.json")
+    (tmp_path / name).write_bytes(content)
+    assert [photo.paddock for photo in WalkFile.read(tmp_path / name).photos] == ["North", "North"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}])
+def test_axe_finds_nothing_serious_in_the_season(farm_address, opened, photos, tmp_path, options):
+    need(AXE.is_file(), "axe-core")
+    page = opened(farm_address, **options)
+    page.fill("#paddock", "North")
+    page.set_input_files("#choose", [photos / "p00.jpg", undated(photos, tmp_path / "photos")])
+    wait_done(page, 2)
+    page.fill("#day", "2025-09-04")
+    page.locator("#save").click()
+    expect(page.locator("#wedge-table td").first).to_have_text("North")
+    page.locator(".card .paddock").first.fill("South")
+    expect(page.locator("#saved")).to_be_empty()
+    page.locator("#save").click()
+    expect(page.locator("#reassign")).to_be_visible()
+    page.evaluate(AXE.read_text("utf-8"))
+    assert serious_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"]
+
+
+def test_a_season_that_cannot_be_read_is_reported_and_photos_are_estimated(farm, farm_address, opened, photos):
+    page = opened(farm_address)
+    farm.path.write_bytes(b"x" * 4096)
+    page.reload()
+    expect(page.locator("#season-failure")).to_contain_text("farm.gpkg could not be used as a GeoPackage")
+    page.set_input_files("#choose", photos / "p00.jpg")
+    wait_done(page, 1)
+    page.locator("#save").click()
+    expect(page.locator("#saved .warning")).to_contain_text("farm.gpkg could not be used as a GeoPackage")
+    expect(page.locator("#save")).to_be_enabled()

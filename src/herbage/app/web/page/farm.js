@@ -18,6 +18,7 @@ export class Farm {
     this.changed = changed;
     this.season = null;
     this.failure = null;
+    this.hasPhotos = false;
     if (name === null) {
       find("walk").before(find("undated"));
       find("walk").parentElement.after(find("saved"));
@@ -41,6 +42,8 @@ export class Farm {
     const estimated = predictions.filter((row) => row.status === "ok");
     find("saving").hidden = this.name === null || !estimated.length;
     find("undated").hidden = estimated.every((row) => row.taken_at !== null);
+    if (predictions.length && !this.hasPhotos) find("wedge").open = false; // the photos are under it
+    this.hasPhotos = predictions.length > 0;
     if (this.sent !== undefined && this.sent !== this.state()) this.clear();
   }
 
@@ -107,6 +110,7 @@ export class Farm {
     this.offer("replace", answer.kept > 0);
     this.offer("reassign", answer.elsewhere > 0);
     this.load();
+    find("wedge").open = true;
     return [
       said(`${answer.text}.`, "saved"),
       ...(answer.by_position ? [paragraph(text("by_position", { photos: answer.by_position }), "soft")] : []),

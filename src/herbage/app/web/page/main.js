@@ -23,9 +23,10 @@ const page = {
   get opacity() {
     return find("opacity").value / 100;
   },
-  /** Update the status now, and the summary once there are no more changes for DEBOUNCE_MS. */
+  /** Update the status and what can be saved now, and the summary once there are no more changes for DEBOUNCE_MS. */
   changed() {
     showStatus();
+    farm.update();
     clearTimeout(summaryTimer);
     summaryTimer = setTimeout(() => summarise().catch(showError), DEBOUNCE_MS);
   },
@@ -103,15 +104,16 @@ async function summarise() {
   const estimated = predictions.some((row) => row.status === "ok");
   const names = [...new Set(cards.map((card) => card.paddock).filter(Boolean))];
   find("paddocks").replaceChildren(...[...new Set([...farm.paddocks, ...names])].map((name) => new Option(name)));
-  farm.update();
+  const isOfFarm = farm.paddocks.length > 0; // photos without a name are assigned by their position
   find("results").hidden = find("files").hidden = !predictions.length;
   find("overlays").hidden = !cards.some((card) => card.map);
   find("summary").hidden = find("summary-note").hidden = find("remarks").hidden = !estimated;
   if (!predictions.length) return;
-  find("paddocks-csv").hidden = !names.length;
+  find("paddocks-csv").hidden = !names.length && !isOfFarm;
   const placed = showPoints(find("points"), predictions, page.model.main_target, page.model.map_colours);
   find("place").hidden = find("geojson").hidden = !placed;
-  if (estimated) await showPaddocks(find("summary"), predictions, paddocks, page.model.level);
+  const hasPaddocks = isOfFarm || paddocks.some((paddock) => paddock !== null);
+  if (estimated) await showPaddocks(find("summary"), predictions, paddocks, page.model.level, hasPaddocks);
 }
 
 function showModel() {

@@ -64,7 +64,7 @@ function wedgeTable(rows) {
 /** A figure with a line under it, or the server's reason why it is empty. */
 function fill(cell, figure, reason) {
   if (figure === null) {
-    cell.append(Object.assign(element("small", reason ?? text("unknown"), "reason"), { lang: reason ? "en" : "" }));
+    cell.append(Object.assign(element("small", reason ?? text("unknown")), { lang: reason ? "en" : "" }));
     return;
   }
   const [value, under] = figure;

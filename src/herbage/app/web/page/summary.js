@@ -11,11 +11,14 @@ const METRES_PER_DEGREE = 111_320; // of latitude
 const NOTHING = { paddocks: [], remarks: [] };
 const MIN_DEGREES = 20 / METRES_PER_DEGREE;
 
-/** Fill the table: first all photos of all days, then each named paddock on its last visit; and the remarks under it. */
-export async function showPaddocks(container, predictions, paddocks, level) {
+/**
+ * Fill the table: first all photos of all days, then, if there are paddocks, each of them on its last visit; and the
+ * remarks under it.
+ */
+export async function showPaddocks(container, predictions, paddocks, level, hasPaddocks) {
   const undated = predictions.map((row) => ({ ...row, taken_at: null }));
   const all = await summaryOf(undated, predictions.map(() => text("all_photos")));
-  const named = paddocks.some((paddock) => paddock !== null) ? await summaryOf(predictions, paddocks).catch(refused) : NOTHING;
+  const named = hasPaddocks ? await summaryOf(predictions, paddocks).catch(refused) : NOTHING;
   const table = document.createElement("table");
   table.append(
     tableRow("th", [text("paddock"), text("kg_per_ha"), text("range"), text("photos"), text("GDM_g"), text("green_share"), text("legume_share"), text("day")]),
