@@ -10,6 +10,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from herbage.app.cli import run
+from herbage.farm.models import ModelRecord
+from herbage.farm.walk_file import WalkFile, WalkPhoto
 from tests.results.farms import feature, square, write_farm
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +76,15 @@ def ground(weighed_photos, quick_model, tmp_path_factory):
     )
     write_farm(place, feature(square(147, -43), PADDOCK_NM="River"))
     quick_model.save_pretrained(place / "model")
+    save_walk(quick_model, place / "new_photos/a.jpg", place / "walk-2026-09-04.json")
     return place
+
+
+def save_walk(model, photo, place):
+    """What the page saves of a walk."""
+    cells = model.estimate(photo).row() | {"photo_sha256": "5d" * 32, "model": model.digest, "paddock": "River"}
+    walk = WalkFile(model=ModelRecord.of(model), photos=[WalkPhoto(**cells, day="2026-09-04")])
+    place.write_text(walk.model_dump_json())
 
 
 def weigh(cuts):

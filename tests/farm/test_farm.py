@@ -97,8 +97,19 @@ def test_photos_change_paddock_only_if_asked(farm):
     assert [remark.what for remark in changes.remarks()] == ["farm_elsewhere"]
     assert farm.visits()["paddock"].tolist() == ["North"]
     changes = farm.add_estimates([a_photo("a.jpg", 2000, paddock="South")], a_model(), AddOptions(reassign=True))
-    assert "1 moved to another paddock" in str(changes)
+    assert "1 assigned to a paddock" in str(changes)
     assert farm.visits()["paddock"].tolist() == ["South"]
+
+
+def test_photos_without_a_paddock_are_assigned_when_one_is_known(farm):
+    changes = farm.add_estimates([a_photo("a.jpg", 2000)], a_model())
+    assert [remark.what for remark in changes.remarks()] == ["farm_unassigned"]
+    assert str(farm.add_estimates([a_photo("a.jpg", 2000)], a_model())) == "0 photos added, 1 already there"
+    changes = farm.add_estimates([a_photo("a.jpg", 2000, paddock="North")], a_model())
+    assert str(changes) == "0 photos added, 1 already there, 1 assigned to a paddock"
+    assert farm.visits()["paddock"].tolist() == ["North"]
+    farm.add_estimates([a_photo("a.jpg", 2000)], a_model())
+    assert farm.visits()["paddock"].tolist() == ["North"]
 
 
 def test_photos_on_another_day_are_reported(farm):
@@ -351,6 +362,14 @@ def test_the_file_of_a_walk_is_added_like_photos(farm, tmp_path):
         new.add_walk(path)
     new.add_walk(path, date="2026-10-01")
     assert new.visits()["date"].tolist() == ["2026-10-01"]
+
+
+def test_photos_of_a_walk_without_a_paddock_are_assigned_by_position(farm, tmp_path):
+    path = tmp_path / "walk.json"
+    walk = walk_file(a_model(), paddock=None, latitude=-41.509, longitude=147.001)
+    path.write_text(walk.model_dump_json())
+    farm.add_walk(path)
+    assert farm.visits()["paddock"].tolist() == ["South"]
 
 
 def test_files_without_key_model_or_facts_are_refused(walked, tmp_path):

@@ -18,7 +18,7 @@ from herbage.farm.paddocks import Paddocks, give_ids, import_polygons
 from herbage.farm.photos import AddOptions, Changes, PaddockNames, PhotoIdentity, add_photos, identify, read_day
 from herbage.farm.season import Season
 from herbage.farm.visits import delete_photos, read_visits, write_visits
-from herbage.farm.walk_file import WalkFile
+from herbage.farm.walk_file import WalkFile, in_paddocks
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
 from herbage.outputs import check_output_file
@@ -58,6 +58,11 @@ class Farm:
     def is_new(self) -> bool:
         """Whether nothing was added yet, so that there is no file."""
         return schema.is_new(self.path)
+
+    @property
+    def title(self) -> str:
+        """The title of its reports."""
+        return f"Season of {self.path.stem}"
 
     def add(
         self,
@@ -123,9 +128,13 @@ class Farm:
         reassign: bool = False,
         replace_estimates: bool = False,
     ) -> Changes:
-        """Add the file of a walk, which the web page saves; `date` is the day of photos without a capture time."""
+        """Add the file of a walk, which the web page saves; `date` is the day of photos without a capture time.
+
+        Photos without a paddock are assigned by their positions to the polygons of the farm.
+        """
         walk = WalkFile.read(Path(path))
-        return self.add_estimates(walk.identified(read_day(date)), walk.model, AddOptions(reassign, replace_estimates))
+        pairs = in_paddocks(walk.identified(read_day(date)), self.paddocks())
+        return self.add_estimates(pairs, walk.model, AddOptions(reassign, replace_estimates))
 
     def import_paddocks(self, path: str | Path, *, paddock_name: str | None = None) -> list[Remark]:
         """Add the polygons of a file (GeoJSON, GeoPackage, KML or Shapefile), and update those of the same name."""

@@ -102,7 +102,7 @@ def _reported(path: Path) -> Iterator[None]:
         if "locked" in reason or "busy" in reason:
             raise InputInvalid(
                 f"{path} is being written by another program (waited {WAIT_S:.0f} s), such as QGIS with unsaved edits "
-                f"or another run of herbage. Save or close it there, and run the command again."
+                f"or another run of herbage. Save or close it there, and try again."
             ) from error
         if "readonly" in reason:
             raise InputInvalid(f"{path} could not be written: {reason}. Is the file write-protected?") from error

@@ -79,7 +79,7 @@ _COUNTED = {
     "unchanged": "already there",
     "kept": "already there with another estimate",
     "replaced": "replaced",
-    "moved": "moved to another paddock",
+    "moved": "assigned to a paddock",
 }
 _SAID = {
     "kept": "already in the farm with another estimate, of another model or other settings, which was not changed; "
@@ -194,9 +194,10 @@ def _add(connection: sqlite3.Connection, cells: Mapping[str, Any], options: AddO
     else:
         changes.note("kept", name)
     if cells["paddock_id"] not in (None, paddock_id):
-        if options.reassign:
+        may_change = options.reassign or paddock_id is None
+        if may_change:
             _update(connection, ("paddock_id", "assigned_as"), cells)
-        changes.note("moved" if options.reassign else "elsewhere", name)
+        changes.note("moved" if may_change else "elsewhere", name)
 
 
 def _update(connection: sqlite3.Connection, columns: Sequence[str], cells: Mapping[str, Any]) -> None:

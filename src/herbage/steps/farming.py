@@ -29,5 +29,5 @@ def farm_report(
         check_output_file(Path(out) / name, overwrite=overwrite)
     season = opened.season(level=level, pre_grazing=pre_grazing, residual=residual)
     log_remarks(season.remarks())
-    write_report(season, Path(out), f"Season of {opened.path.stem}")
+    write_report(season, Path(out), opened.title)
     return season

@@ -109,7 +109,7 @@ class FarmService:
         if self.farm.is_new:
             raise SeasonMissing("Nothing was saved to the farm yet, so it has no season.")
         with for_clients(self.farm.path):
-            return season_page(self.farm.season(), self.farm.path.stem)
+            return season_page(self.farm.season(), self.farm.title)
 
 
 @contextmanager
