@@ -5,15 +5,19 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 from PIL import ExifTags, Image
 
 from herbage import steps
 from herbage.errors import OutputExists
+from herbage.farm.farm import Farm
 from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway
+from tests.farm.walks import DAY, a_model, a_walk
 
 
 def test_predict_killed_at_any_moment_resumes_after_its_rows_with_the_same_results(model_folder, many, tmp_path):
@@ -137,3 +141,19 @@ def test_rows_of_photos_that_were_replaced_since_are_estimated_again(model, weig
     assert resumed == plain
     assert not plain.failed
     assert (tmp_path / "cut/predictions.csv").read_bytes() == (tmp_path / "plain/predictions.csv").read_bytes()
+
+
+def test_a_farm_whose_file_was_half_written_is_as_it_was_before(tmp_path):
+    """Copies of the file and its journal from the middle of a transaction are what a kill leaves."""
+    farm = Farm(tmp_path / "farm.gpkg")
+    farm.add_estimates(a_walk(DAY, {"North": 2000.0, "South": 1500.0}, photos=100), a_model())
+    before, cut = farm.visits(), tmp_path / "cut.gpkg"
+    with closing(sqlite3.connect(farm.path)) as connection:
+        connection.execute("PRAGMA cache_size = 5")  # so that pages are written before the transaction ends
+        connection.execute("UPDATE photos SET Dry_Total_g = 0")
+        shutil.copy(farm.path, cut)
+        shutil.copy(f"{farm.path}-journal", f"{cut}-journal")
+    with closing(sqlite3.connect(f"{cut.as_uri()}?immutable=1", uri=True)) as connection:
+        assert connection.execute("SELECT min(Dry_Total_g) FROM photos").fetchone() == (0,), "nothing was half written"
+    assert Farm(cut).visits().equals(before)
+    assert not (tmp_path / "cut.gpkg-journal").exists()

@@ -62,7 +62,9 @@ _REFERENCE_SYSTEMS = (
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that only reads; raises InputInvalid where the file cannot be read as SQLite."""
-    with _reported(path), closing(_connect(path, "ro")) as connection:
+    # Not mode=ro: SQLite could not roll back the transaction of a process that was killed, and would refuse the file.
+    with _reported(path), closing(_connect(path, "rw")) as connection:
+        connection.execute("PRAGMA query_only = ON")
         yield connection
 
 
