@@ -71,7 +71,7 @@ def paddock_chart(visits: Sequence[Visit], targets: Sequence[float | None], scal
             shapes.append(_shape("line", "interval", x1=x, x2=x, y1=scale.y(cover.low), y2=scale.y(cover.high)))
         shapes.append(_shape("circle", "visit", cx=x, cy=scale.y(cover.mean), r=3))
     head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, title)
-    return head + Markup("").join(shapes) + Markup("</svg>")
+    return head + Markup("".join(shapes) + "</svg>")
 
 
 def draw_season(season: Season) -> bytes:
@@ -116,6 +116,7 @@ def _draw_growth(ax: Any, walks: Sequence[Walk]) -> None:
     ax.set_title("Growth since the visits before", loc="left")
 
 
-def _shape(tag: str, kind: str, **places: float) -> Markup:
-    attributes = Markup("").join(Markup(' {}="{}"').format(name, f"{place:g}") for name, place in places.items())
-    return Markup('<{} class="{}"{}/>').format(tag, kind, attributes)
+def _shape(tag: str, kind: str, **places: float) -> str:
+    # Text, not Markup: a season has tens of thousands of shapes, and numbers need no escaping.
+    attributes = "".join(f' {name}="{place:g}"' for name, place in places.items())
+    return f'<{tag} class="{kind}"{attributes}/>'

@@ -14,11 +14,10 @@ from jaxtyping import Float
 
 from herbage.farm.models import ModelRecord
 from herbage.farm.paddocks import FarmPaddock, Paddocks
-from herbage.farm.visits import DIGITS, Visit, table_of, visits_table, why_no_growth
+from herbage.farm.visits import DIGITS, Visit, table_of, visit_row, visits_table, why_no_growth
 from herbage.formatting import counted
 from herbage.remarks import Remark
 from herbage.results.cover import Cover, Growth
-from herbage.results.paddocks import plain_rows
 
 WALK_DAYS = 14
 """A paddock's last visit is its state for so many days; later it counts as not visited."""
@@ -224,9 +223,8 @@ class Season:
     def _wedge_row(self, visit: Visit) -> dict[str, Any]:
         paddock = self.paddocks.by_id[visit.paddock_id]
         pre_grazing, residual = self.targets(paddock)
-        (cells,) = plain_rows(visits_table({paddock.id: [visit]}, self.paddocks))
         mean, area = visit.cover.mean, paddock.area_ha
-        cells |= {
+        cells = visit_row(visit, self.paddocks) | {
             "area_ha": area,
             "feed_kg": None if area is None else area * mean,
             "feed_above_residual_kg": None if area is None or residual is None else area * max(mean - residual, 0.0),

@@ -107,7 +107,7 @@ def read_visits(
 
 def visits_table(visits: Mapping[str, Sequence[Visit]], paddocks: Paddocks) -> pd.DataFrame:
     """All visits as a table with the columns of `visits` in a farm file, by date and paddock."""
-    rows = [_row(visit, paddocks) for own in visits.values() for visit in own]
+    rows = [visit_row(visit, paddocks) for own in visits.values() for visit in own]
     frame = table_of(rows, VISIT_COLUMNS)
     return frame.sort_values(["date", "paddock"], kind="stable").reset_index(drop=True)
 
@@ -249,7 +249,8 @@ def why_no_growth(growth: Growth, *covers: Cover) -> str:
     return f"interval too wide to be of use: {growth.rate:+,.0f} ± {growth.half_width:,.0f} kg DM/ha per day"
 
 
-def _row(visit: Visit, paddocks: Paddocks) -> dict[str, Any]:
+def visit_row(visit: Visit, paddocks: Paddocks) -> dict[str, Any]:
+    """The cells of a visit in the table `visits`, None where a value is unknown."""
     sums, cover, growth = visit.sums, visit.cover, visit.growth if visit.has_growth else None
     total = sums.grams[TOTAL]
     cells: dict[str, Any] = {
