@@ -225,10 +225,14 @@ def _with_growth(visit: Visit, earlier: Sequence[Visit]) -> Visit:
         if stretch[-1].note in (FIRST_VISIT, OTHER_MODEL, GRAZING):
             break
         stretch.append(older)
-    pairs = [(before, Growth.between(before.cover, visit.cover, (visit.day - before.day).days)) for before in stretch]
-    before, growth = next((pair for pair in pairs if pair[1].is_useful), pairs[0])
+    pairs = ((before, _growth(before, visit)) for before in stretch)
+    before, growth = next((pair for pair in pairs if pair[1].is_useful), (stretch[0], _growth(stretch[0], visit)))
     note = "" if growth.is_useful else why_no_growth(growth, before.cover, visit.cover)
     return replace(visit, before=before, growth=growth, note=note)
+
+
+def _growth(before: Visit, after: Visit) -> Growth:
+    return Growth.between(before.cover, after.cover, (after.day - before.day).days)
 
 
 def _break_between(before: Visit, visit: Visit) -> str:

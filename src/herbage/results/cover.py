@@ -1,5 +1,6 @@
 """Pasture cover and growth in kg DM/ha, with intervals."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ class Growth:
         assumed to cancel.
         """
         half_widths = before.sampling, before.model, after.sampling, after.model
-        return cls((after.mean - before.mean) / days, float(np.linalg.norm(half_widths)) / days)
+        return cls((after.mean - before.mean) / days, math.hypot(*half_widths) / days)
 
     @property
     def low(self) -> float:
