@@ -87,7 +87,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S)
     connection.isolation_level = None  # transactions begin and end where this module says so
-    # The triggers of a spatial index, which QGIS adds to a layer, call these functions.
+    # The triggers of a spatial index, which QGIS adds to a layer, call these functions; their order is that of _bounds.
     for number, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
         connection.create_function(name, 1, partial(_bound, number), deterministic=True)
     connection.create_function("ST_IsEmpty", 1, _is_empty, deterministic=True)
@@ -169,11 +169,11 @@ def touch(connection: sqlite3.Connection, table: str) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     connection.execute("UPDATE gpkg_contents SET last_change = ? WHERE table_name = ?", (now, table))
     if "geom" in columns(connection, table):
-        bounds = connection.execute(
-            f"SELECT min(ST_MinX(geom)), min(ST_MinY(geom)), max(ST_MaxX(geom)), max(ST_MaxY(geom)) FROM {table}"
-        ).fetchone()
+        every = [bounds for (blob,) in connection.execute(f"SELECT geom FROM {table}") if (bounds := _bounds(blob))]
+        wests, easts, souths, norths = zip(*every, strict=True) if every else ((None,),) * 4
         connection.execute(
-            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ? WHERE table_name = ?", (*bounds, table)
+            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ? WHERE table_name = ?",
+            (min(wests), min(souths), max(easts), max(norths), table),
         )
 
 
@@ -236,13 +236,19 @@ def _is_empty(blob: bytes | None) -> bool | None:
     return None if blob is None else bool(blob[3] >> 4 & 1)
 
 
-def _bound(number: int, blob: bytes | None) -> float | None:
-    """One of west, east, south, north of a geometry."""
+def _bounds(blob: bytes | None) -> tuple[float, ...] | None:
+    """West, east, south and north of a geometry, in the order of its envelope; None where it has none."""
     if blob is None or _is_empty(blob):
         return None
-    start, flags = _wkb_start(blob), blob[3]
-    if start > 8:
-        return float(struct.unpack_from(_order(flags) + "4d", blob, 8)[number])
-    point = point_of(blob)
-    west, south, east, north = (*point, *point) if point else shape_of(blob).bounds
-    return float((west, east, south, north)[number])
+    if _wkb_start(blob) > 8:
+        return struct.unpack_from(_order(blob[3]) + "4d", blob, 8)
+    if (point := point_of(blob)) is not None:
+        longitude, latitude = point
+        return longitude, longitude, latitude, latitude
+    west, south, east, north = shape_of(blob).bounds
+    return west, east, south, north
+
+
+def _bound(number: int, blob: bytes | None) -> float | None:
+    bounds = _bounds(blob)
+    return None if bounds is None else bounds[number]
