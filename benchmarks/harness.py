@@ -76,8 +76,13 @@ def run_herbage(*arguments: object) -> tuple[float, float]:
         seconds = time.monotonic() - started
         if done.returncode:
             raise RuntimeError(f"herbage {' '.join(map(str, arguments))} failed")
-        peak = next(line for line in status.read().splitlines() if line.startswith("VmHWM"))
-    return seconds, int(peak.split()[1]) / 1e6
+        return seconds, peak_gb(status.read())
+
+
+def peak_gb(status: str) -> float:
+    """The peak resident memory of a process, from its /proc/PID/status."""
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1e6
 
 
 def _command_line() -> str:

@@ -174,6 +174,18 @@ def many(results: Results) -> str:
     return table("work | photos | seconds | photos/s | memory early | at the end | at most", rows)
 
 
+def farm(results: Results) -> str:
+    """Seconds and memory of a walk that is added to a large farm, and of its report."""
+    (result,) = results
+    of = result["farm"]
+    rows = [
+        [line["work"], f"{line['seconds']:.1f} s", line["bar_s"], f"{line['peak_gb']:.2f} GB", line["bar_gb"]]
+        for line in result["lines"]
+    ]
+    size = f"{of['paddocks']} paddocks, {of['walks']} walks, {of['photos']:,} photos: a file of {of['file_mb']:.0f} MB."
+    return f"{size}\n\n" + table("work | duration | limit, s | peak memory | limit, GB", rows)
+
+
 def cost(results: Results) -> str:
     """Hours and prices of a million photos in prediction on some machines, from measured times and assumptions."""
     giant, parts_of_photo = results
@@ -239,7 +251,7 @@ PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
         serving: ("serving-*",),
     },
     "reliability": {kills: ("kills",), fuzz: ("fuzz",)},
-    "scale": {scale: ("scale",), many: ("many",), cost: ("extract-giant-int8", "parts")},
+    "scale": {scale: ("scale",), many: ("many",), farm: ("farm",), cost: ("extract-giant-int8", "parts")},
 }
 """The blocks of each page, and the JSON files that each is made from (`*` for any ending)."""
 

@@ -1,6 +1,9 @@
-"""The accuracy benchmark scores what herbage delivers, and the pages have the figures of docs/data."""
+"""Benchmarks measure what herbage delivers and notice broken promises, and the pages have the figures of docs/data."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,12 @@ from benchmarks.pages import PAGES, fill
 
 from herbage import steps
 from herbage.backbones.opening import open_backbone
+from herbage.farm.farm import Farm
 from herbage.heads.finalise import finalise_grams
 from herbage.recipe import load_recipe
 from herbage.tables.weighed import WeighedTable, read_weighed_table
 from herbage.tokens.extraction import stream_tokens
+from tests.conftest import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 HEIGHT = ("Height_Ave_cm",)
@@ -102,3 +107,18 @@ def test_a_page_has_the_figures_of_the_data(name, tmp_path):
     assert fill(name, docs, docs / "data") == []
     assert page.read_text() == committed, f"run python -m benchmarks pages {name}"
     assert committed.count("<!-- begin") == len(PAGES[name])
+
+
+def test_the_benchmark_of_a_farm_measures_a_small_one(tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "farm", "--quick", "--work", tmp_path, "--out", tmp_path / "data"]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE_S, stdout=subprocess.DEVNULL)
+    result = json.loads((tmp_path / "data/farm.json").read_text())
+    assert {name: result["farm"][name] for name in ("paddocks", "walks", "photos")} == {
+        "paddocks": 20, "walks": 6, "photos": 600,
+    }  # fmt: skip
+    assert [line["peak_gb"] < line["bar_gb"] for line in result["lines"]] == [True, True]
+    added, drawn = (Farm(tmp_path / "farm" / name).visits() for name in ("added.gpkg", "farm.gpkg"))
+    assert (added["photos"].sum(), drawn["photos"].sum()) == (660, 600)
+    docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    fill("scale", docs, tmp_path / "data")
+    assert "20 paddocks, 6 walks, 600 photos" in (docs / "scale.md").read_text()

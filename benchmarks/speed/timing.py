@@ -58,10 +58,10 @@ def compared(work: str, notebook: list[float], ours: list[float], dtype: torch.d
     }
 
 
-def report(name: str, lines: list[dict[str, Any]], out: Path) -> None:
-    """Print the lines and write them as JSON."""
+def report(name: str, lines: list[dict[str, Any]], out: Path, **more: Any) -> None:
+    """Print the lines and write them as JSON, with more figures next to them."""
     for line in lines:
         print(
             "; ".join(f"{key} {f'{of:.3g}' if isinstance(of, float) else of}" for key, of in line.items()), flush=True
         )
-    write_result(name, out, lines=lines)
+    write_result(name, out, **more, lines=lines)
