@@ -140,6 +140,19 @@ def kills(results: Results) -> str:
     return f"{result['kills']} kills, faults found: {len(result['faults'])}.\n\n" + table(head, rows)
 
 
+def farm_kills(results: Results) -> str:
+    """Where runs that add to a farm file were killed."""
+    (result,) = results
+    moments = ("in_start", "before_farm", "in_journal", "in_file", "after_farm")
+    rows = [
+        [name, f"{one['unbroken_s']:.1f} s", one["kills"], *(one.get(f"killed_{when}", 0) for when in moments)]
+        for name, one in result["commands"].items()
+    ]
+    head = "`predict --farm` | duration | kills | before the table was complete | before the transaction"
+    head += " | in the transaction | while it was written to the file | after it"
+    return f"{result['kills']} kills, faults found: {len(result['faults'])}.\n\n" + table(head, rows)
+
+
 def fuzz(results: Results) -> str:
     """What became of damaged photos."""
     (result,) = results
@@ -250,7 +263,7 @@ PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
         memory: ("memory",),
         serving: ("serving-*",),
     },
-    "reliability": {kills: ("kills",), fuzz: ("fuzz",)},
+    "reliability": {kills: ("kills",), farm_kills: ("kills-farm",), fuzz: ("fuzz",)},
     "scale": {scale: ("scale",), many: ("many",), farm: ("farm",), cost: ("extract-giant-int8", "parts")},
 }
 """The blocks of each page, and the JSON files that each is made from (`*` for any ending)."""

@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pandas as pd
 import pytest
 from benchmarks.nested import Photos, Trained, Variant, nested_estimates, outer_folds
 from benchmarks.pages import PAGES, fill
+from benchmarks.reliability.kills import FARM, JOURNAL, JOURNAL_MAGIC, Job, farm_contents
 
 from herbage import steps
 from herbage.backbones.opening import open_backbone
@@ -20,6 +24,7 @@ from herbage.recipe import load_recipe
 from herbage.tables.weighed import WeighedTable, read_weighed_table
 from herbage.tokens.extraction import stream_tokens
 from tests.conftest import PATIENCE_S
+from tests.farm.walks import DAY, a_model, a_walk
 
 ROOT = Path(__file__).parent.parent
 HEIGHT = ("Height_Ave_cm",)
@@ -98,7 +103,7 @@ def test_the_mean_of_fold_heads_differs_from_the_head_fitted_to_all(photos):
     assert not np.allclose(estimate, Trained.on(photos, Variant("", RECIPE)).estimates(photos.take([0]))[0])
 
 
-@pytest.mark.parametrize("name", ["README", "accuracy", "crosspvt", "trust", "explanation/intervals"])
+@pytest.mark.parametrize("name", ["README", "accuracy", "crosspvt", "trust", "explanation/intervals", "reliability"])
 def test_a_page_has_the_figures_of_the_data(name, tmp_path):
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "README.md", tmp_path)
@@ -122,3 +127,42 @@ def test_the_benchmark_of_a_farm_measures_a_small_one(tmp_path):
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
     fill("scale", docs, tmp_path / "data")
     assert "20 paddocks, 6 walks, 600 photos" in (docs / "scale.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "parts"),
+    [
+        ("DELETE FROM photos WHERE fid = 3", {"photos"}),
+        ("UPDATE photos SET Dry_Total_g = Dry_Total_g + 1 WHERE fid = 3", {"photos"}),
+        ("UPDATE photos SET paddock_id = (SELECT max(id) FROM paddocks WHERE name = 'North')", {"photos"}),
+        ("DELETE FROM visits WHERE fid = (SELECT max(fid) FROM visits)", {"visits"}),
+        ("UPDATE paddocks SET name = 'East' WHERE name = 'South'", {"paddocks", "photos"}),
+    ],
+)
+def test_what_a_killed_run_broke_in_a_farm_is_noticed(fault, parts, tmp_path):
+    for name in ("a", "b"):
+        farm = Farm(tmp_path / f"{name}.gpkg")
+        for weeks in (0, 1):
+            walk = a_walk(DAY + timedelta(weeks=weeks), {"North": 2000.0, "South": 1500.0}, seed=weeks)
+            farm.add_estimates(walk, a_model())
+    first, second = (farm_contents(tmp_path / f"{name}.gpkg") for name in ("a", "b"))
+    assert first == second, "farms of the same photos differ, although ids and times are left out"
+    with closing(sqlite3.connect(tmp_path / "b.gpkg")) as connection:
+        connection.execute(fault)
+        connection.commit()
+    second = farm_contents(tmp_path / "b.gpkg")
+    assert {name for name in first if first[name] != second[name]} == {f"{FARM}: {part}" for part in parts}
+
+
+def test_the_stage_of_a_run_that_adds_to_a_farm(tmp_path):
+    job, stages = Job([], photos=2), []
+    (tmp_path / "results").mkdir()
+    for name, content in (
+        ("results/predictions.csv", b"photo\n1\n"),
+        ("results/predictions.csv", b"photo\n1\n2\n"),
+        (JOURNAL, bytes(512)),
+        (JOURNAL, JOURNAL_MAGIC + bytes(504)),
+    ):
+        (tmp_path / name).write_bytes(content)
+        stages.append(job.stage(tmp_path))
+    assert stages == ["start", "rows", "journal", "file"]
