@@ -97,7 +97,7 @@ def test_photos_change_paddock_only_if_asked(farm):
     assert [remark.what for remark in changes.remarks()] == ["farm_elsewhere"]
     assert farm.visits()["paddock"].tolist() == ["North"]
     changes = farm.add_estimates([a_photo("a.jpg", 2000, paddock="South")], a_model(), AddOptions(reassign=True))
-    assert "1 assigned to a paddock" in str(changes)
+    assert "1 moved to another paddock" in str(changes)
     assert farm.visits()["paddock"].tolist() == ["South"]
 
 

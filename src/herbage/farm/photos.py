@@ -79,7 +79,8 @@ _COUNTED = {
     "unchanged": "already there",
     "kept": "already there with another estimate",
     "replaced": "replaced",
-    "moved": "assigned to a paddock",
+    "assigned": "assigned to a paddock",
+    "moved": "moved to another paddock",
 }
 _SAID = {
     "kept": "already in the farm with another estimate, of another model or other settings, which was not changed; "
@@ -194,10 +195,10 @@ def _add(connection: sqlite3.Connection, cells: Mapping[str, Any], options: AddO
     else:
         changes.note("kept", name)
     if cells["paddock_id"] not in (None, paddock_id):
-        may_change = options.reassign or paddock_id is None
-        if may_change:
+        kind = "assigned" if paddock_id is None else "moved" if options.reassign else "elsewhere"
+        if kind != "elsewhere":
             _update(connection, ("paddock_id", "assigned_as"), cells)
-        changes.note("moved" if may_change else "elsewhere", name)
+        changes.note(kind, name)
 
 
 def _update(connection: sqlite3.Connection, columns: Sequence[str], cells: Mapping[str, Any]) -> None:
