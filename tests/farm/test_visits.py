@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from herbage.errors import InputInvalid
 from herbage.farm.visits import GRAZING, OTHER_MODEL, SAME_DAY, SINGLE_PHOTO
 from herbage.farm.walk_file import ModelRecord
 from herbage.results.paddocks import PaddockSummary
@@ -32,9 +33,7 @@ def rename(identity):
 
 
 def photos_at(*times, cover=2000.0):
-    return [
-        a_photo(f"{n}.jpg", cover + 50 * n, day=time.date(), at=time.time()) for n, time in enumerate(times)
-    ]
+    return [a_photo(f"{n}.jpg", cover + 50 * n, day=time.date(), at=time.time()) for n, time in enumerate(times)]
 
 
 @settings(max_examples=25)
@@ -71,11 +70,52 @@ def test_a_day_corrected_in_a_gis_moves_the_photo(walked):
 
     with sqlite3.connect(walked.path) as plain:
         plain.execute("UPDATE photos SET date = '2026-08-31' WHERE photo LIKE '%North%'")
-    assert walked.visits()[["paddock", "date"]].to_numpy().tolist() == [["North", "2026-08-31"], ["South", "2026-09-01"]]
+    assert walked.visits()[["paddock", "date"]].to_numpy().tolist() == [
+        ["North", "2026-08-31"],
+        ["South", "2026-09-01"],
+    ]
     with sqlite3.connect(walked.path) as plain:
         plain.execute("UPDATE photos SET date = 'yesterday' WHERE photo LIKE '%North%'")
     with pytest.raises(Exception, match="The table photos has a value that cannot be read: .*yesterday"):
         walked.visits()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("date", None, "date of .*North/0.jpg is empty; expected a day as YYYY-MM-DD"),
+        ("date", "2026", "date of .*North/0.jpg is 2026; expected a day"),
+        ("date", "20260901", "date of .*North/0.jpg is 20260901; expected a day"),
+        ("date", "2026-09", "date of .*North/0.jpg is '2026-09'; expected a day"),
+        ("taken_at", "10 am", "taken_at of .*North/0.jpg is '10 am'; expected a local time"),
+        ("Dry_Total_g", None, "Dry_Total_g of .*North/0.jpg is empty; expected grams"),
+        ("Dry_Total_g", -1, "Dry_Total_g of .*North/0.jpg is -1.0; expected grams, at least 0"),
+        ("GDM_g", "a lot", "GDM_g of .*North/0.jpg is 'a lot'; expected grams, at least 0"),
+        ("quadrat_area_m2", None, "quadrat_area_m2 of .*North/0.jpg is empty; expected square metres"),
+        ("quadrat_area_m2", 0, "quadrat_area_m2 of .*North/0.jpg is 0.0; expected square metres"),
+        ("measured", "true", "measured of .*North/0.jpg is 'true'; expected 1"),
+        ("in_domain", "x", "in_domain of .*North/0.jpg is 'x'; expected 1"),
+    ],
+)
+def test_a_cell_that_cannot_be_right_is_refused_with_its_photo(walked, column, value, message):
+    import sqlite3
+
+    with sqlite3.connect(walked.path) as plain:
+        plain.execute(f"UPDATE photos SET {column} = ? WHERE photo LIKE '%North/0.jpg'", (value,))
+    with pytest.raises(InputInvalid, match=f"{message}.*delete the row to leave the photo out"):
+        walked.visits()
+    with sqlite3.connect(walked.path) as plain:
+        plain.execute("DELETE FROM photos WHERE photo LIKE '%North/0.jpg'")
+    assert walked.visits()["photos"].tolist() == [3, 4]
+
+
+def test_a_time_that_a_gis_adds_to_a_day_is_of_no_meaning(walked):
+    import sqlite3
+
+    before = walked.visits()
+    with sqlite3.connect(walked.path) as plain:
+        plain.execute("UPDATE photos SET date = date || 'T23:00:00.000Z' WHERE photo LIKE '%North/0.jpg'")
+    pd.testing.assert_frame_equal(walked.visits(), before)
 
 
 def test_growth_is_the_difference_of_means_with_both_errors(walked):

@@ -3,7 +3,7 @@
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -95,13 +95,16 @@ def read_visits(
     connection: sqlite3.Connection, models: Mapping[str, ModelRecord], level: float
 ) -> dict[str, list[Visit]]:
     """The visits of each paddock in order of time, by its id; raises InputInvalid for a damaged photo."""
+    photos = _read_photos(connection)
     hours: dict[str, list[Part]] = defaultdict(list)
-    for paddock_id, part in _parts(_read_photos(connection)):
+    for paddock_id, part in _parts(photos):
         if part.model not in models:
             raise InputInvalid(
                 f"The table models has no row of the model {part.model}: use an earlier copy of the farm."
             )
         hours[paddock_id].append(part)
+    for cover in {TARGETS[model.main] for model in models.values()}:
+        _refuse(photos, cover, photos[cover].isna(), "grams")
     return {own: _of_paddock(own, parts, models, level) for own, parts in hours.items()}
 
 
@@ -137,26 +140,63 @@ def delete_photos(connection: sqlite3.Connection, visits: Iterable[Visit]) -> No
 
 
 def _read_photos(connection: sqlite3.Connection) -> pd.DataFrame:
-    """The photos of paddocks that are in the layer, with weights in kg DM/ha, by paddock and time."""
-    needed = ["key", "paddock_id", "date", "taken_at", "model", "measured", "in_domain", "quadrat_area_m2", *TARGETS]
+    """The photos of paddocks that are in the layer, with weights in kg DM/ha, by paddock and time.
+
+    Raises InputInvalid for a photo that is there twice, and for a value that cannot be right: people edit the layer.
+    """
+    needed = [
+        "photo", "key", "paddock_id", "date", "taken_at", "model", "measured", "in_domain", "quadrat_area_m2", *TARGETS,
+    ]  # fmt: skip
     known = "(SELECT id FROM paddocks)"
     rows = connection.execute(f"SELECT {', '.join(needed)} FROM photos WHERE paddock_id IN {known}")
     frame = pd.DataFrame(rows, columns=needed)
-    numbers = ["quadrat_area_m2", *TARGETS]
-    try:
-        frame[numbers] = frame[numbers].astype(float)
-        frame["measured"] = frame["measured"].fillna(0).astype(bool)
-        frame["in_domain"] = frame["in_domain"].astype(float)
-        taken = pd.to_datetime(frame["taken_at"], format="ISO8601")
-        # The day of the photo decides, since a person may correct that of a wrong clock.
-        frame["time"] = pd.to_datetime(frame["date"], format="ISO8601") + (taken - taken.dt.normalize()).fillna(NOON)
-    except (ValueError, TypeError) as error:
-        raise InputInvalid(f"The table photos has a value that cannot be read: {error}.") from error
-    if frame["time"].isna().any():
-        raise InputInvalid("The table photos has photos without a date.")
+    if frame["key"].duplicated().any():
+        twice = frame["photo"][frame["key"].duplicated()].iloc[0]
+        raise InputInvalid(f"The table photos has {twice} twice: delete one of its rows in a GIS.")
+    frame["measured"] = frame["measured"].fillna(0)
+    for column in ("measured", "in_domain"):
+        frame[column] = _numbers(frame, column, lambda value: value.isin((0, 1)), "1 (true) or 0 (false)")
+    for column in TARGETS:
+        frame[column] = _numbers(frame, column, lambda value: (value >= 0) & (value < np.inf), "grams, at least 0")
+    area = _numbers(frame, "quadrat_area_m2", lambda value: (value > 0) & (value < np.inf), "square metres")
+    _refuse(frame, "quadrat_area_m2", area.isna(), "square metres")
+    frame["measured"], frame["time"] = frame["measured"].astype(bool), _times(frame)
     targets = list(TARGETS)
-    frame[targets] = kg_per_ha(frame[targets].to_numpy().T, frame["quadrat_area_m2"].to_numpy()).T
+    frame[targets] = kg_per_ha(frame[targets].to_numpy().T, area.to_numpy()).T
     return frame.sort_values(["paddock_id", "time"], kind="stable", ignore_index=True)
+
+
+def _numbers(frame: pd.DataFrame, column: str, are_right: Callable[[pd.Series], pd.Series], expected: str) -> pd.Series:
+    """A column as floats; cells may be empty. Raises InputInvalid where one is not as expected."""
+    numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    _refuse(frame, column, frame[column].notna() & ~are_right(numbers), expected)
+    return numbers
+
+
+def _times(frame: pd.DataFrame) -> pd.Series:
+    """When photos were taken. Their `date` decides on the day, since a person may correct that of a wrong clock.
+
+    A program that has no type for days may have added a time to `date`, which is of no meaning.
+    """
+    text = frame["date"].astype("string")
+    day = pd.to_datetime(text.str.extract(r"^(\d{4}-\d\d-\d\d)(?:[T ].*)?$")[0], format="%Y-%m-%d", errors="coerce")
+    _refuse(frame, "date", day.isna(), "a day as YYYY-MM-DD, such as 2026-09-04")
+    text = frame["taken_at"].astype("string")
+    text = text.mask(text == "")
+    taken = pd.to_datetime(text.str.slice(0, 19), format="%Y-%m-%dT%H:%M:%S", errors="coerce")
+    _refuse(frame, "taken_at", taken.isna() & text.notna(), "a local time, such as 2026-09-04T10:12:00")
+    time: pd.Series = day + (taken - taken.dt.normalize()).fillna(NOON)
+    return time
+
+
+def _refuse(frame: pd.DataFrame, column: str, are_wrong: pd.Series, expected: str) -> None:
+    if are_wrong.any():
+        photo, value = frame.loc[are_wrong, ["photo", column]].astype(object).iloc[0]
+        shown = "empty" if pd.isna(value) else repr(value) if isinstance(value, str) else value
+        raise InputInvalid(
+            f"The table photos has a value that cannot be read: {column} of {photo} is {shown}; "
+            f"expected {expected}. Correct it in a GIS, or delete the row to leave the photo out."
+        )
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, Part]]:
