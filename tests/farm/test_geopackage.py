@@ -1,6 +1,11 @@
 """What other programs make of a farm file, and what herbage makes of their edits."""
 
+import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 
 import geopandas
 import numpy as np
@@ -11,8 +16,10 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herbage.errors import InputInvalid
 from herbage.farm import geopackage
-from tests.farm.walks import DAY, a_model, a_photo
+from herbage.farm.farm import Farm
+from tests.farm.walks import DAY, a_model, a_photo, a_walk
 
 
 def test_geopandas_reads_layers_and_tables(walked):
@@ -37,7 +44,9 @@ def test_plain_sqlite_reads_it(walked):
         assert plain.execute("PRAGMA user_version").fetchone() == (10300,)
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert plain.execute("PRAGMA foreign_key_check").fetchall() == []
-        count = "SELECT p.name, count(*) FROM photos JOIN paddocks p ON p.id = paddock_id GROUP BY p.name ORDER BY p.name"
+        count = (
+            "SELECT p.name, count(*) FROM photos JOIN paddocks p ON p.id = paddock_id GROUP BY p.name ORDER BY p.name"
+        )
         assert plain.execute(count).fetchall() == [("North", 4), ("South", 4)]
 
 
@@ -95,3 +104,81 @@ def test_bounds_of_geometries_as_other_programs_write_them(order):
     assert geopackage._is_empty(empty)
     assert geopackage._bound(0, empty) is None
     assert geopackage._bound(0, None) is None
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")  # so that pages are written before the end of the transaction
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE photos SET Dry_Total_g = 0, message = hex(randomblob(4000))")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_reader_takes_back_what_a_killed_writer_left(walked):
+    before = walked.visits()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(walked.path)], check=False)
+    journal = walked.path.with_name("farm.gpkg-journal")
+    assert killed.returncode == -signal.SIGKILL
+    assert journal.stat().st_size > 0
+    pd.testing.assert_frame_equal(Farm(walked.path).visits(), before)
+    assert not journal.exists()
+
+
+def test_a_reader_of_a_write_protected_file_leaves_it_as_it_is(walked):
+    content = walked.path.read_bytes()
+    walked.path.chmod(0o444)
+    assert len(Farm(walked.path).visits()) == 2
+    with geopackage.reading(walked.path) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM photos")
+    assert walked.path.read_bytes() == content
+    assert os.listdir(walked.path.parent).count("farm.gpkg-journal") == 0
+
+
+def test_a_file_in_the_mode_of_an_open_gis_can_be_used(walked):
+    with sqlite3.connect(walked.path) as gis:
+        gis.execute("PRAGMA journal_mode = WAL")
+        gis.execute("UPDATE paddocks SET name = 'Top' WHERE name = 'North'")
+        gis.commit()
+        copy = walked.drop_visit("Top", DAY)
+        assert walked.visits()["paddock"].tolist() == ["South"]
+    gis.close()
+    assert len(Farm(copy).visits()) == 2
+
+
+@pytest.mark.parametrize("epsg", [28355, 3857])
+def test_a_layer_saved_in_another_coordinate_system_is_refused(walked, epsg):
+    paddocks = geopandas.read_file(walked.path, layer="paddocks")
+    paddocks.to_crs(epsg).to_file(walked.path, layer="paddocks", driver="GPKG")
+    with pytest.raises(InputInvalid, match=f"the layer paddocks has the coordinate system {epsg}; expected 4326"):
+        walked.visits()
+    paddocks.to_file(walked.path, layer="paddocks", driver="GPKG")
+    assert walked.visits()["kg_per_ha"].tolist() == pytest.approx([2000, 1500])
+
+
+def test_layers_that_geopandas_saved_again_are_the_same_farm(walked):
+    """It has no type for days, and does not keep that keys are unique."""
+    before = walked.season()
+    for layer in ("photos", "paddocks"):
+        geopandas.read_file(walked.path, layer=layer).to_file(walked.path, layer=layer, driver="GPKG")
+    after = walked.season()
+    pd.testing.assert_frame_equal(after.visits_table(), before.visits_table())
+    assert after.feed() == before.feed()
+    changes = walked.add_estimates(a_walk(DAY, {"North": 2000, "South": 1500}, place=(-41.499, 147.001)), a_model())
+    assert str(changes) == "0 photos added, 8 already there"
+    assert list(changes.remarks()) == []
+    with geopackage.writing(walked.path) as connection:
+        columns = ", ".join(name for name in geopackage.columns(connection, "photos") if name != "fid")
+        connection.execute(f"INSERT INTO photos ({columns}) SELECT {columns} FROM photos LIMIT 1")
+    with pytest.raises(InputInvalid, match="The table photos has 2026-09-01/North/0.jpg twice"):
+        walked.visits()
+
+
+def test_other_programs_read_the_file_without_warnings(walked):
+    ogrinfo = shutil.which("ogrinfo")
+    if ogrinfo is None:
+        pytest.skip("there is no ogrinfo")
+    read = subprocess.run([ogrinfo, "-al", walked.path], capture_output=True, text=True, check=True)
+    assert read.stderr == ""
+    assert "added_at (DateTime)" in read.stdout

@@ -144,9 +144,13 @@ def create_table(
 
 
 def back_up(connection: sqlite3.Connection, place: Path) -> None:
-    """Write a copy of the whole database to a new file."""
-    with closing(sqlite3.connect(place)) as copy:
-        connection.backup(copy)
+    """Write a copy of the whole database to a new file; nothing is left of one that fails, as on a full disk."""
+    try:
+        with closing(sqlite3.connect(place)) as copy:
+            connection.backup(copy)
+    except sqlite3.Error:
+        place.unlink(missing_ok=True)
+        raise
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
@@ -164,10 +168,27 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def reference_system(connection: sqlite3.Connection, layer: str) -> str | int | None:
+    """The code of a layer's coordinate system, with the organisation where that is not EPSG; None where it has none."""
+    row = connection.execute(
+        "SELECT organization, organization_coordsys_id FROM gpkg_geometry_columns JOIN gpkg_spatial_ref_sys "
+        "USING (srs_id) WHERE table_name = ?",
+        (layer,),
+    ).fetchone()
+    if row is None:
+        return None
+    organisation, code = row
+    return int(code) if str(organisation).upper() == "EPSG" else f"{organisation}:{code}"
+
+
+def now() -> str:
+    """The time in UTC as GeoPackage writes it, with milliseconds: GDAL warns of others."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def touch(connection: sqlite3.Connection, table: str) -> None:
     """Record that the table was changed: the time, and for a layer the bounds of its geometries."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    connection.execute("UPDATE gpkg_contents SET last_change = ? WHERE table_name = ?", (now, table))
+    connection.execute("UPDATE gpkg_contents SET last_change = ? WHERE table_name = ?", (now(), table))
     if "geom" in columns(connection, table):
         every = [bounds for (blob,) in connection.execute(f"SELECT geom FROM {table}") if (bounds := _bounds(blob))]
         wests, easts, souths, norths = zip(*every, strict=True) if every else ((None,),) * 4

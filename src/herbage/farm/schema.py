@@ -81,7 +81,9 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise InputInvalid(
             f"{path} is not a farm file. To import its polygons, pass it as `paddocks`, and another path as `farm`."
         )
-    version, by = connection.execute("SELECT version, herbage FROM herbage_farm").fetchone()
+    version, by = connection.execute("SELECT max(version), herbage FROM herbage_farm").fetchone()
+    if version is None:
+        raise InputInvalid(f"{path}: the table herbage_farm is empty: use an earlier copy.")
     if version > VERSION:
         raise InputInvalid(
             f"{path} has version {version}, written by herbage {by}; this is herbage {herbage.__version__}, which "
@@ -92,9 +94,15 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
             raise InputInvalid(f"{path} has no table {table}, so it is damaged: use an earlier copy.")
         there = geopackage.columns(connection, table)
         needed = ("id",) if table == "paddocks" else needed
-        missing = [column for column in (*needed, *(["geom"] if geometry else [])) if column not in there]
+        missing = [column for column in ("fid", *needed, *(["geom"] if geometry else [])) if column not in there]
         if missing:
             raise InputInvalid(f"{path}: the table {table} has no column {', '.join(missing)}: use an earlier copy.")
+        system = geopackage.reference_system(connection, table) if geometry else geopackage.WGS84
+        if system != geopackage.WGS84:
+            raise InputInvalid(
+                f"{path}: the layer {table} has the coordinate system {system}; expected {geopackage.WGS84} (WGS 84). "
+                f"Save it in EPSG:{geopackage.WGS84} under the same name, or use an earlier copy."
+            )
 
 
 def create(connection: sqlite3.Connection) -> None:
