@@ -5,7 +5,7 @@ import json
 import shutil
 import sqlite3
 import threading
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain
 
 import pandas as pd
@@ -57,7 +57,9 @@ def test_the_same_photos_twice_change_nothing(walked):
     assert str(changes) == "0 photos added, 8 already there"
     assert list(changes.remarks()) == []
     after = contents(walked)
-    assert [row[1:] for row in after["visits"]] == [row[1:] for row in before["visits"]]  # their fid is that of a new row
+    assert [row[1:] for row in after["visits"]] == [
+        row[1:] for row in before["visits"]
+    ]  # their fid is that of a new row
     assert {name: own for name, own in after.items() if name != "visits"} == {
         name: own for name, own in before.items() if name != "visits"
     }
@@ -181,6 +183,29 @@ def test_areas_are_geodesic_and_the_effective_area_wins(farm):
     edit(farm, "UPDATE paddocks SET effective_area_ha = 'two' WHERE name = 'North'")
     with pytest.raises(InputInvalid, match="effective_area_ha of the paddock North is 'two'"):
         farm.paddocks()
+
+
+def test_a_hole_is_not_in_the_area_whichever_way_it_was_drawn(farm):
+    outer, inner = shapely.box(147, -41.5, 147.003, -41.498), shapely.box(147.001, -41.4995, 147.002, -41.4985)
+    areas = []
+    for ring in (inner.exterior.coords, inner.exterior.coords[::-1]):
+        blob = geopackage.shape_blob(shapely.Polygon(outer.exterior.coords, [ring]))
+        with geopackage.writing(farm.path) as connection:
+            connection.execute("UPDATE paddocks SET geom = ? WHERE name = 'North'", (blob,))
+        areas.append(farm.paddocks().find("North").area_ha)
+    plane = Transformer.from_crs(4326, 28355, always_xy=True)
+    outside, inside = (
+        shapely.transform(shape, plane.transform, interleaved=False).area / 10_000 for shape in (outer, inner)
+    )
+    assert areas == pytest.approx([outside - inside] * 2, rel=2e-3)
+
+
+def test_an_id_is_what_is_written_in_the_layer(walked):
+    """Photos are counted in SQL, so an id with a space must not be another one in Python."""
+    edit(walked, "UPDATE paddocks SET id = id || ' ' WHERE name = 'North'")
+    walked.add_estimates(a_walk(DAY + timedelta(days=7), {"North": 2100}), a_model())
+    assert walked.season().unassigned == 4
+    assert walked.visits()[["paddock", "photos"]].to_numpy().tolist() == [["South", 4], ["North", 4]]
 
 
 def test_importing_polygons_updates_shapes_and_adds_paddocks(walked, tmp_path):
@@ -319,6 +344,39 @@ def test_a_visit_taken_out_is_in_the_copy(walked):
 # Exchange
 
 
+def test_a_copy_that_fails_leaves_nothing(walked, monkeypatch):
+    class Full(sqlite3.Connection):
+        def backup(self, target, **_options):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, **more, factory=Full))
+    with pytest.raises(InputInvalid, match="the disk is full. The file is as it was"):
+        walked.drop_visit("North", DAY)
+    assert list(walked.path.parent.glob("farm.*")) == [walked.path]
+    assert len(walked.visits()) == 2
+
+
+def test_a_day_may_have_a_time(walked):
+    walked.drop_visit("North", datetime(2026, 9, 1, 12))
+    assert walked.visits()["paddock"].tolist() == ["South"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"level": 1}, "`level=1`: expected a share between 0 and 1"),
+        ({"level": float("nan")}, "`level=nan`"),
+        ({"pre_grazing": float("nan")}, "`pre_grazing=nan`: expected kg DM/ha"),
+        ({"residual": -5}, "`residual=-5`: expected kg DM/ha"),
+        ({"pre_grazing": 1500, "residual": 2800}, "`pre_grazing=1500`: expected more than is left after grazing, 2800"),
+    ],
+)
+def test_figures_without_a_meaning_are_refused(walked, given, message):
+    with pytest.raises(InputInvalid, match=message):
+        walked.season(**given)
+
+
 def test_an_export_has_every_table_as_other_programs_read_it(walked, tmp_path):
     edit(walked, "ALTER TABLE paddocks ADD COLUMN soil TEXT", "UPDATE paddocks SET soil = '=clay'")
     walked.export(tmp_path / "out")
@@ -387,6 +445,14 @@ def test_files_without_key_model_or_facts_are_refused(walked, tmp_path):
             place = place[key]
         del place[missing[-1]]
         (tmp_path / "walk.json").write_text(json.dumps(copy))
+        with pytest.raises(InputInvalid, match=message):
+            walked.add_walk(tmp_path / "walk.json")
+    for column, value, message in (
+        ("targets", [], "model.targets: Tuple should have at least 1 item"),
+        ("targets", ["Dry"], "model.targets.0: Input should be 'Dry_Clover_g'"),
+        ("alone", whole["model"]["alone"] | {"own": [-1.0] * 5}, "model.alone.own.0: Input should be greater"),
+    ):
+        (tmp_path / "walk.json").write_text(json.dumps(whole | {"model": whole["model"] | {column: value}}))
         with pytest.raises(InputInvalid, match=message):
             walked.add_walk(tmp_path / "walk.json")
     (tmp_path / "predictions.csv").write_text("photo,status\na.jpg,ok\n")

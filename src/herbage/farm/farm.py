@@ -148,16 +148,15 @@ class Farm:
         `paddock` is the name or id of a paddock. Raises InputInvalid where it was not visited on this day.
         """
         self._require()
-        with self._reading() as connection:
+        wanted = read_day(day)
+        with self._writing() as connection:
             own = Paddocks.read(connection, self.path).find(paddock)
             visits = read_visits(connection, read_models(connection), DEFAULT_LEVEL).get(own.id, [])
-        wanted = read_day(day)
-        dropped = [visit for visit in visits if visit.day == wanted]
-        if not dropped:
-            days = ", ".join(visit.day.isoformat() for visit in visits) or "none"
-            raise InputInvalid(f"{own.label} has no visit on {wanted}. Its visits: {days}.")
-        copy = self._copy()
-        with self._writing() as connection:
+            dropped = [visit for visit in visits if visit.day == wanted]
+            if not dropped:
+                days = ", ".join(visit.day.isoformat() for visit in visits) or "none"
+                raise InputInvalid(f"{own.label} has no visit on {wanted}. Its visits: {days}.")
+            copy = self._copy()  # within the transaction, so that it has what other programs added until now
             delete_photos(connection, dropped)
         return copy
 
@@ -180,6 +179,7 @@ class Farm:
         `pre_grazing` and `residual` are the targets in kg DM/ha of paddocks that have none of their own.
         """
         self._require()
+        _check_figures(level, pre_grazing, residual)
         with self._reading() as connection:
             paddocks, models = Paddocks.read(connection, self.path), read_models(connection)
             visits = read_visits(connection, models, level)
@@ -238,6 +238,16 @@ class Farm:
         with geopackage.reading(self.path) as connection:
             geopackage.back_up(connection, copy)
         return copy
+
+
+def _check_figures(level: float, pre_grazing: float | None, residual: float | None) -> None:
+    if not 0 < level < 1:
+        raise InputInvalid(f"`level={level}`: expected a share between 0 and 1, such as 0.9.")
+    for name, target in {"pre_grazing": pre_grazing, "residual": residual}.items():
+        if target is not None and not 0 <= target < float("inf"):
+            raise InputInvalid(f"`{name}={target}`: expected kg DM/ha, at least 0.")
+    if pre_grazing is not None and residual is not None and pre_grazing <= residual:
+        raise InputInvalid(f"`pre_grazing={pre_grazing}`: expected more than is left after grazing, {residual}.")
 
 
 class Adding:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,7 +16,9 @@ from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
 from herbage.targets import TARGETS, TargetMask, kg_per_ha, known_names, main_target, named_targets
 
-PerTarget = Annotated[tuple[float | None, ...], Field(min_length=len(TARGETS), max_length=len(TARGETS))]
+NotNegative = Annotated[float, Field(ge=0)]
+PerTarget = Annotated[tuple[NotNegative | None, ...], Field(min_length=len(TARGETS), max_length=len(TARGETS))]
+TargetName = Literal["Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g"]
 
 
 class ErrorsRecord(BaseModel):
@@ -55,7 +57,7 @@ class ModelRecord(BaseModel):
 
     digest: str = Field(pattern="^[0-9a-f]{64}$")
     name: str = Field(max_length=300)
-    targets: tuple[str, ...]
+    targets: tuple[TargetName, ...] = Field(min_length=1)
     quadrat_area_m2: float = Field(ge=1e-4, le=1e4)
     alone: ErrorsRecord | None = None
     measured: ErrorsRecord | None = None

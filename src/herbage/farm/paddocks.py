@@ -60,12 +60,12 @@ class Paddocks:
         there = [name for name in PADDOCK_COLUMNS if name in geopackage.columns(connection, "paddocks")]
         rows = connection.execute(f"SELECT geom, {', '.join(there)} FROM paddocks ORDER BY fid")
         every = [dict(zip(("geom", *there), row, strict=True)) for row in rows]
-        every = [row for row in every if _text(row["id"])]
+        every = [row | {"id": _id(row["id"])} for row in every if _id(row["id"])]
         _check_ids(every, path)
         names = Counter(_text(row.get("name")) for row in every)
         paddocks = {}
         for row in every:
-            own, name = _text(row["id"]), _text(row.get("name"))
+            own, name = row["id"], _text(row.get("name"))
             label = name if names[name] == 1 and name else f"{name or 'paddock'} ({own})"
             numbers = {column: _number(row.get(column), column, label, path) for column in _NUMBERS}
             paddocks[own] = FarmPaddock(own, name, label, _shape(row["geom"], label, path), **numbers)
@@ -98,7 +98,7 @@ class Paddocks:
 
 def give_ids(connection: sqlite3.Connection) -> int:
     """Give an id to the paddocks that were drawn in a GIS; returns their number."""
-    new = [fid for fid, own in connection.execute("SELECT fid, id FROM paddocks") if not _text(own)]
+    new = [fid for fid, own in connection.execute("SELECT fid, id FROM paddocks") if not _id(own)]
     for fid in new:
         connection.execute("UPDATE paddocks SET id = ? WHERE fid = ?", (_new_id(), fid))
     return len(new)
@@ -140,17 +140,20 @@ def _new_id() -> str:
     return uuid4().hex[:12]
 
 
+def _id(value: Any) -> str:
+    """An id as text; it is compared as it is written, since SQL compares it so."""
+    return "" if value is None or not clean(str(value)) else str(value)
+
+
 def _text(value: Any) -> str:
     return "" if value is None else clean(str(value))
 
 
 def _check_ids(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    counts = Counter(_text(row["id"]) for row in rows)
+    counts = Counter(row["id"] for row in rows)
     for own, count in counts.items():
         if count > 1:
-            names = " and ".join(
-                _text(row.get("name")) or "one without a name" for row in rows if _text(row["id"]) == own
-            )
+            names = " and ".join(_text(row.get("name")) or "one without a name" for row in rows if row["id"] == own)
             raise InputInvalid(
                 f"{path}: the paddocks {names} have the same id, {own}. Clear the id of the new one in a GIS, such as "
                 f"QGIS, and it gets an id of its own."
@@ -177,10 +180,11 @@ def _shape(blob: bytes | None, label: str, path: Path) -> Any:
         raise InputInvalid(f"{path} has polygons, which need geopandas: pip install 'herbage[gis]'") from error
     try:
         shape = shapely.make_valid(shapely.force_2d(geopackage.shape_of(blob)))
-    except ValueError as error:
+    except (ValueError, shapely.errors.ShapelyError) as error:
         raise InputInvalid(f"{path}: the shape of the paddock {label} is damaged: {error}.") from error
     parts = [part for part in shapely.get_parts(shape) if part.geom_type in ("Polygon", "MultiPolygon")]
-    return shapely.union_all(parts) if parts else None
+    # Areas have signs: only in a normalised polygon do holes run against the exterior, whichever way they were drawn.
+    return shapely.normalize(shapely.union_all(parts)) if parts else None
 
 
 def _blob(shape: Any) -> bytes | None:
