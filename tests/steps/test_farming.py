@@ -200,3 +200,15 @@ def test_a_farm_is_opened_before_the_model(tmp_path):
     (tmp_path / "farm.gpkg").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     with pytest.raises(InputInvalid, match="could not be used as a GeoPackage"):
         steps.predict("no model", tmp_path, out=tmp_path / "out", farm=tmp_path / "farm.gpkg")
+
+
+def test_options_of_added_files_are_refused_without_one(tmp_path, capsys):
+    for options, message in (
+        (
+            ["--date", "2026-09-01", "--reassign"],
+            "--date and --reassign: expected the file of a walk as --add as well.",
+        ),
+        (["--paddock-name", "NAME"], "--paddock-name NAME: expected a file of polygons as --paddocks as well."),
+    ):
+        assert run(["farm", str(tmp_path / "f.gpkg"), *options]) == 2
+        assert message in capsys.readouterr().err

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from herbage.app.options import Level, Overwrite, Quiet, visit_of
 from herbage.app.terminal import log_to_console
+from herbage.errors import InputInvalid
 from herbage.formatting import counted
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def farm(
     from herbage.remarks import log_remarks
 
     log_to_console(quiet)
+    given = {"date": date is not None, "reassign": reassign, "replace_estimates": replace_estimates}
+    if add is None and (unused := [f"`{name}`" for name, is_given in given.items() if is_given]):
+        raise InputInvalid(f"{' and '.join(unused)}: expected the file of a walk as `add` as well.")
+    if paddock_name is not None and paddocks is None:
+        raise InputInvalid(f"`paddock_name={paddock_name}`: expected a file of polygons as `paddocks` as well.")
     opened = Farm(farm)
     if paddocks is not None:
         log_remarks(opened.import_paddocks(paddocks, paddock_name=paddock_name))
