@@ -103,6 +103,18 @@ def test_photos_change_paddock_only_if_asked(farm):
     assert farm.visits()["paddock"].tolist() == ["South"]
 
 
+def test_a_paddock_is_added_only_for_photos_that_go_into_it(walked):
+    moved = [a_photo("2026-09-01/North/0.jpg", 2000, paddock="West")]
+    changes = walked.add_estimates(moved, a_model())
+    assert [changes.counts["elsewhere"], changes.paddocks] == [1, []]
+    assert sorted(walked.paddocks().ids) == ["North", "South"]
+    new = a_photo("new.jpg", 2000, paddock="West")
+    assert walked.add_estimates([*moved, new], a_model()).paddocks == ["West"]
+    changes = walked.add_estimates(moved, a_model(), AddOptions(reassign=True))
+    assert changes.counts["moved"] == 1
+    assert walked.visits().set_index("paddock")["photos"].to_dict() == {"North": 3, "South": 4, "West": 2}
+
+
 def test_photos_without_a_paddock_are_assigned_when_one_is_known(farm):
     changes = farm.add_estimates([a_photo("a.jpg", 2000)], a_model())
     assert [remark.what for remark in changes.remarks()] == ["farm_unassigned"]

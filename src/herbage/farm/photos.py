@@ -162,7 +162,9 @@ def add_photos(
     find_id = _PaddockIds(connection, path, polygons, changes)
     added_at = geopackage.now()
     for estimate, identity in photos:
-        own = identity.paddock_id or find_id(identity.paddock)
+        there = connection.execute("SELECT paddock_id FROM photos WHERE key = ?", (identity.key,)).fetchone()
+        may_move = options.reassign or there in (None, (None,))
+        own = identity.paddock_id or find_id(identity.paddock, may_add=may_move)
         cells = estimate.row() | {
             "key": identity.key, "paddock_id": own, "assigned_as": identity.paddock, "model": model.digest,
             "date": identity.day.isoformat(), "quadrat_area_m2": estimate.quadrat_area_m2, "level": estimate.level,
@@ -245,15 +247,18 @@ class _PaddockIds:
         self._names = PaddockNames(connection, path)
         self._found: dict[str, str] = {}
 
-    def __call__(self, name: str | None) -> str | None:
+    def __call__(self, name: str | None, *, may_add: bool) -> str | None:
+        """The id of this paddock; "" where there is none, and none may be added, since its photo stays elsewhere."""
         if name is None:
             return None
-        if name not in self._found:
-            self._found[name] = self._find(name)
+        if not self._found.get(name):
+            self._found[name] = self._find(name, may_add=may_add)
         return self._found[name]
 
-    def _find(self, name: str) -> str:
+    def _find(self, name: str, *, may_add: bool) -> str:
         own = self._names.find(name)
+        if own is None and not may_add:
+            return ""
         if own is None:
             self._changes.paddocks.append(name)
             return paddocks.add_names(self._connection, [name], self._polygons)[name]
