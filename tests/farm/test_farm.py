@@ -104,7 +104,7 @@ def test_photos_change_paddock_only_if_asked(farm):
 
 
 def test_a_paddock_is_added_only_for_photos_that_go_into_it(walked):
-    moved = [a_photo("2026-09-01/North/0.jpg", 2000, paddock="West")]
+    moved = [a_photo("2025-09-01/North/0.jpg", 2000, paddock="West")]
     changes = walked.add_estimates(moved, a_model())
     assert [changes.counts["elsewhere"], changes.paddocks] == [1, []]
     assert sorted(walked.paddocks().ids) == ["North", "South"]
@@ -128,9 +128,9 @@ def test_photos_without_a_paddock_are_assigned_when_one_is_known(farm):
 
 def test_photos_on_another_day_are_reported(farm):
     farm.add_estimates([a_photo("a.jpg", 2000, at=None, paddock="North")], a_model())
-    changes = farm.add_estimates([a_photo("a.jpg", 2000, at=None, day=date(2026, 9, 2), paddock="North")], a_model())
+    changes = farm.add_estimates([a_photo("a.jpg", 2000, at=None, day=date(2025, 9, 2), paddock="North")], a_model())
     assert [remark.what for remark in changes.remarks()] == ["farm_other_day"]
-    assert farm.visits()["date"].tolist() == ["2026-09-01"]
+    assert farm.visits()["date"].tolist() == ["2025-09-01"]
 
 
 # Paddocks
@@ -319,7 +319,7 @@ def test_a_model_of_another_cover_is_refused(walked):
 
 def test_photos_without_a_capture_time_need_a_day(tmp_path):
     files = []
-    for name, taken in (("a.jpg", None), ("b.jpg", "2026:09:04 10:00:00"), ("c.jpg", None)):
+    for name, taken in (("a.jpg", None), ("b.jpg", "2025:09:04 10:00:00"), ("c.jpg", None)):
         exif = Image.Exif()
         if taken:
             exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = taken
@@ -329,24 +329,29 @@ def test_photos_without_a_capture_time_need_a_day(tmp_path):
     files.append(PhotoFile("broken.jpg", tmp_path / "broken.jpg"))
     with pytest.raises(InputInvalid, match=r"2 photos without a capture time .*: a\.jpg, c\.jpg\. Pass the day"):
         identify(files, None, None, {})
-    found = identify(files, None, date(2026, 9, 9), {})
+    found = identify(files, None, date(2025, 9, 9), {})
     assert {name: str(own.day) for name, own in found.items()} == {
-        "a.jpg": "2026-09-09", "b.jpg": "2026-09-04", "c.jpg": "2026-09-09",
+        "a.jpg": "2025-09-09", "b.jpg": "2025-09-04", "c.jpg": "2025-09-09",
     }  # fmt: skip
-    with pytest.raises(InputInvalid, match=r"`date=4\.9\.2026`: expected a day as YYYY-MM-DD"):
-        Farm(tmp_path / "f.gpkg").begin("4.9.2026", AddOptions(), by_position=True)
+    for day, message in (
+        ("4.9.2025", r"`date=4\.9\.2025`: expected a day as YYYY-MM-DD"),
+        ("2925-09-04", "`date=2925-09-04`: expected a day from 1990 to tomorrow"),
+        ("0001-01-01", "expected a day from 1990 to tomorrow"),
+    ):
+        with pytest.raises(InputInvalid, match=message):
+            Farm(tmp_path / "f.gpkg").begin(day, AddOptions(), by_position=True)
 
 
 def test_a_visit_taken_out_is_in_the_copy(walked):
     walked.add_estimates(a_walk(DAY + timedelta(days=20), {"North": 2500, "South": 2100}), a_model())
-    copy = walked.drop_visit("North", "2026-09-21")
+    copy = walked.drop_visit("North", "2025-09-21")
     assert walked.visits()[["paddock", "date"]].to_numpy().tolist() == [
-        ["North", "2026-09-01"], ["South", "2026-09-01"], ["South", "2026-09-21"],
+        ["North", "2025-09-01"], ["South", "2025-09-01"], ["South", "2025-09-21"],
     ]  # fmt: skip
     assert len(Farm(copy).visits()) == 4
     for paddock, day, message in (
-        ("North", "2026-09-21", "North has no visit on 2026-09-21. Its visits: 2026-09-01"),
-        ("West", "2026-09-01", "The farm has no paddock West. Its paddocks: North, South"),
+        ("North", "2025-09-21", "North has no visit on 2025-09-21. Its visits: 2025-09-01"),
+        ("West", "2025-09-01", "The farm has no paddock West. Its paddocks: North, South"),
     ):
         with pytest.raises(InputInvalid, match=message):
             walked.drop_visit(paddock, day)
@@ -370,7 +375,7 @@ def test_a_copy_that_fails_leaves_nothing(walked, monkeypatch):
 
 
 def test_a_day_may_have_a_time(walked):
-    walked.drop_visit("North", datetime(2026, 9, 1, 12))
+    walked.drop_visit("North", datetime(2025, 9, 1, 12))
     assert walked.visits()["paddock"].tolist() == ["South"]
 
 
@@ -430,8 +435,22 @@ def test_the_file_of_a_walk_is_added_like_photos(farm, tmp_path):
     new = Farm(tmp_path / "new.gpkg")
     with pytest.raises(InputInvalid, match="4 photos without a capture time"):
         new.add_walk(path)
-    new.add_walk(path, date="2026-10-01")
-    assert new.visits()["date"].tolist() == ["2026-10-01"]
+    new.add_walk(path, date="2025-10-01")
+    assert new.visits()["date"].tolist() == ["2025-10-01"]
+
+
+def test_other_errors_of_a_known_model_are_reported_and_not_used(farm, tmp_path):
+    path, quiet = tmp_path / "walk.json", a_model(shared=0.1, own=0.1)
+    farm.add_estimates(a_walk(DAY, {"South": 2000}), a_model())
+    path.write_text(walk_file(quiet).model_dump_json())
+    assert [remark.what for remark in farm.add_walk(path).remarks()] == ["farm_model_differs"]
+    north, south = farm.visits()["model_kg_per_ha"]
+    assert north == pytest.approx(south)
+    path.write_text(walk_file(a_model()).model_dump_json())
+    assert list(farm.add_walk(path).remarks()) == []
+    path.write_text(walk_file(a_model(), taken_at="2925-09-04T10:00:00", photo_sha256="5" * 64).model_dump_json())
+    with pytest.raises(InputInvalid, match="has the day 2925-09-04; expected one from 1990 to tomorrow"):
+        farm.add_walk(path)
 
 
 def test_photos_of_a_walk_without_a_paddock_are_assigned_by_position(farm, tmp_path):

@@ -29,7 +29,7 @@ def test_geopandas_reads_layers_and_tables(walked):
     assert photos.crs.to_epsg() == 4326
     assert {(point.x, point.y) for point in photos.geometry} == {(147.001, -41.499)}
     assert photos["in_domain"].all()
-    assert photos["taken_at"].tolist() == ["2026-09-01T10:00:00"] * 8  # local time, which GeoPackage has no type for
+    assert photos["taken_at"].tolist() == ["2025-09-01T10:00:00"] * 8  # local time, which GeoPackage has no type for
     paddocks = geopandas.read_file(walked.path, layer="paddocks").set_index("name")
     assert paddocks.loc["North"].geometry.bounds == pytest.approx((147, -41.5, 147.003, -41.498))
     visits = geopandas.read_file(walked.path, layer="visits").sort_values("paddock")
@@ -171,7 +171,7 @@ def test_layers_that_geopandas_saved_again_are_the_same_farm(walked):
     with geopackage.writing(walked.path) as connection:
         columns = ", ".join(name for name in geopackage.columns(connection, "photos") if name != "fid")
         connection.execute(f"INSERT INTO photos ({columns}) SELECT {columns} FROM photos LIMIT 1")
-    with pytest.raises(InputInvalid, match="The table photos has 2026-09-01/North/0.jpg twice"):
+    with pytest.raises(InputInvalid, match="The table photos has 2025-09-01/North/0.jpg twice"):
         walked.visits()
 
 

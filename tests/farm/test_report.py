@@ -34,7 +34,7 @@ def test_the_page_is_one_file_that_says_what_the_season_says(season, tmp_path):
     assert page.count('class="model"') == 2
     assert "estimated by another model than the visit before" in page
     assert "4.2" not in page
-    assert "2,700 on 2026-10-31" in page
+    assert "2,700 on 2025-10-31" in page
     table = pd.read_csv(tmp_path / "out/season.csv")
     assert len(table) == 8
     assert table["possible_grazing"].sum() == 1
@@ -58,6 +58,6 @@ def test_a_farm_without_visits_has_a_page_too(farm, tmp_path):
 
 def test_the_summary_is_that_of_the_newest_walk(season):
     lines = summary(season.season(pre_grazing=2900)).splitlines()
-    assert lines[0] == "Newest walk 2026-10-31: 2 of 3 paddocks"
+    assert lines[0] == "Newest walk 2025-10-31: 2 of 3 paddocks"
     assert lines[1].startswith("Average pasture cover 2,700 (")  # South <b> has no polygon, and so no area
     assert [line.split()[0] for line in lines[-3:]] == ["paddock", "North", "South"]

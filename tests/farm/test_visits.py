@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herbage.errors import InputInvalid
-from herbage.farm.visits import GRAZING, OTHER_MODEL, SAME_DAY, SINGLE_PHOTO
+from herbage.farm.visits import GRAZING, LONG_GAP, OTHER_MODEL, SAME_DAY, SINGLE_PHOTO
 from herbage.farm.walk_file import ModelRecord
 from herbage.results.paddocks import PaddockSummary
 from tests.farm.simulation import seasons
@@ -40,7 +40,7 @@ def photos_at(*times, cover=2000.0):
 @given(st.lists(st.integers(0, 24 * 60 * 9), min_size=1, max_size=30))
 def test_visits_and_means_are_those_of_predict(tmp_path_factory, minutes):
     """`predict` divides the photos of one run into visits, with sums in another unit and by another route."""
-    photos = photos_at(*(datetime(2026, 9, 1) + timedelta(minutes=minute) for minute in minutes))
+    photos = photos_at(*(datetime(2025, 9, 1) + timedelta(minutes=minute) for minute in minutes))
     model = a_model()
     visits = visits_of(tmp_path_factory.mktemp("visits"), photos, model)
     errors = model.alone.errors()
@@ -60,7 +60,7 @@ def test_visits_and_means_are_those_of_predict(tmp_path_factory, minutes):
 
 def test_photos_whose_day_was_given_are_taken_at_noon(tmp_path):
     given_day = [a_photo("noon.jpg", 2000, at=None), a_photo("next.jpg", 2000, day=DAY + timedelta(days=1), at=None)]
-    evening = photos_at(datetime(2026, 9, 1, 17), datetime(2026, 9, 2, 5, 59))
+    evening = photos_at(datetime(2025, 9, 1, 17), datetime(2025, 9, 2, 5, 59))
     assert [visit.sums.photos for visit in visits_of(tmp_path, given_day)] == [1, 1]
     assert [visit.sums.photos for visit in visits_of(tmp_path, [*given_day[:1], *evening])] == [3]
 
@@ -69,10 +69,10 @@ def test_a_day_corrected_in_a_gis_moves_the_photo(walked):
     import sqlite3
 
     with sqlite3.connect(walked.path) as plain:
-        plain.execute("UPDATE photos SET date = '2026-08-31' WHERE photo LIKE '%North%'")
+        plain.execute("UPDATE photos SET date = '2025-08-31' WHERE photo LIKE '%North%'")
     assert walked.visits()[["paddock", "date"]].to_numpy().tolist() == [
-        ["North", "2026-08-31"],
-        ["South", "2026-09-01"],
+        ["North", "2025-08-31"],
+        ["South", "2025-09-01"],
     ]
     with sqlite3.connect(walked.path) as plain:
         plain.execute("UPDATE photos SET date = 'yesterday' WHERE photo LIKE '%North%'")
@@ -84,9 +84,9 @@ def test_a_day_corrected_in_a_gis_moves_the_photo(walked):
     ("column", "value", "message"),
     [
         ("date", None, "date of .*North/0.jpg is empty; expected a day as YYYY-MM-DD"),
-        ("date", "2026", "date of .*North/0.jpg is 2026; expected a day"),
-        ("date", "20260901", "date of .*North/0.jpg is 20260901; expected a day"),
-        ("date", "2026-09", "date of .*North/0.jpg is '2026-09'; expected a day"),
+        ("date", "2025", "date of .*North/0.jpg is 2025; expected a day"),
+        ("date", "20250901", "date of .*North/0.jpg is 20250901; expected a day"),
+        ("date", "2025-09", "date of .*North/0.jpg is '2025-09'; expected a day"),
         ("taken_at", "10 am", "taken_at of .*North/0.jpg is '10 am'; expected a local time"),
         ("Dry_Total_g", None, "Dry_Total_g of .*North/0.jpg is empty; expected grams"),
         ("Dry_Total_g", -1, "Dry_Total_g of .*North/0.jpg is -1.0; expected grams, at least 0"),
@@ -125,7 +125,7 @@ def test_growth_is_the_difference_of_means_with_both_errors(walked):
     half = np.linalg.norm([row[f"{of}_kg_per_ha"] for row in (first, last) for of in ("sampling", "model")]) / 25
     assert last["growth_kg_per_ha_day"] == pytest.approx(20)
     assert last["growth_high"] - 20 == pytest.approx(half, abs=1e-3)
-    assert last["growth_since"] == "2026-09-01"
+    assert last["growth_since"] == "2025-09-01"
     assert first["growth_note"] == "first visit"
 
 
@@ -151,7 +151,7 @@ def test_growth_that_is_not_known_is_empty_with_its_reason(farm):
 
 
 def test_two_visits_on_one_day_have_no_growth(tmp_path):
-    times = [datetime(2026, 9, 1, 0, 10), datetime(2026, 9, 1, 0, 30), datetime(2026, 9, 1, 23, 0)]
+    times = [datetime(2025, 9, 1, 0, 10), datetime(2025, 9, 1, 0, 30), datetime(2025, 9, 1, 23, 0)]
     first, second = visits_of(tmp_path, photos_at(*times))
     assert (first.day, second.note) == (second.day, SAME_DAY)
 
@@ -163,10 +163,26 @@ def test_growth_goes_back_as_far_as_it_must_and_no_further_than_a_grazing(farm):
     assert visits["possible_grazing"].tolist() == [False, True, False, False, False]
     since = visits["growth_since"].tolist()
     halves = (visits["growth_high"] - visits["growth_kg_per_ha_day"]).tolist()
-    assert since[3:] == ["2026-09-06", "2026-09-11"]
+    assert since[3:] == ["2025-09-06", "2025-09-11"]
     assert visits["growth_kg_per_ha_day"].tolist()[3:] == pytest.approx([40] * 2)
     assert all(half <= 100 for half in halves[3:])
     assert "too wide" in visits["growth_note"].tolist()[2]
+
+
+def test_growth_is_not_taken_over_a_gap_in_which_a_paddock_may_have_been_grazed(farm):
+    for days in (0, 91):
+        farm.add_estimates(a_walk(DAY - timedelta(days=200 - days), {"North": 1500 + days}, seed=days), a_model())
+    assert farm.visits()["growth_note"].tolist()[1] == LONG_GAP
+
+
+def test_growth_is_not_taken_over_a_fall_in_several_steps(farm):
+    loud = a_model(shared=8)
+    for days, cover in ((0, 3000), (3, 2500), (6, 2000), (9, 1500), (12, 1000)):
+        farm.add_estimates(a_walk(DAY + timedelta(days=days), {"North": cover}, seed=days), loud)
+    visits = farm.season().visits[farm.paddocks().find("North").id]
+    assert not any(visit.possible_grazing for visit in visits)  # no step is larger than both intervals
+    for visit in visits[1:]:
+        assert visit.before.cover.low <= visit.cover.high
 
 
 def test_estimates_of_different_heads_in_a_visit_add_their_errors(farm):

@@ -148,7 +148,7 @@ class Farm:
         `paddock` is the name or id of a paddock. Raises InputInvalid where it was not visited on this day.
         """
         self._require()
-        wanted = read_day(day)
+        wanted = read_day(day, "drop_visit")
         with self._writing() as connection:
             own = Paddocks.read(connection, self.path).find(paddock)
             visits = read_visits(connection, read_models(connection), DEFAULT_LEVEL).get(own.id, [])

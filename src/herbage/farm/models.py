@@ -125,12 +125,30 @@ def check_cover(connection: sqlite3.Connection, model: ModelRecord) -> None:
             )
 
 
-def add_model(connection: sqlite3.Connection, model: ModelRecord) -> None:
-    """Insert the model if the farm does not have it yet; raises InputInvalid, as `check_cover`."""
+def add_model(connection: sqlite3.Connection, model: ModelRecord) -> bool:
+    """Insert the model if the farm does not have it yet; raises InputInvalid, as `check_cover`.
+
+    Returns whether the farm's record, which is not replaced, has the same errors.
+    """
     check_cover(connection, model)
-    if connection.execute("SELECT 1 FROM models WHERE digest = ?", (model.digest,)).fetchone() is None:
-        geopackage.insert(connection, "models", MODEL_COLUMNS, [model.row()])
-        geopackage.touch(connection, "models")
+    there = read_models(connection).get(model.digest)
+    if there is not None:
+        return _have_equal_errors(there, model)
+    geopackage.insert(connection, "models", MODEL_COLUMNS, [model.row()])
+    geopackage.touch(connection, "models")
+    return True
+
+
+def _have_equal_errors(one: ModelRecord, other: ModelRecord) -> bool:
+    """Whether both give the same interval, but for rounding on different machines, to a mean of typical photos."""
+    for measured in (False, True):
+        of = [record.errors_kg_per_ha(measured=measured) for record in (one, other)]
+        ours, given = (
+            np.full(5, -1.0) if errors is None else errors.half_width_g(errors.unit_g, 4, 0.8) for errors in of
+        )
+        if not np.allclose(ours, given, rtol=1e-3, equal_nan=True):
+            return False
+    return True
 
 
 class _Errors(BaseModel):

@@ -15,6 +15,7 @@ from herbage.farm.paddocks import Paddocks
 from herbage.farm.schema import PHOTO_COLUMNS
 from herbage.formatting import clean, counted
 from herbage.model.estimate import Estimate
+from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.remarks import NAMES_SHOWN, NAMES_STORED, Remark
 from herbage.results.paddock_assignment import Assignment
@@ -48,11 +49,15 @@ class AddOptions:
 
 @dataclass
 class Changes:
-    """What adding photos changed: names by kind, the first NAMES_STORED of each, and their numbers."""
+    """What adding photos changed: names by kind, the first NAMES_STORED of each, and their numbers.
+
+    `is_same_model` is False where the farm has other errors for the model than those given; it uses its own.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     names: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     paddocks: list[str] = field(default_factory=list)
+    is_same_model: bool = True
 
     def note(self, kind: str, name: str) -> None:
         """Count a photo."""
@@ -66,6 +71,9 @@ class Changes:
             if count := self.counts[kind]:
                 message = f"{counted(count, 'photo')} {text}"
                 yield Remark.of(f"farm_{kind}", self.names[kind], message, count=count)
+        if not self.is_same_model:
+            message = "The farm has other errors of means for this model than those given; it uses its own."
+            yield Remark("farm_model_differs", message)
         if self.paddocks:
             message = f"{counted(len(self.paddocks), 'paddock')} added to the farm"
             yield Remark.of("farm_paddocks_added", self.paddocks, message, is_warning=False)
@@ -132,16 +140,18 @@ def undated_error(names: Sequence[str]) -> InputInvalid:
     )
 
 
-def read_day(text: str | date | None) -> date | None:
-    """A day written as YYYY-MM-DD; raises InputInvalid."""
-    if isinstance(text, datetime):
-        return text.date()
-    if text is None or isinstance(text, date):
-        return text
+def read_day(text: str | date | None, parameter: str = "date") -> date | None:
+    """A day, also written as YYYY-MM-DD, on which a photo can have been taken; raises InputInvalid."""
+    if text is None:
+        return None
     try:
-        return date.fromisoformat(text)
+        day = text if isinstance(text, date) else date.fromisoformat(text)
     except ValueError as error:
-        raise InputInvalid(f"`date={text}`: expected a day as YYYY-MM-DD, such as 2026-09-04.") from error
+        raise InputInvalid(f"`{parameter}={text}`: expected a day as YYYY-MM-DD, such as 2026-09-04.") from error
+    day = day.date() if isinstance(day, datetime) else day
+    if not is_possible_day(day):
+        raise InputInvalid(f"`{parameter}={text}`: expected a day from {FIRST_DIGITAL_YEAR} to tomorrow.")
+    return day
 
 
 def add_photos(
@@ -157,8 +167,7 @@ def add_photos(
     A photo that is there already is not added again, whatever its name. Raises InputInvalid where a name is that of
     several paddocks.
     """
-    changes = Changes()
-    add_model(connection, model)
+    changes = Changes(is_same_model=add_model(connection, model))
     find_id = _PaddockIds(connection, path, polygons, changes)
     added_at = geopackage.now()
     for estimate, identity in photos:

@@ -17,6 +17,7 @@ from herbage.farm.models import ModelRecord, read_models
 from herbage.farm.paddocks import Paddocks
 from herbage.farm.schema import VISIT_COLUMNS
 from herbage.model.model import DEFAULT_LEVEL
+from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.results.cover import Cover, Growth
 from herbage.results.paddocks import plain_rows
 from herbage.results.visits import PhotoSums, divide_into_visits
@@ -36,8 +37,12 @@ NOT_FLOATS = frozenset({
 })  # fmt: skip
 """Columns of the tables of a season that are text, days, counts and flags."""
 
+MAX_GROWTH_DAYS = 90
+"""Over more days, a paddock may have been grazed and regrown without a visit in between."""
+
 FIRST_VISIT = "first visit"
 OTHER_MODEL = "estimated by another model than the visit before"
+LONG_GAP = f"more than {MAX_GROWTH_DAYS} days after the visit before"
 SAME_DAY = "on the same day as the visit before"
 GRAZING = "possible grazing since the visit before"
 SINGLE_PHOTO = "interval unknown, because a visit has a single photo"
@@ -180,7 +185,9 @@ def _times(frame: pd.DataFrame) -> pd.Series:
     """
     text = frame["date"].astype("string")
     day = pd.to_datetime(text.str.extract(r"^(\d{4}-\d\d-\d\d)(?:[T ].*)?$")[0], format="%Y-%m-%d", errors="coerce")
-    _refuse(frame, "date", day.isna(), "a day as YYYY-MM-DD, such as 2026-09-04")
+    is_possible = {day.date(): is_possible_day(day.date()) for day in day.dropna().unique()}
+    are_wrong = ~day.dt.date.map(is_possible).fillna(False).astype(bool)
+    _refuse(frame, "date", are_wrong, f"a day as YYYY-MM-DD, from {FIRST_DIGITAL_YEAR} to tomorrow")
     text = frame["taken_at"].astype("string")
     text = text.mask(text == "")
     taken = pd.to_datetime(text.str.slice(0, 19), format="%Y-%m-%dT%H:%M:%S", errors="coerce")
@@ -254,7 +261,7 @@ def _with_growth(visit: Visit, earlier: Sequence[Visit]) -> Visit:
     """The visit with its growth since the visit before.
 
     Where the interval is too wide, growth is that since the latest visit for which it is not, as far back as the last
-    possible grazing or change of model.
+    possible grazing or change of model, and at most MAX_GROWTH_DAYS.
     """
     if not earlier:
         return replace(visit, note=FIRST_VISIT)
@@ -262,7 +269,7 @@ def _with_growth(visit: Visit, earlier: Sequence[Visit]) -> Visit:
         return replace(visit, before=earlier[-1], note=note)
     stretch = [earlier[-1]]
     for older in reversed(earlier[:-1]):
-        if stretch[-1].note in (FIRST_VISIT, OTHER_MODEL, GRAZING):
+        if stretch[-1].note in (OTHER_MODEL, GRAZING) or _break_between(older, visit):
             break
         stretch.append(older)
     pairs = ((before, _growth(before, visit)) for before in stretch)
@@ -281,6 +288,8 @@ def _break_between(before: Visit, visit: Visit) -> str:
         return OTHER_MODEL
     if visit.day == before.day:
         return SAME_DAY
+    if (visit.day - before.day).days > MAX_GROWTH_DAYS:
+        return LONG_GAP
     return GRAZING if visit.cover.high < before.cover.low else ""
 
 

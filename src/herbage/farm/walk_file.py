@@ -18,6 +18,7 @@ from herbage.farm.models import ModelRecord
 from herbage.farm.paddocks import Paddocks
 from herbage.farm.photos import PhotoIdentity, undated_error
 from herbage.model.estimate import Estimate
+from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.rows import PaddockName, Prediction
 from herbage.targets import known_names
@@ -90,6 +91,10 @@ def identified(
             f"photo's EXIF."
         )
     pairs = [(row, row.taken_at.date() if row.taken_at else row.day or day) for row in rows]
+    if wrong := [(row.photo, own) for row, own in pairs if own is not None and not is_possible_day(own)]:
+        raise InputInvalid(
+            f"{wrong[0][0]} has the day {wrong[0][1]}; expected one from {FIRST_DIGITAL_YEAR} to tomorrow."
+        )
     if undated := [row.photo for row, own in pairs if own is None]:
         raise undated_error(undated)
     return [

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from PIL import ExifTags, Image
@@ -51,6 +51,11 @@ USED = (*TIMES, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude)
 
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
 """Bytes per value of the types of EXIF (TIFF 6.0)."""
+
+
+def is_possible_day(day: date) -> bool:
+    """Whether a photo can have been taken on this day."""
+    return day.year >= FIRST_DIGITAL_YEAR and day <= (datetime.now() + CLOCK_ERROR).date()
 
 
 def orientation(image: Image.Image) -> int:
