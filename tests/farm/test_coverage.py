@@ -36,9 +36,7 @@ def test_growth_and_cover_of_paddocks_and_farm_are_inside_their_intervals(tmp_pa
     growth = rng.uniform(-10, 70, (FARMS, PADDOCKS))
     truth = np.stack([start, start + DAYS * growth], axis=2)
     models = [a_trained_model(rng, number) for number in range(FARMS)]
-    made = [
-        (a_season(rng, n, truth[n], shared_errors(kind, rng), days=DAYS), models[n]) for n in range(FARMS)
-    ]
+    made = [(a_season(rng, n, truth[n], shared_errors(kind, rng), days=DAYS), models[n]) for n in range(FARMS)]
     cover, pair, mean, farm_growth, falls = [], [], [], [], 0
     for n, season in enumerate(seasons(tmp_path / "farm.gpkg", made)):
         cover.append([]), pair.append([])
@@ -82,7 +80,9 @@ def test_an_interval_without_the_models_error_would_be_too_narrow(tmp_path):
     rng = np.random.default_rng(7)
     truth = rng.uniform(1200, 2600, (40, PADDOCKS, 1))
     models = [a_trained_model(rng, number) for number in range(len(truth))]
-    made = [(a_season(rng, n, truth[n], rng.normal(size=(PADDOCKS, 1)), photos=10), models[n]) for n in range(len(truth))]
+    made = [
+        (a_season(rng, n, truth[n], rng.normal(size=(PADDOCKS, 1)), photos=10), models[n]) for n in range(len(truth))
+    ]
     inside = [
         [
             abs(visit.cover.mean - truth[n, int(name.split("/")[1]), 0]) <= visit.cover.sampling
