@@ -10,6 +10,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 import onnxruntime
+from PIL import Image
 
 from herbage import steps
 from herbage.photos.photo import PhotoFile, open_photo
@@ -34,6 +35,8 @@ def test_onnx_agrees_with_herbage(recipe, backbone, weighed_photos, other_shapes
     assert parity.grams_apart < 1e-4
     assert (parity.map_apart is None) == (not recipe.has_map)
     assert parity.map_apart is None or parity.map_apart < 1e-3
+    assert parity.interval_apart < 1e-4
+    assert parity.distance_apart < 1e-3
     record = json.loads((tmp_path / "out/onnx.json").read_text())
     session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
     assert [one.name for one in session.get_inputs()] == list(record["input"])
@@ -55,7 +58,28 @@ def test_measured_values_are_a_second_input_and_nan_means_none(weighed_photos, o
     photo = weighed_photos / "train/ID5.png"
     pixels = open_photo(PhotoFile("ID5.png", photo)).pixels()
     for height, sensor, used in ((9.0, 3.0, True), (9.0, np.nan, False), (0.0, 3.0, False), (np.nan, np.nan, False)):
-        grams, _ = session.run(None, {"photo": pixels, "measured": np.array([height, sensor], np.float32)})
+        made = session.run(["grams", "high"], {"photo": pixels, "measured": np.array([height, sensor], np.float32)})
         own = model.estimate(photo, measured={"Height_Ave_cm": height, "sensor": sensor})
         assert own.measured == used
-        np.testing.assert_allclose(grams, own.grams, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(made[0], own.grams, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(made[1], own.high, rtol=1e-3, atol=1e-3)
+
+
+def test_interval_and_domain_are_those_of_predict(weighed_photos, tmp_path):
+    table = pd.read_csv(weighed_photos / "wide.csv")
+    table["Sampling_Date"] = [f"2015-01-{1 + number // 2}" for number in range(len(table))]  # enough groups for 90 %
+    model = steps.train(table, photos=weighed_photos, recipe=FIELD, backbone="texture")
+    steps.export(model, out=tmp_path / "out", as_format="onnx")
+    record = json.loads((tmp_path / "out/onnx.json").read_text())
+    session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (200, 400, 3)).astype(np.uint8)).save(tmp_path / "noise.png")
+    for photo, is_inside in ((weighed_photos / "train/ID5.png", True), (tmp_path / "noise.png", False)):
+        pixels = open_photo(PhotoFile(photo.name, photo)).pixels()
+        grams, low, high, distance = session.run(["grams", "low", "high", "distance"], {"photo": pixels})
+        own = model.estimate(photo)
+        assert own.level == record["level"]
+        assert np.isfinite(own.high).all()
+        for ours, theirs in ((grams, own.grams), (low, own.low), (high, own.high)):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+        assert (distance <= record["distance_limit"]) == own.in_domain == is_inside

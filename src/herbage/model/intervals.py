@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -38,27 +38,26 @@ class Intervals:
         unit = weighed_g.mean(0)
         return cls(np.abs(weighed_g - estimated_g) / spread_g(estimated_g, unit), group, unit)
 
-    def around(
-        self, grams: Float[np.ndarray, "*photo 5"], level: float
-    ) -> tuple[Float[np.ndarray, "*photo 5"], Float[np.ndarray, "*photo 5"]]:
-        """Lower and upper bounds in g: the lower one is at least 0, and the estimate is always inside.
+    def around(self, grams: Any, level: float, *, xp: Any = np) -> tuple[Any, Any]:
+        """Lower and upper bounds (..., 5) in g: the lower one is at least 0, and the estimate is always inside.
 
-        NaN where there are too few groups for the level.
+        NaN where there are too few groups for the level. `xp` is the array namespace, numpy or torch.
         """
-        half = self.quantile(level) * spread_g(grams, self.unit_g)
-        return np.maximum(grams - half, 0), grams + half
+        half = xp.asarray(self.quantile(level)) * spread_g(grams, self.unit_g, xp=xp)
+        return (grams - half).clip(min=0), grams + half
 
     def quantile(self, level: float) -> Float[np.ndarray, "5"]:
         """Half the interval's width per target, divided by the spread."""
         return _quantiles(self, level)
 
 
-def spread_g(grams: Float[np.ndarray, "*photo 5"], unit_g: Float[np.ndarray, "5"]) -> Float[np.ndarray, "*photo 5"]:
+def spread_g(grams: Any, unit_g: Float[np.ndarray, "5"], *, xp: Any = np) -> Any:
     """The expected error up to a factor: the estimate plus the target's mean `unit_g`, so it is above 0 on bare ground.
 
-    Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/trust.md).
+    Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/trust.md). `grams` are (..., 5);
+    `xp` is the array namespace, numpy or torch.
     """
-    return np.asarray(grams + np.maximum(unit_g, 1e-6))
+    return grams + xp.asarray(np.maximum(unit_g, 1e-6))
 
 
 def is_level_possible(level: float, groups: int) -> bool:

@@ -24,7 +24,8 @@ from herbage.heads.finalise import finalise_map
 from herbage.heads.heads import Heads
 from herbage.heads.measured import append_measured, measured_inputs
 from herbage.model.assessment import Assessment
-from herbage.model.model import HerbageModel
+from herbage.model.domain import mean_token
+from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
@@ -41,10 +42,16 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class OnnxParity:
-    """Largest difference between ONNX Runtime and herbage in fp32, of any target, relative to the mean main target."""
+    """Largest differences between ONNX Runtime and herbage in fp32, of any target.
+
+    Those of weights, intervals and maps are relative to the mean main target; that of the distance from the training
+    photos is in its own unit. None where the file does not have this output.
+    """
 
     photos: int
     grams_apart: float
+    interval_apart: float | None
+    distance_apart: float | None
     map_apart: float | None
 
     def __str__(self) -> str:
@@ -74,26 +81,34 @@ def export_onnx(
         _write_network(Estimator(model, backbone), new / NETWORK)
         session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
         found = _measure_parity(model, backbone, session, files) if files else None
-        rows, columns = grid_shape(model.recipe)
-        names = model.measured_names if model.uses_measured else ()
-        record = {
-            "herbage": model.config.herbage,
-            "recipe": model.recipe.name,
-            "backbone": model.config.backbone.name,
-            "input": {
-                "photo": "uint8 (height, width, 3): a photo's RGB, upright",
-                **({"measured": f"float32 ({len(names)}): {', '.join(names)}; NaN where one was not measured"}
-                   if names else {}),
-            },
-            "output": {
-                "grams": f"float32 (5): {', '.join(TARGETS)}, in g per quadrat of {model.quadrat_area_m2:g} m2",
-                **({"map": f"float32 (5, {rows}, {columns}): the grams if the whole photo looked like this patch"}
-                   if model.recipe.has_map else {}),
-            },
-            "parity": None if found is None else asdict(found),
-        }  # fmt: skip
-        write_atomic(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
+        write_atomic(new / EXPORT_RECORD, json.dumps(_record(model, found), indent=2) + "\n")
     return found
+
+
+def _record(model: HerbageModel, parity: OnnxParity | None) -> dict[str, Any]:
+    """onnx.json: the network's inputs and outputs in words, and its parity."""
+    inputs = {"photo": "uint8 (height, width, 3): a photo's RGB, upright"}
+    if names := model.measured_names if model.uses_measured else ():
+        inputs["measured"] = f"float32 ({len(names)}): {', '.join(names)}; NaN where one was not measured"
+    outputs = {"grams": f"float32 (5): {', '.join(TARGETS)}, in g per quadrat of {model.quadrat_area_m2:g} m2"}
+    if model.evidence is not None:
+        for end in ("low", "high"):
+            outputs[end] = f"float32 (5): the {end} end of the {DEFAULT_LEVEL:.0%} interval, in g; NaN where unknown"
+        limit = f"{model.evidence.domain.limit:.6g}"
+        outputs["distance"] = f"float32 (): the distance from the training photos; in domain up to {limit}"
+    if model.recipe.has_map:
+        rows, columns = grid_shape(model.recipe)
+        outputs["map"] = f"float32 (5, {rows}, {columns}): the grams if the whole photo looked like this patch"
+    return {
+        "herbage": model.config.herbage,
+        "recipe": model.recipe.name,
+        "backbone": model.config.backbone.name,
+        "input": inputs,
+        "output": outputs,
+        "level": DEFAULT_LEVEL,
+        "distance_limit": None if model.evidence is None else model.evidence.domain.limit,
+        "parity": None if parity is None else asdict(parity),
+    }
 
 
 class Estimator(torch.nn.Module):
@@ -114,32 +129,45 @@ class Estimator(torch.nn.Module):
         self.first_patch = backbone.first_patch if isinstance(backbone, Dinov2Backbone) else 0
         self.patch_px = backbone.patch_px
 
+    @property
+    def outputs(self) -> list[str]:
+        """The names of what `forward` returns."""
+        known = [] if self.model.evidence is None else ["low", "high", "distance"]
+        return ["grams", *known, *(["map"] if self.recipe.has_map else [])]
+
     def forward(
         self, photo: UInt8[Tensor, "height width 3"], measured: Float[Tensor, " column"] | None = None
     ) -> tuple[Tensor, ...]:
-        """`grams` (target), and `map` (target, row, column) where the recipe has one.
+        """`grams` (target), its interval `low` and `high`, `distance` (), and `map` (target, row, column), in float32.
 
+        Interval and distance are missing where the model has no evidence, and the map where the recipe has none.
         `measured` are the values of the model's measured columns, NaN for none.
         """
         images = input_images(photo, self.recipe, self.patch_px)
         tokens = upright_tokens([BackboneOutput(*self._vectors(of)) for of in images], self.recipe)
         evidence = self.model.evidence
-        outputs = self._estimate(self.heads, tokens, None if evidence is None else evidence.alone)
-        if measured is None or self.measured_heads is None or evidence is None:
-            return outputs
-        inputs = measured_inputs(self.columns, measured, xp=torch)
-        extended = append_measured(tokens, inputs.nan_to_num())
-        beside = self._estimate(self.measured_heads, extended, evidence.measured)
-        return tuple(torch.where(inputs.isfinite().all(), *pair) for pair in zip(beside, outputs, strict=True))
+        found = self._estimate(self.heads, tokens, None if evidence is None else evidence.alone)
+        if measured is not None and self.measured_heads is not None and evidence is not None:
+            inputs = measured_inputs(self.columns, measured, xp=torch)
+            extended = append_measured(tokens, inputs.nan_to_num())
+            beside = self._estimate(self.measured_heads, extended, evidence.measured)
+            found = {name: torch.where(inputs.isfinite().all(), beside[name], found[name]) for name in found}
+        if evidence is not None:
+            found["distance"] = evidence.domain.distance(mean_token(tokens)[None])[0].float()
+        return tuple(found[name] for name in self.outputs)
 
-    def _estimate(self, heads: Heads, tokens: Tensor, assessment: Assessment | None) -> tuple[Tensor, ...]:
-        """Grams, and the map where there is one, in float32."""
+    def _estimate(self, heads: Heads, tokens: Tensor, assessment: Assessment | None) -> dict[str, Tensor]:
+        """Grams, with interval and map where there are any."""
         grams = self.model.finalise(heads.grams(tokens), assessment, xp=torch)
+        found = {"grams": grams.float()}
+        if assessment is not None:
+            low, high = assessment.intervals.around(grams, DEFAULT_LEVEL, xp=torch)
+            found |= {"low": low.float(), "high": high.float()}
         density = heads.density(tokens)
-        if density is None or not self.recipe.has_map:
-            return (grams.float(),)
-        raw = density.reshape(-1, *grid_shape(self.recipe))
-        return grams.float(), finalise_map(raw, grams, self.recipe, self.model.known, xp=torch).float()
+        if density is not None and self.recipe.has_map:
+            raw = density.reshape(-1, *grid_shape(self.recipe))
+            found["map"] = finalise_map(raw, grams, self.recipe, self.model.known, xp=torch).float()
+        return found
 
     def _vectors(self, images: Float[Tensor, "image 3 side side"]) -> tuple[Tensor, Tensor]:
         if self.network is None:
@@ -155,40 +183,47 @@ def _write_network(estimator: Estimator, place: Path) -> None:
     shapes: dict[str, Any] = {"photo": {0: height, 1: width}}
     if estimator.columns:
         inputs["measured"], shapes["measured"] = torch.ones(len(estimator.columns)), None
-    names = ["grams", "map"] if estimator.recipe.has_map else ["grams"]
     # The warnings are addressed to the authors of the exporter.
     with torch.no_grad(), warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             estimator.eval(), tuple(inputs.values()), place, dynamo=True, opset_version=OPSET, verbose=False,
-            external_data=True, input_names=list(inputs), output_names=names, dynamic_shapes=shapes,
+            external_data=True, input_names=list(inputs), output_names=estimator.outputs, dynamic_shapes=shapes,
         )  # fmt: skip
 
 
 def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
-    grams_apart, maps_apart, totals = [0.0], [0.0], []
+    differences: dict[str, list[float]] = {"grams": [], "low": [], "high": [], "distance": [], "map": []}
+    totals, photos = [], 0
     columns = model.config.measured_columns if model.uses_measured else ()
     # Each photo without measured values, and with those in the middle of the training range.
     measured = [(np.nan,) * len(columns), *([tuple((of.low + of.high) / 2 for of in columns)] if columns else [])]
+    names = [one.name for one in session.get_outputs()]
     for item in stream_tokens(files, backbone, model.recipe.in_prediction()):
         if item.tokens is None:
             log.warning("%s", item.failure)
             continue
         photo = open_photo(item.file).pixels()
+        photos += 1
         for values in measured:
             own = model.estimate_tokens(item.tokens, item.file.name, with_map=True, measured=values)
+            expected = {"grams": own.grams, "low": own.low, "high": own.high, "map": own.map}
+            if model.evidence is not None:
+                expected["distance"] = model.evidence.domain.distance(mean_token(item.tokens)[None])[0].numpy()
             inputs = {"photo": photo, **({"measured": np.array(values, np.float32)} if columns else {})}
-            grams, *maps = session.run(None, inputs)
             totals.append(own.grams[main_target(model.known)])
-            grams_apart.append(float(np.nanmax(np.abs(grams - own.grams))))
-            if own.map is not None:
-                maps_apart.append(float(np.nanmax(np.abs(maps[0] - own.map))))
+            for name, value in zip(names, session.run(None, inputs), strict=True):
+                differences[name].append(float(np.nanmax(np.abs(value - expected[name]), initial=0.0)))
     if not totals:
         raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
     mean = float(np.mean(totals))
     found = OnnxParity(
-        len(totals) // len(measured), max(grams_apart) / mean, max(maps_apart) / mean if model.recipe.has_map else None
+        photos,
+        grams_apart=max(differences["grams"]) / mean,
+        interval_apart=max(differences["low"] + differences["high"]) / mean if "low" in names else None,
+        distance_apart=max(differences["distance"]) if "distance" in names else None,
+        map_apart=max(differences["map"]) / mean if "map" in names else None,
     )
     if found.grams_apart > TOLERANCE:
         log.warning("The ONNX file differs from herbage by more than %.0e of the mean total.", TOLERANCE)
