@@ -1,7 +1,8 @@
 // Card of one photo: upload progress, estimate and map.
 
-import { getJson, kgPerHa, nameOf, postPhoto, predict, RequestError, save } from "./api.js";
 import { askCorners } from "./corners.js";
+import { kgPerHa, RequestError, save } from "./estimates.js";
+import { estimator } from "./estimator.js";
 import { PatchMap } from "./map.js";
 import { MeasuredFields } from "./measured.js";
 import { label, number, percent, text } from "./text.js";
@@ -75,9 +76,9 @@ export class Card {
   async request(signal) {
     try {
       const beside = { corners: this.corners, measured: this.measured.values };
-      const row = await predict(this.file, beside, (...state) => this.setState(...state), signal);
+      const row = await estimator.predict(this.file, beside, (...state) => this.setState(...state), signal);
       await this.loaded;
-      return { row, map: row.map && (await getJson(row.map.slice(1))) };
+      return { row, map: await estimator.map(row) };
     } catch (error) {
       if (error.name === "AbortError") return {};
       if (!(error instanceof RequestError)) throw error;
@@ -209,8 +210,7 @@ export class Card {
 
   async saveOverlay() {
     try {
-      const response = await postPhoto(`${this.row.map.slice(1)}/overlay?target=${this.page.target}`, this.file);
-      save(await response.blob(), nameOf(response));
+      save(await estimator.overlay(this.row, this.file, this.page.target));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;

@@ -1,6 +1,7 @@
 // Saving the estimates of a walk: to the server's farm, whose season is shown, or without a farm as a file.
 
-import { getJson, nameOf, postJson, RequestError, save } from "./api.js";
+import { RequestError, save } from "./estimates.js";
+import { estimator } from "./estimator.js";
 import { showSeason } from "./season.js";
 import { text } from "./text.js";
 
@@ -57,7 +58,7 @@ export class Farm {
   async load() {
     if (this.name === null) return;
     try {
-      this.season = await getJson("api/farm");
+      this.season = await estimator.season();
       this.failure = null;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -106,7 +107,7 @@ export class Farm {
   /** Save to the farm; returns what to show. */
   async save() {
     const options = Object.fromEntries(Object.entries(OPTIONS).map(([field, id]) => [field, find(id).checked]));
-    const answer = await (await postJson("api/farm", { ...this.body(), ...options })).json();
+    const answer = await estimator.saveToFarm({ ...this.body(), ...options });
     this.offer("replace", answer.kept > 0);
     this.offer("reassign", answer.elsewhere > 0);
     this.load();
@@ -120,9 +121,9 @@ export class Farm {
 
   /** Save as a file; returns what to show. */
   async download() {
-    const response = await postJson("api/files/walk.json", this.body());
-    save(await response.blob(), nameOf(response));
-    return [paragraph(text("walk_saved", { file: nameOf(response) }), "soft")];
+    const file = await estimator.file("walk.json", this.body());
+    save(file);
+    return [paragraph(text("walk_saved", { file: file.name }), "soft")];
   }
 }
 

@@ -1,7 +1,8 @@
 // The page: creates a card per photo, sends a few photos at a time to the server, and updates the summary.
 
-import { getJson, postJson, RequestError, save } from "./api.js";
 import { Card } from "./card.js";
+import { RequestError, save } from "./estimates.js";
+import { estimator } from "./estimator.js";
 import { Farm } from "./farm.js";
 import { showPaddocks, showPoints } from "./summary.js";
 import { languages, number, preferredLanguage, setLanguage, text } from "./text.js";
@@ -16,7 +17,7 @@ let running = 0;
 let summaryTimer;
 
 const page = {
-  model: await getJson("api/model"),
+  model: await estimator.model(),
   get target() {
     return find("target").value;
   },
@@ -136,8 +137,8 @@ function changeLanguage(code) {
   page.changed();
 }
 
-async function download(path, body, name) {
-  await postJson(path, body).then(async (response) => save(await response.blob(), name)).catch(showError);
+async function download(kind, body) {
+  await estimator.file(kind, body).then(save).catch(showError);
 }
 
 find("language").replaceChildren(...languages.map(([code, name]) => new Option(name, code)));
@@ -152,9 +153,9 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 for (const id of ["target", "opacity"]) find(id).addEventListener("input", () => cards.forEach((card) => card.show()));
-find("csv").addEventListener("click", () => download("api/files/predictions.csv", { predictions: finishedRows() }, "predictions.csv"));
-find("geojson").addEventListener("click", () => download("api/files/photos.geojson", { predictions: finishedRows() }, "photos.geojson"));
-find("paddocks-csv").addEventListener("click", () => download("api/files/paddocks.csv", grouped(), "paddocks.csv"));
+find("csv").addEventListener("click", () => download("predictions.csv", { predictions: finishedRows() }));
+find("geojson").addEventListener("click", () => download("photos.geojson", { predictions: finishedRows() }));
+find("paddocks-csv").addEventListener("click", () => download("paddocks.csv", grouped()));
 find("overlays").addEventListener("click", async () => {
   for (const card of cards) if (card.map) await card.saveOverlay();
 });

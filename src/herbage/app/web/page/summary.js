@@ -1,7 +1,8 @@
 // Summary of all photos: a table with one row per paddock, and a map of where the photos were taken.
 
-import { kgPerHa, postJson, RequestError } from "./api.js";
 import { tableRow } from "./card.js";
+import { kgPerHa, RequestError } from "./estimates.js";
+import { estimator } from "./estimator.js";
 import { number, percent, text } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -17,8 +18,8 @@ const MIN_DEGREES = 20 / METRES_PER_DEGREE;
  */
 export async function showPaddocks(container, predictions, paddocks, level, hasPaddocks) {
   const undated = predictions.map((row) => ({ ...row, taken_at: null }));
-  const all = await summaryOf(undated, predictions.map(() => text("all_photos")));
-  const named = hasPaddocks ? await summaryOf(predictions, paddocks).catch(refused) : NOTHING;
+  const all = await estimator.paddocks(undated, predictions.map(() => text("all_photos")));
+  const named = hasPaddocks ? await estimator.paddocks(predictions, paddocks).catch(refused) : NOTHING;
   const table = document.createElement("table");
   table.append(
     tableRow("th", [text("paddock"), text("kg_per_ha"), text("range"), text("photos"), text("GDM_g"), text("green_share"), text("legume_share"), text("day")]),
@@ -36,10 +37,6 @@ export async function showPaddocks(container, predictions, paddocks, level, hasP
     ...(named.refusal ? [paragraph("warning", named.refusal)] : []),
   );
   document.getElementById("summary-note").textContent = text("summary_note", { level: percent(level) });
-}
-
-async function summaryOf(predictions, paddocks) {
-  return (await postJson("api/paddocks", { predictions, paddocks })).json();
 }
 
 /** No rows of paddocks, and the reason, where the server refuses them: copies of a photo are in two paddocks. */
