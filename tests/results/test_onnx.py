@@ -1,6 +1,7 @@
 """The complete estimator in ONNX, compared with herbage in fp32."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,17 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+import onnx
 import onnxruntime
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from herbage import steps
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.recipe import load_recipe
+from herbage.results.onnx_int8 import eight_bits
 
 FIELD = load_recipe("field").model_copy(update={"grid": 4})
 PATCH = {"grid": 3, "patch": load_recipe("seed").patch.model_copy(update={"hidden": 8, "epochs": 2})}
@@ -83,3 +89,43 @@ def test_interval_and_domain_are_those_of_predict(weighed_photos, tmp_path):
         for ours, theirs in ((grams, own.grams), (low, own.low), (high, own.high)):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
         assert (distance <= record["distance_limit"]) == own.in_domain == is_inside
+
+
+def test_int8_shrinks_the_backbone_alone_and_says_what_it_moves(tiny_dinov2, weighed_photos, tmp_path):
+    model = steps.train(
+        weighed_photos / "train.csv",
+        photos=weighed_photos,
+        model=tmp_path / "model",
+        recipe=FIELD,
+        backbone=tiny_dinov2,
+    )
+    common = {"as_format": "onnx", "photos": weighed_photos / "train"}
+    exact = steps.export(model, out=tmp_path / "fp32", **common)
+    found = steps.export(model, out=tmp_path / "int8", precision="int8", **common)
+    assert exact.main_apart_median < found.main_apart_median < 0.05
+    assert (found.photos, found.trained_photos) == (24, 24)
+    assert exact.score_export == pytest.approx(exact.score_source, abs=1e-6)
+    assert found.score_export == pytest.approx(found.score_source, abs=0.05)
+    assert json.loads((tmp_path / "int8/onnx.json").read_text())["precision"] == "int8"
+    assert not list((tmp_path / "int8").glob("*.data"))
+    weights = {name: onnx.load(tmp_path / name / "estimator.onnx").graph.initializer for name in ("fp32", "int8")}
+    kinds = {name: [one.data_type for one in of] for name, of in weights.items()}
+    matrices = 2 * (4 + 3)  # two layers of query, key, value and output; gate and value of the MLP, and its output
+    assert kinds["fp32"].count(onnx.TensorProto.INT8) == 0
+    assert sum(len(one.dims) == 2 and one.data_type == onnx.TensorProto.INT8 for one in weights["int8"]) == matrices
+
+
+def test_an_exported_file_does_not_tell_where_it_was_made(weighed_photos, quick_model, tmp_path):
+    steps.export(quick_model, out=tmp_path / "out", as_format="onnx")
+    source = Path(steps.__file__).parent.parent
+    for path in (tmp_path / "out").iterdir():
+        if path.name != "run.json":
+            assert str(source).encode() not in path.read_bytes()
+
+
+@given(arrays(np.float32, (5, 3), elements=st.floats(-1e3, 1e3, width=32)))
+def test_eight_bits_are_as_near_as_they_can_be(weight):
+    integers, scale = eight_bits(weight)
+    assert integers.dtype == np.int8
+    assert (np.abs(integers * scale - weight) <= 0.5001 * scale + 1e-12).all()
+    assert ((np.abs(integers).max(0) == 127) | (np.abs(weight).max(0) < 1e-36)).all()

@@ -24,8 +24,10 @@ def test_onnx_from_the_command_line(weighed_photos, other_shapes, tmp_path, caps
     assert run([*map(str, command), "--quiet"]) == 0
     assert "3 photos: largest difference of grams" in capsys.readouterr().out
     assert run([*map(str, command), "--precision", "int8", "--quiet"]) == 2
+    assert run([*map(str, command), "--overwrite", "--precision", "bf16", "--quiet"]) == 2
+    assert "onnx has fp32 and int8, not bf16" in capsys.readouterr().err
     assert run([*map(str, command), "--overwrite", "--precision", "int8", "--quiet"]) == 2
-    assert "onnx is fp32, not int8" in capsys.readouterr().err
+    assert "the backbone texture has no weights; pass --precision fp32" in capsys.readouterr().err
     assert run([*map(str, command), "--overwrite", "--quiet"]) == 0
 
 

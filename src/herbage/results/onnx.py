@@ -3,11 +3,11 @@
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from herbage.backbones.dinov2 import Dinov2Backbone, quiet_transformers
 from herbage.backbones.texture import TextureBackbone, texture_features
 from herbage.backbones.views import grid_shape
 from herbage.errors import InputInvalid
+from herbage.evaluation.scoring import weighted_r2
 from herbage.files import new_folder, write_atomic
 from herbage.heads.finalise import finalise_map
 from herbage.heads.heads import Heads
@@ -27,6 +28,7 @@ from herbage.model.assessment import Assessment
 from herbage.model.domain import mean_token
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
+from herbage.results.onnx_int8 import quantise
 from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
 from herbage.tokens.layout import BackboneOutput, input_images, upright_tokens
@@ -42,28 +44,48 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class OnnxParity:
-    """Largest differences between ONNX Runtime and herbage in fp32, of any target.
+    """Differences between ONNX Runtime and herbage in fp32 on some photos.
 
-    Those of weights, intervals and maps are relative to the mean main target; that of the distance from the training
-    photos is in its own unit. None where the file does not have this output.
+    `main_apart_median` is the median relative difference of the main target. The others are the largest of any target:
+    those of grams, intervals and maps relative to the mean main target, that of the distance from the training photos
+    in its own unit; None where the file does not have this output. The scores are weighted R2 of the training photos
+    among the photos, None if there are fewer than two. The heads were trained on them, so only their difference counts.
     """
 
     photos: int
+    main_apart_median: float
     grams_apart: float
     interval_apart: float | None
     distance_apart: float | None
     map_apart: float | None
+    trained_photos: int = 0
+    score_source: float | None = None
+    score_export: float | None = None
 
     def __str__(self) -> str:
         of_maps = "" if self.map_apart is None else f", of maps {self.map_apart:.1e}"
-        return f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{of_maps}"
+        lines = [
+            f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{of_maps}; "
+            f"total {self.main_apart_median:.2%} at the median"
+        ]
+        if self.score_source is not None and self.score_export is not None:
+            lines.append(
+                f"weighted R2 of {self.trained_photos} training photos: {self.score_source:.4f} before, "
+                f"{self.score_export:.4f} after ({self.score_export - self.score_source:+.4f})"
+            )
+        return "\n".join(lines)
 
 
 def export_onnx(
-    model: HerbageModel, source: str | Path | None, out: Path, files: Sequence[PhotoFile]
+    model: HerbageModel,
+    source: str | Path | None,
+    out: Path,
+    files: Sequence[PhotoFile],
+    precision: Literal["fp32", "int8"] = "fp32",
 ) -> OnnxParity | None:
-    """Write estimator.onnx in fp32, and onnx.json with its inputs, outputs and parity; an existing folder is replaced.
+    """Write estimator.onnx, and onnx.json with its inputs, outputs and parity; an existing folder is replaced.
 
+    With int8 the backbone's weights have 8 bits (`herbage.results.onnx_int8`); the rest is fp32.
     Raises InputInvalid where the ONNX libraries are missing, for a backbone that cannot be exported, and for tiles,
     whose number of pixels depends on the photo in a way that torch's exporter does not support.
     """
@@ -79,10 +101,36 @@ def export_onnx(
     backbone = model.open_backbone(source, device="cpu", precision="fp32")
     with new_folder(out) as new:
         _write_network(Estimator(model, backbone), new / NETWORK)
+        if precision == "int8":
+            _to_int8(new, backbone)
+        _forget_where_it_was_made(new / NETWORK)
         session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
         found = _measure_parity(model, backbone, session, files) if files else None
-        write_atomic(new / EXPORT_RECORD, json.dumps(_record(model, found), indent=2) + "\n")
+        record = _record(model, found) | {"precision": precision}
+        write_atomic(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
+    if found is not None and precision == "fp32" and found.grams_apart > TOLERANCE:
+        log.warning("The ONNX file differs from herbage by more than %.0e of the mean total.", TOLERANCE)
     return found
+
+
+def _to_int8(folder: Path, backbone: Backbone) -> None:
+    if not isinstance(backbone, Dinov2Backbone):
+        raise InputInvalid(f"`precision=int8`: the backbone {backbone.name} has no weights; pass `precision=fp32`.")
+    exact = folder / NETWORK
+    quantise(exact, folder / "int8.onnx")
+    for path in folder.glob(f"{NETWORK}*"):
+        path.unlink()
+    (folder / "int8.onnx").rename(exact)
+
+
+def _forget_where_it_was_made(network: Path) -> None:
+    """Remove the exporter's notes on each node, which have paths of this computer."""
+    import onnx
+
+    opened = onnx.load(network, load_external_data=False)
+    for node in opened.graph.node:
+        del node.metadata_props[:]
+    write_atomic(network, opened.SerializeToString())
 
 
 def _record(model: HerbageModel, parity: OnnxParity | None) -> dict[str, Any]:
@@ -193,11 +241,24 @@ def _write_network(estimator: Estimator, place: Path) -> None:
         )  # fmt: skip
 
 
-def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
-    differences: dict[str, list[float]] = {"grams": [], "low": [], "high": [], "distance": [], "map": []}
-    totals, photos = [], 0
-    columns = model.config.measured_columns if model.uses_measured else ()
-    # Each photo without measured values, and with those in the middle of the training range.
+@dataclass(frozen=True)
+class _Compared:
+    """The outputs of herbage and of the exported file for one photo, by name.
+
+    `row` is that of the photo in the out-of-fold table, None for others and where measured values were given.
+    """
+
+    expected: dict[str, Any]
+    made: dict[str, Any]
+    row: int | None
+
+    def largest_difference(self, name: str) -> float:
+        return float(np.nanmax(np.abs(self.made[name] - self.expected[name]), initial=0.0))
+
+
+def _compare(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> Iterator[_Compared]:
+    """Each photo without measured values, and with those in the middle of the training range where there are any."""
+    columns, evidence = model.config.measured_columns if model.uses_measured else (), model.evidence
     measured = [(np.nan,) * len(columns), *([tuple((of.low + of.high) / 2 for of in columns)] if columns else [])]
     names = [one.name for one in session.get_outputs()]
     for item in stream_tokens(files, backbone, model.recipe.in_prediction()):
@@ -205,26 +266,48 @@ def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files
             log.warning("%s", item.failure)
             continue
         photo = open_photo(item.file).pixels()
-        photos += 1
         for values in measured:
             own = model.estimate_tokens(item.tokens, item.file.name, with_map=True, measured=values)
             expected = {"grams": own.grams, "low": own.low, "high": own.high, "map": own.map}
-            if model.evidence is not None:
-                expected["distance"] = model.evidence.domain.distance(mean_token(item.tokens)[None])[0].numpy()
+            if evidence is not None:
+                expected["distance"] = evidence.domain.distance(mean_token(item.tokens)[None])[0].numpy()
             inputs = {"photo": photo, **({"measured": np.array(values, np.float32)} if columns else {})}
-            totals.append(own.grams[main_target(model.known)])
-            for name, value in zip(names, session.run(None, inputs), strict=True):
-                differences[name].append(float(np.nanmax(np.abs(value - expected[name]), initial=0.0)))
-    if not totals:
+            row = evidence.row(item.sha256) if evidence is not None and not own.measured else None
+            yield _Compared(expected, dict(zip(names, session.run(None, inputs), strict=True)), row)
+
+
+def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:
+    compared = list(_compare(model, backbone, session, files))
+    if not compared:
         raise InputInvalid("None of the photos can be read, so there is nothing to compare.")
-    mean = float(np.mean(totals))
-    found = OnnxParity(
-        photos,
-        grams_apart=max(differences["grams"]) / mean,
-        interval_apart=max(differences["low"] + differences["high"]) / mean if "low" in names else None,
-        distance_apart=max(differences["distance"]) if "distance" in names else None,
-        map_apart=max(differences["map"]) / mean if "map" in names else None,
+    main = main_target(model.known)
+    expected, made = (np.array([getattr(one, of)["grams"][main] for one in compared]) for of in ("expected", "made"))
+    unit = {
+        "grams": expected.mean(),
+        "low": expected.mean(),
+        "high": expected.mean(),
+        "distance": 1.0,
+        "map": expected.mean(),
+    }
+    apart = {name: max(one.largest_difference(name) for one in compared) / unit[name] for name in compared[0].made}
+    return OnnxParity(
+        photos=len(compared) // (2 if model.uses_measured else 1),
+        main_apart_median=float(np.median(np.abs(made - expected) / np.maximum(expected, 1e-9))),
+        grams_apart=apart["grams"],
+        interval_apart=max(apart["low"], apart["high"]) if "low" in apart else None,
+        distance_apart=apart.get("distance"),
+        map_apart=apart.get("map"),
+        **_scores(model, compared),
     )
-    if found.grams_apart > TOLERANCE:
-        log.warning("The ONNX file differs from herbage by more than %.0e of the mean total.", TOLERANCE)
-    return found
+
+
+def _scores(model: HerbageModel, compared: Sequence[_Compared]) -> dict[str, Any]:
+    trained = {one.row: one for one in compared if one.row is not None}
+    if model.evidence is None or len(trained) < 2:
+        return {}
+    weighed = model.evidence.alone.oof.weighed_g[list(trained)]
+    source, export = (
+        weighted_r2(weighed, np.array([getattr(one, of)["grams"] for one in trained.values()], float))
+        for of in ("expected", "made")
+    )
+    return {"trained_photos": len(trained), "score_source": source, "score_export": export}

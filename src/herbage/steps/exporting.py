@@ -29,21 +29,21 @@ def export(
 ) -> Parity | OnnxParity | None:
     """Export the model's backbone to OpenVINO, as a folder that can be used as `backbone`, or the estimator to ONNX.
 
-    Returns the parity measured on `photos`, None without them. `precision` of OpenVINO is fp32, bf16 (the default) or
-    int8, which is calibrated on the photos; ONNX is fp32. `store` may have the tokens of the model's own backbone.
-    Raises InputInvalid for options that do not fit together, and OutputExists.
+    Returns the parity measured on `photos`, None without them. `precision` of OpenVINO is fp32, bf16 (the default)
+    or int8, which is calibrated on the photos; that of ONNX is fp32 (the default) or int8. `store` may have the
+    tokens of the model's own backbone. Raises InputInvalid for options that do not fit together, and OutputExists.
     """
     started = time.time()
     check_output_folder(Path(out), EXPORT_FOLDER, overwrite=overwrite)
     if precision == "int8" and photos is None:
-        raise InputInvalid("`precision=int8` needs `photos`: some dozens of photos to calibrate activations on.")
-    if as_format == "onnx" and precision not in (None, "fp32"):
-        raise InputInvalid(f"`as_format=onnx` is fp32, not {precision}; `as_format=openvino` has fp32, bf16 and int8.")
+        raise InputInvalid("`precision=int8` needs `photos`: some dozens of photos to measure its differences on.")
+    if as_format == "onnx" and precision == "bf16":
+        raise InputInvalid("`as_format=onnx` has fp32 and int8, not bf16; `as_format=openvino` has it.")
     files = [] if photos is None else find_photos(photos)
     opened = open_model(model)
     if as_format == "onnx":
-        precision = "fp32"
-        parity: Parity | OnnxParity | None = export_onnx(opened, backbone, Path(out), files)
+        precision = "int8" if precision == "int8" else "fp32"
+        parity: Parity | OnnxParity | None = export_onnx(opened, backbone, Path(out), files, precision)
     else:
         precision = precision or "bf16"
         parity = export_openvino(opened, opened.open_backbone(backbone), Path(out), precision, files, store)

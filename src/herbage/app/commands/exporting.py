@@ -39,7 +39,8 @@ def export(
     as_format
         openvino (the backbone, for CPUs) or onnx (the whole estimator).
     precision
-        Precision of openvino, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32.
+        Precision of openvino, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32 by
+        default, or int8.
     photos
         Photos to calibrate int8 on, and to measure the difference of tokens, estimates and score on.
     store
