@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,12 @@ def check_output_file(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} already exists; pass `overwrite=True` to replace it, or choose another path.")
     check_writable(path)
+
+
+def check_output_files(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
+    """Check that files of these names may be written to a folder; raises as `check_output_file`."""
+    for name in names:
+        check_output_file(folder / name, overwrite=overwrite)
 
 
 def check_writable(path: Path) -> None:

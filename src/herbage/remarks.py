@@ -33,13 +33,17 @@ class Remark:
         cls, what: str, names: Sequence[str], message: str, *, count: int | None = None, is_warning: bool = True
     ) -> "Remark":
         """A remark about these names; the message is followed by the first of them. `count` is by default theirs."""
-        shown = ", ".join(names[:NAMES_SHOWN]) + (" and more" if len(names) > NAMES_SHOWN else "")
         count = len(names) if count is None else count
-        return cls(what, f"{message}: {shown}.", count, tuple(names[:NAMES_STORED]), is_warning)
+        return cls(what, f"{message}: {first_names(names)}.", count, tuple(names[:NAMES_STORED]), is_warning)
 
     def record(self) -> dict[str, Any]:
         """Its entry in run.json."""
         return {"what": self.what, "count": self.count, "message": self.message, "names": list(self.names)}
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first NAMES_SHOWN names as text."""
+    return ", ".join(names[:NAMES_SHOWN]) + (" and more" if len(names) > NAMES_SHOWN else "")
 
 
 def log_remarks(remarks: Iterable[Remark]) -> None:

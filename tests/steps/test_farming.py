@@ -166,6 +166,7 @@ def test_the_command_farm_imports_reports_drops_and_exports(trained, walk, tmp_p
     assert run(["farm", str(farm), "--out", str(out)]) == 2
     assert run(["farm", str(farm), "--export", str(tmp_path / "tables")]) == 0
     assert len(pd.read_csv(tmp_path / "tables/photos.csv")) == 6
+    assert run(["farm", str(farm), "--drop-visit", "North,2026-09-01", "--out", str(out)]) == 2
     assert farm.read_bytes() == before
     capsys.readouterr()
     assert run(["farm", str(farm), "--drop-visit", "North,2026-09-01"]) == 0

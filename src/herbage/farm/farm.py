@@ -21,7 +21,7 @@ from herbage.farm.visits import delete_photos, read_visits, write_visits
 from herbage.farm.walk_file import WalkFile, in_paddocks
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
-from herbage.outputs import check_output_file
+from herbage.outputs import check_output_files
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
@@ -206,8 +206,7 @@ class Farm:
     def export(self, out: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write the tables as CSV and the layers as GeoJSON to a folder; returns the paths. Raises OutputExists."""
         self._require()
-        for name in EXPORTED:
-            check_output_file(Path(out) / name, overwrite=overwrite)
+        check_output_files(Path(out), EXPORTED, overwrite=overwrite)
         with self._reading() as connection:
             return export_tables(connection, Path(out))
 

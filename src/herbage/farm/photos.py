@@ -17,7 +17,7 @@ from herbage.formatting import clean, counted
 from herbage.model.estimate import Estimate
 from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.photos.photo import PhotoFile, open_photo
-from herbage.remarks import NAMES_SHOWN, NAMES_STORED, Remark
+from herbage.remarks import NAMES_STORED, Remark, first_names
 from herbage.results.paddock_assignment import Assignment
 from herbage.results.paddock_folders import NO_FOLDER
 from herbage.results.paddock_polygons import Polygons
@@ -27,6 +27,9 @@ _ESTIMATE_COLUMNS = tuple(
     column for column in PHOTO_COLUMNS if column not in ("key", "paddock_id", "assigned_as", "date")
 )
 """What another estimate of a photo replaces."""
+
+_COMPARED = ("model", "measured", "level", "quadrat_area_m2", *TARGETS)
+"""What differs between two estimates of a photo."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class AddOptions:
 
     reassign: bool = False
     replace_estimates: bool = False
+
+
+def refuse_without(needed: str, day: object, options: AddOptions) -> None:
+    """Raise InputInvalid where options for adding photos are given, but not `needed`, and so nothing is added."""
+    given = {"date": day is not None, "reassign": options.reassign, "replace_estimates": options.replace_estimates}
+    if unused := [f"`{name}`" for name, is_given in given.items() if is_given]:
+        raise InputInvalid(f"{' and '.join(unused)}: expected {needed} as well.")
 
 
 @dataclass
@@ -133,10 +143,9 @@ def identify(
 
 def undated_error(names: Sequence[str]) -> InputInvalid:
     """The error for photos without a capture time."""
-    shown = ", ".join(names[:NAMES_SHOWN]) + (" and more" if len(names) > NAMES_SHOWN else "")
     return InputInvalid(
-        f"{counted(len(names), 'photo')} without a capture time cannot be assigned to a visit: {shown}. Pass the day "
-        f"on which they were taken, such as `date=2026-09-04`."
+        f"{counted(len(names), 'photo')} without a capture time cannot be assigned to a visit: {first_names(names)}. "
+        f"Pass the day on which they were taken, such as `date=2026-09-04`."
     )
 
 
@@ -171,44 +180,52 @@ def add_photos(
     find_id = _PaddockIds(connection, path, polygons, changes)
     added_at = geopackage.now()
     for estimate, identity in photos:
-        there = connection.execute("SELECT paddock_id FROM photos WHERE key = ?", (identity.key,)).fetchone()
-        may_move = options.reassign or there in (None, (None,))
-        own = identity.paddock_id or find_id(identity.paddock, may_add=may_move)
+        there = _stored(connection, identity.key)
+        may_assign = there is None or there["paddock_id"] is None or options.reassign
         cells = estimate.row() | {
-            "key": identity.key, "paddock_id": own, "assigned_as": identity.paddock, "model": model.digest,
+            "key": identity.key, "assigned_as": identity.paddock, "model": model.digest,
+            "paddock_id": identity.paddock_id or find_id(identity.paddock, may_add=may_assign),
             "date": identity.day.isoformat(), "quadrat_area_m2": estimate.quadrat_area_m2, "level": estimate.level,
             "added_at": added_at, "geom": geopackage.point_blob(estimate.facts.longitude, estimate.facts.latitude),
         }  # fmt: skip
-        _add(connection, cells, options, changes)
+        if there is None:
+            geopackage.insert(connection, "photos", ("geom", *PHOTO_COLUMNS), [cells])
+            changes.note("added", estimate.photo)
+            if cells["paddock_id"] is None:
+                changes.note("unassigned", estimate.photo)
+        else:
+            _add_again(connection, there, cells, options, changes)
     for table in ("photos", "paddocks"):
         geopackage.touch(connection, table)
     return changes
 
 
-def _add(connection: sqlite3.Connection, cells: Mapping[str, Any], options: AddOptions, changes: Changes) -> None:
-    compared = ("date", "model", "measured", "level", "quadrat_area_m2", *TARGETS)
-    there = connection.execute(
-        f"SELECT paddock_id, {', '.join(compared)} FROM photos WHERE key = ?", (cells["key"],)
-    ).fetchone()
+def _stored(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
+    """The cells of a photo of the farm that may differ when it is added again."""
+    columns = ("paddock_id", "date", *_COMPARED)
+    row = connection.execute(f"SELECT {', '.join(columns)} FROM photos WHERE key = ?", (key,)).fetchone()
+    return None if row is None else dict(zip(columns, row, strict=True))
+
+
+def _add_again(
+    connection: sqlite3.Connection,
+    there: Mapping[str, Any],
+    cells: Mapping[str, Any],
+    options: AddOptions,
+    changes: Changes,
+) -> None:
     name = cells["photo"]
-    if there is None:
-        geopackage.insert(connection, "photos", ("geom", *PHOTO_COLUMNS), [cells])
-        changes.note("added", name)
-        if cells["paddock_id"] is None:
-            changes.note("unassigned", name)
-        return
-    paddock_id, day, *estimate = there
-    if str(day)[: len("2026-09-04")] != cells["date"]:  # a program without a type for days adds a time
+    if str(there["date"])[: len("2026-09-04")] != cells["date"]:  # a program without a type for days adds a time
         changes.note("other_day", name)
-    if estimate == [cells[column] for column in compared[1:]]:
+    if all(there[column] == cells[column] for column in _COMPARED):
         changes.note("unchanged", name)
     elif options.replace_estimates:
         _update(connection, ("geom", *_ESTIMATE_COLUMNS), cells)
         changes.note("replaced", name)
     else:
         changes.note("kept", name)
-    if cells["paddock_id"] not in (None, paddock_id):
-        kind = "assigned" if paddock_id is None else "moved" if options.reassign else "elsewhere"
+    if cells["assigned_as"] is not None and cells["paddock_id"] != there["paddock_id"]:
+        kind = "assigned" if there["paddock_id"] is None else "moved" if options.reassign else "elsewhere"
         if kind != "elsewhere":
             _update(connection, ("paddock_id", "assigned_as"), cells)
         changes.note(kind, name)
@@ -257,20 +274,21 @@ class _PaddockIds:
         self._found: dict[str, str] = {}
 
     def __call__(self, name: str | None, *, may_add: bool) -> str | None:
-        """The id of this paddock; "" where there is none, and none may be added, since its photo stays elsewhere."""
+        """The id of this paddock; None without a name, and where the paddock is not there and may not be added."""
         if name is None:
             return None
-        if not self._found.get(name):
-            self._found[name] = self._find(name, may_add=may_add)
-        return self._found[name]
+        if name not in self._found and (own := self._find(name, may_add=may_add)) is not None:
+            self._found[name] = own
+        return self._found.get(name)
 
-    def _find(self, name: str, *, may_add: bool) -> str:
+    def _find(self, name: str, *, may_add: bool) -> str | None:
         own = self._names.find(name)
-        if own is None and not may_add:
-            return ""
         if own is None:
-            self._changes.paddocks.append(name)
-            return paddocks.add_names(self._connection, [name], self._polygons)[name]
+            return self._added(name) if may_add else None
         if self._names.farm.by_id[own].shape is None and name in self._shapes:
             paddocks.add_shapes(self._connection, {own: self._shapes[name]})
         return own
+
+    def _added(self, name: str) -> str:
+        self._changes.paddocks.append(name)
+        return paddocks.add_names(self._connection, [name], self._polygons)[name]

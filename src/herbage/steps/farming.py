@@ -6,7 +6,7 @@ from herbage.farm.farm import Farm
 from herbage.farm.report import FILES, write_report
 from herbage.farm.season import Season
 from herbage.model.model import DEFAULT_LEVEL
-from herbage.outputs import check_output_file
+from herbage.outputs import check_output_files
 from herbage.remarks import log_remarks
 
 
@@ -25,8 +25,7 @@ def farm_report(
     their own in the farm. Raises InputInvalid and OutputExists.
     """
     opened = farm if isinstance(farm, Farm) else Farm(farm)
-    for name in FILES:
-        check_output_file(Path(out) / name, overwrite=overwrite)
+    check_output_files(Path(out), FILES, overwrite=overwrite)
     season = opened.season(level=level, pre_grazing=pre_grazing, residual=residual)
     log_remarks(season.remarks())
     write_report(season, Path(out), opened.title)

@@ -18,7 +18,7 @@ from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotoUnreadable
 from herbage.farm.farm import Adding, Farm
 from herbage.farm.models import ModelRecord
-from herbage.farm.photos import AddOptions, Changes
+from herbage.farm.photos import AddOptions, Changes, refuse_without
 from herbage.files import write_atomic
 from herbage.formatting import counted
 from herbage.model.estimate import Estimate
@@ -223,9 +223,7 @@ def _begin_adding(
 ) -> Adding | None:
     if farm is not None:
         return Farm(farm).begin(day, options, by_position=by_position)
-    given = {"date": day is not None, "reassign": options.reassign, "replace_estimates": options.replace_estimates}
-    if unused := [f"`{name}`" for name, is_given in given.items() if is_given]:
-        raise InputInvalid(f"{' and '.join(unused)}: expected a farm file as `farm` as well.")
+    refuse_without("a farm file as `farm`", day, options)
     return None
 
 

@@ -9,10 +9,11 @@ from herbage.app.options import Level, Overwrite, Quiet, visit_of
 from herbage.app.terminal import log_to_console
 from herbage.errors import InputInvalid
 from herbage.formatting import counted
+from herbage.outputs import check_output_files
+from herbage.remarks import log_remarks
 
 if TYPE_CHECKING:
     from herbage.farm.farm import Farm
-    from herbage.farm.photos import Changes
 
 
 def farm(
@@ -70,20 +71,27 @@ def farm(
     residual
         Cover in kg DM/ha that is left after grazing, where the farm has no target for a paddock.
     """
+    from herbage.farm.export import EXPORTED
     from herbage.farm.farm import Farm
-    from herbage.remarks import log_remarks
+    from herbage.farm.photos import AddOptions, refuse_without
+    from herbage.farm.report import FILES
 
     log_to_console(quiet)
-    given = {"date": date is not None, "reassign": reassign, "replace_estimates": replace_estimates}
-    if add is None and (unused := [f"`{name}`" for name, is_given in given.items() if is_given]):
-        raise InputInvalid(f"{' and '.join(unused)}: expected the file of a walk as `add` as well.")
+    if add is None:
+        refuse_without("the file of a walk as `add`", date, AddOptions(reassign, replace_estimates))
     if paddock_name is not None and paddocks is None:
         raise InputInvalid(f"`paddock_name={paddock_name}`: expected a file of polygons as `paddocks` as well.")
+    # Before the farm is changed: a run that is refused changes nothing.
+    for folder, names in ((out, FILES), (export, EXPORTED)):
+        if folder is not None:
+            check_output_files(folder, names, overwrite=overwrite)
     opened = Farm(farm)
     if paddocks is not None:
         log_remarks(opened.import_paddocks(paddocks, paddock_name=paddock_name))
     if add is not None:
-        _report(opened.add_walk(add, date=date, reassign=reassign, replace_estimates=replace_estimates))
+        changes = opened.add_walk(add, date=date, reassign=reassign, replace_estimates=replace_estimates)
+        print(changes)
+        log_remarks(changes.remarks())
     if drop_visit is not None:
         copy = opened.drop_visit(*visit_of(drop_visit))
         print(f"{drop_visit} taken out. The farm as it was before: {copy}")
@@ -93,18 +101,10 @@ def farm(
     return 0
 
 
-def _report(changes: "Changes") -> None:
-    from herbage.remarks import log_remarks
-
-    print(changes)
-    log_remarks(changes.remarks())
-
-
 def _print_season(
     farm: "Farm", out: Path | None, level: float, pre_grazing: float | None, residual: float | None, overwrite: bool
 ) -> None:
     from herbage.farm.report import summary
-    from herbage.remarks import log_remarks
 
     if out is None:
         season = farm.season(level=level, pre_grazing=pre_grazing, residual=residual)
