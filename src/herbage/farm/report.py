@@ -1,7 +1,6 @@
 """The report of a season: season.html, season.csv, wedge.png and growth.png; and its newest walk as text."""
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,7 @@ def _known(value: Any) -> float | None:
 
 def _page(season: Season, title: str, pictures: dict[str, bytes]) -> str:
     walk = season.newest
+    scale = Scale.of(season) if walk else None
     total, above = season.feed()
     return render(
         "season.html.j2",
@@ -69,8 +69,8 @@ def _page(season: Season, title: str, pictures: dict[str, bytes]) -> str:
         cover=TARGETS[next(iter(season.models.values())).main] if season.models else "unknown",
         pictures={name: data_uri(content, "png") for name, content in pictures.items()},
         rows=plain_rows(season.wedge_table()),
-        charts=_charts(season),
-        axis=_axis(season),
+        charts=_charts(season, scale) if scale else [],
+        scale=scale,
         grazings=[_grazing(season, *pair) for pair in season.grazings()],
         not_visited=season.not_visited(),
         outside=_outside(walk.state if walk else (), season),
@@ -79,28 +79,16 @@ def _page(season: Season, title: str, pictures: dict[str, bytes]) -> str:
     )
 
 
-def _charts(season: Season) -> list[dict[str, Any]]:
+def _charts(season: Season, scale: Scale) -> list[dict[str, Any]]:
     """The chart of each paddock that was visited, by name."""
-    visited = sorted((own for own, visits in season.visits.items() if visits), key=season.paddocks.label)
-    if not visited:
-        return []
-    scale = Scale.of(season)
     charts = []
-    for own in visited:
+    for own in sorted(season.visits, key=season.paddocks.label):
         name, visits = season.paddocks.label(own), season.visits[own]
         first, last = visits[0].day, visits[-1].day
         title = f"Cover of {name} at {len(visits)} visits from {first} to {last}: {visits[-1].cover.mean:,.0f} kg DM/ha"
         targets = season.targets(season.paddocks.by_id[own])
         charts.append({"name": name, "svg": paddock_chart(visits, targets, scale, title), "last": visits[-1]})
     return charts
-
-
-def _axis(season: Season) -> tuple[date, date, float] | None:
-    """The ends of the charts' axes: the first day, the last day, and the highest cover."""
-    if not season.walks:
-        return None
-    scale = Scale.of(season)
-    return scale.start, scale.end, scale.top
 
 
 def _grazing(season: Season, before: Visit, after: Visit) -> dict[str, Any]:

@@ -35,18 +35,21 @@ MODEL_COLUMNS = ("digest", "name", "targets", "quadrat_area_m2", "errors")
 
 _TEXT = {
     "photo", "status", "taken_at", "message", "key", "paddock_id", "assigned_as", "model", "paddock", "growth_note",
-    "id", "name", "digest", "targets", "errors",
+    "days_note", "id", "name", "digest", "targets", "errors",
 }  # fmt: skip
 _TYPES = {
     **dict.fromkeys(_TEXT, "TEXT"),
     **dict.fromkeys((*FLAGS, "possible_grazing"), "BOOLEAN"),
-    **dict.fromkeys(("date", "growth_since"), "DATE"),
-    "photos": "INTEGER",
+    **dict.fromkeys(("date", "since", "growth_since"), "DATE"),
+    **dict.fromkeys(("photos", "paddocks"), "INTEGER"),
     "added_at": "DATETIME",
     "key": "TEXT NOT NULL UNIQUE",
     "digest": "TEXT NOT NULL UNIQUE",
 }
-"""SQL types of columns; others are numbers. A capture time is local, and GeoPackage's DATETIME is UTC: it is text."""
+"""SQL types of the columns of a farm file and of the tables of a season; others are REAL.
+
+A capture time is local, and GeoPackage's DATETIME is UTC: it is text.
+"""
 
 _TABLES = {
     "photos": (PHOTO_COLUMNS, "POINT", "The estimates of photos, as in predictions.csv"),
@@ -54,6 +57,11 @@ _TABLES = {
     "visits": (VISIT_COLUMNS, None, "Cover and growth per visit, computed from photos"),
     "models": (MODEL_COLUMNS, None, "What the means of photos need to know about the models"),
 }
+
+
+def sql_type(column: str) -> str:
+    """The SQL type of a column."""
+    return _TYPES.get(column, "REAL")
 
 
 def check_place(path: Path) -> None:
@@ -109,7 +117,7 @@ def create(connection: sqlite3.Connection) -> None:
     """Create the tables of a farm in an empty database."""
     geopackage.create(connection)
     for table, (own, geometry, description) in _TABLES.items():
-        types = {column: _TYPES.get(column, "REAL") for column in own}
+        types = {column: sql_type(column) for column in own}
         geopackage.create_table(connection, table, types, geometry=geometry, description=description)
     connection.execute("CREATE INDEX photos_paddock ON photos (paddock_id)")
     connection.execute("CREATE TABLE herbage_farm (version INTEGER NOT NULL, herbage TEXT NOT NULL)")

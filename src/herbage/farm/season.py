@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from herbage.farm.models import ModelRecord
 from herbage.farm.paddocks import FarmPaddock, Paddocks
-from herbage.farm.visits import DIGITS, Visit, table_of, visit_row, visits_table, why_no_growth
+from herbage.farm.visits import Visit, plain, table_of, visit_row, visits_table, why_no_growth
 from herbage.formatting import counted
 from herbage.remarks import Remark
 from herbage.results.cover import Cover, Growth
@@ -232,7 +232,7 @@ class Season:
             "residual_kg_per_ha": residual,
             **days_to_target(self.visits[paddock.id], pre_grazing),
         }
-        return {name: _rounded(cells[name]) for name in WEDGE_COLUMNS}
+        return {name: plain(cells[name]) for name in WEDGE_COLUMNS}
 
     def _growth_rows(self, walk: Walk) -> Iterator[dict[str, Any]]:
         growth, since = walk.growth, max((visit.before.day for visit in walk.growing if visit.before), default=None)
@@ -294,9 +294,5 @@ def _growth_row(
 ) -> dict[str, Any]:
     shown = growth if growth is not None and growth.is_useful else None
     figures = (None, None, None) if shown is None else (shown.rate, shown.low, shown.high)
-    values = (day.isoformat(), since and since.isoformat(), paddock, paddocks, *map(_rounded, figures), note or None)
+    values = (day.isoformat(), since and since.isoformat(), paddock, paddocks, *map(plain, figures), note or None)
     return dict(zip(GROWTH_COLUMNS, values, strict=True))
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, DIGITS) if isinstance(value, float) else value

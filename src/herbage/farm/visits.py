@@ -15,7 +15,7 @@ from herbage.errors import InputInvalid
 from herbage.farm import geopackage
 from herbage.farm.models import ModelRecord, read_models
 from herbage.farm.paddocks import Paddocks
-from herbage.farm.schema import VISIT_COLUMNS
+from herbage.farm.schema import VISIT_COLUMNS, sql_type
 from herbage.model.model import DEFAULT_LEVEL
 from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.results.cover import Cover, Growth
@@ -30,12 +30,6 @@ NOON = pd.Timedelta(hours=12)
 """The time of photos whose day was given."""
 
 DIGITS = 4
-
-NOT_FLOATS = frozenset({
-    "paddock_id", "paddock", "paddocks", "date", "since", "photos", "growth_since", "growth_note", "days_note",
-    "possible_grazing", "model",
-})  # fmt: skip
-"""Columns of the tables of a season that are text, days, counts and flags."""
 
 MAX_GROWTH_DAYS = 90
 """Over more days, a paddock may have been grazed and regrown without a visit in between."""
@@ -123,7 +117,7 @@ def visits_table(visits: Mapping[str, Sequence[Visit]], paddocks: Paddocks) -> p
 def table_of(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """A table of these rows; columns of numbers are floats, even if all their cells are empty."""
     frame = pd.DataFrame(rows, columns=list(columns))
-    return frame.astype({name: float for name in columns if name not in NOT_FLOATS})
+    return frame.astype({name: float for name in columns if sql_type(name) == "REAL"})
 
 
 def write_visits(connection: sqlite3.Connection, paddocks: Paddocks) -> None:
@@ -327,10 +321,11 @@ def visit_row(visit: Visit, paddocks: Paddocks) -> dict[str, Any]:
     if growth is not None and visit.before is not None:
         cells |= {"growth_kg_per_ha_day": growth.rate, "growth_low": growth.low, "growth_high": growth.high}
         cells["growth_since"] = visit.before.day.isoformat()
-    return {name: _plain(cells.get(name)) for name in VISIT_COLUMNS}
+    return {name: plain(cells.get(name)) for name in VISIT_COLUMNS}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as a cell of a season's tables: numbers rounded, None where unknown."""
     if not isinstance(value, float):
         return value
     return None if math.isnan(value) else round(float(value), DIGITS)

@@ -19,7 +19,6 @@ from herbage.farm.paddocks import Paddocks
 from herbage.farm.photos import PhotoIdentity, undated_error
 from herbage.model.estimate import Estimate
 from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
-from herbage.results.paddock_polygons import Polygons
 from herbage.results.rows import PaddockName, Prediction
 from herbage.targets import known_names
 
@@ -112,14 +111,7 @@ def in_paddocks(
     found = []
     for estimate, identity in pairs:
         facts = estimate.facts
-        label = identity.paddock or position_in(polygons, facts.longitude, facts.latitude)
+        label = identity.paddock or (polygons.containing(facts.longitude, facts.latitude) if polygons else None)
         own = None if label is None else ids.get(label)
         found.append((estimate, replace(identity, paddock=label, paddock_id=own)))
     return found
-
-
-def position_in(polygons: Polygons | None, longitude: float | None, latitude: float | None) -> str | None:
-    """The paddock of this position; None where there are no polygons, or the position is unknown."""
-    if polygons is None or longitude is None or latitude is None:
-        return None
-    return polygons.containing(longitude, latitude)

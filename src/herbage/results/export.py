@@ -55,12 +55,15 @@ class Parity:
             f"tokens of {self.photos} photos: cosine {self.cosine_median:.5f} median, {self.cosine_min:.5f} smallest",
             f"{self.target}: mean absolute difference {self.estimate_apart:.2%} of the mean",
         ]
-        if self.score_source is not None and self.score_export is not None:
-            lines.append(
-                f"out-of-fold weighted R2 of {self.trained_photos} training photos: {self.score_source:.4f} before, "
-                f"{self.score_export:.4f} after ({self.score_export - self.score_source:+.4f})"
-            )
+        lines += score_line("out-of-fold weighted R2", self.trained_photos, self.score_source, self.score_export)
         return "\n".join(lines)
+
+
+def score_line(score: str, photos: int, source: float | None, export: float | None) -> list[str]:
+    """A line on how a score of training photos changes by an export; none where it is unknown."""
+    if source is None or export is None:
+        return []
+    return [f"{score} of {photos} training photos: {source:.4f} before, {export:.4f} after ({export - source:+.4f})"]
 
 
 def export_openvino(

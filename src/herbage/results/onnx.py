@@ -28,6 +28,7 @@ from herbage.model.assessment import Assessment
 from herbage.model.domain import mean_token
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
+from herbage.results.export import score_line
 from herbage.results.onnx_int8 import quantise
 from herbage.targets import TARGETS, main_target
 from herbage.tokens.extraction import stream_tokens
@@ -68,11 +69,7 @@ class OnnxParity:
             f"{self.photos} photos: largest difference of grams {self.grams_apart:.1e} of the mean total{of_maps}; "
             f"total {self.main_apart_median:.2%} at the median"
         ]
-        if self.score_source is not None and self.score_export is not None:
-            lines.append(
-                f"weighted R2 of {self.trained_photos} training photos: {self.score_source:.4f} before, "
-                f"{self.score_export:.4f} after ({self.score_export - self.score_source:+.4f})"
-            )
+        lines += score_line("weighted R2", self.trained_photos, self.score_source, self.score_export)
         return "\n".join(lines)
 
 

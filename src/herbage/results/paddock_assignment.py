@@ -109,13 +109,7 @@ def by_column(names: Mapping[str, str]) -> PaddockOf:
 
 def by_polygon(polygons: Polygons) -> PaddockOf:
     """The polygon that contains a photo's position."""
-
-    def paddock(_: PhotoFile, facts: PhotoFacts) -> str | None:
-        if facts.longitude is None or facts.latitude is None:
-            return None
-        return polygons.containing(facts.longitude, facts.latitude)
-
-    return paddock
+    return lambda _, facts: polygons.containing(facts.longitude, facts.latitude)
 
 
 def _copies(files: Sequence[PhotoFile], paddock_of: PaddockOf) -> Copies:

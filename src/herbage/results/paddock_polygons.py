@@ -60,8 +60,10 @@ class Polygons:
         geometry: dict[str, Any] = shapely.geometry.mapping(self.shapes[self.names.index(name)])
         return geometry
 
-    def containing(self, longitude: float, latitude: float) -> str | None:
-        """The name of the first polygon that contains this point."""
+    def containing(self, longitude: float | None, latitude: float | None) -> str | None:
+        """The name of the first polygon that contains this point; None where there is none, or the point is unknown."""
+        if longitude is None or latitude is None:
+            return None
         import shapely
 
         point = shapely.Point(longitude, latitude)

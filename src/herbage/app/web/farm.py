@@ -15,7 +15,7 @@ from herbage.farm.farm import Farm
 from herbage.farm.models import ModelRecord
 from herbage.farm.photos import AddOptions
 from herbage.farm.season import Feed, Season
-from herbage.farm.walk_file import in_paddocks, position_in
+from herbage.farm.walk_file import in_paddocks
 from herbage.model.model import DEFAULT_LEVEL
 from herbage.remarks import Remark
 from herbage.results.paddocks import plain_rows
@@ -80,7 +80,10 @@ class FarmService:
         """The rows with the paddocks in which the farm has them when they are saved; raises InputInvalid."""
         with for_clients(self.farm.path):
             polygons = self.farm.paddocks().polygons()
-        names = [name or position_in(polygons, row.longitude, row.latitude) for row, name in rows.named()]
+        names = [
+            name or (polygons.containing(row.longitude, row.latitude) if polygons else None)
+            for row, name in rows.named()
+        ]
         return rows.model_copy(update={"paddocks": names})
 
     def state(self) -> FarmSeason:
