@@ -115,9 +115,9 @@ def identify(
 ) -> dict[str, PhotoIdentity]:
     """The identities of photos by name; photos that cannot be opened, and copies of others, are left out.
 
-    Photos directly in the given folder are in no paddock, where folders are paddocks: a farm has no paddock without a
-    name. `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of
-    the farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
+    Where paddocks are folders, photos directly in the given folder are in no paddock, since it would have no name.
+    `day` is that of photos without a capture time, and `ids` are the ids of paddocks whose names are labels of the
+    farm's own polygons. Raises InputInvalid where a photo has no capture time and `day` is None.
     """
     found: dict[str, PhotoIdentity] = {}
     undated = []

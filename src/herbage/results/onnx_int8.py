@@ -16,9 +16,9 @@ BACKBONE = "/network"
 def quantise(source: Path, place: Path) -> int:
     """Write the network with its backbone's weights in 8 bits, as one file; returns the number of weights.
 
-    Most products are computed in 8 bits, with activations scaled per call. Those of the second layers of MLPs are
-    computed in 32 bits, because their inputs have outliers: in 8 bits they move the total of real photos, and the
-    distance of the domain check, by twice as much and more. Heads are not changed.
+    Most matrix products are computed in 8 bits, with activations scaled per call. Those of the second layers of MLPs
+    are computed in 32 bits, because their inputs have outliers: in 8 bits, the estimates of real photos and the
+    distance of the domain check differ more from those in fp32. Heads are not changed.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

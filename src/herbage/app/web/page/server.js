@@ -9,8 +9,9 @@ export class ServerEstimator {
   }
 
   /**
-   * One photo's prediction. `corners` are four [x, y] or null, `measured` numbers by column name or null. Calls `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the
-   * server is busy, the request is repeated after its Retry-After.
+   * One photo's prediction. `corners` are four [x, y] or null, `measured` numbers by column name or null. Calls
+   * `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the server is busy, the request is
+   * repeated after its Retry-After.
    */
   async predict(file, { corners, measured }, onProgress, signal) {
     for (;;) {
