@@ -1,1 +1,1 @@
-"""The command line, the demo, and the web page."""
+"""The command line, the demo, and the server of the page."""

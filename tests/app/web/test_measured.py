@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from herbage import steps
 from herbage.app.web.api import make_app
-from herbage.app.web.service import PredictionService
 from herbage.model.model import HerbageModel
+from herbage.page.facts import model_facts
 from herbage.targets import TARGETS
 from tests.app.web.test_api import problem, upload
 
@@ -139,7 +139,7 @@ def test_the_facts_describe_the_measured_columns_and_both_scores(client, measure
 
 def test_an_imported_model_has_no_measured_columns_and_no_uninformative_targets(measured_model):
     imported = HerbageModel(measured_model.config, measured_model.heads)
-    facts = PredictionService(imported, measured_model.open_backbone(), max_waiting=1, max_maps=1).facts()
+    facts = model_facts(imported)
     assert (facts["measured_columns"], facts["measured_score"]) == ([], None)
     assert facts["no_better_than_mean"] == {"photo": [], "measured": []}
 

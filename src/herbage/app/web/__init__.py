@@ -1,1 +1,1 @@
-"""The web page and its API: one open model, and photos that are not stored."""
+"""The server of the page and its API: one open model, and photos that are not stored."""

@@ -1,7 +1,6 @@
 """The HTTP routes of the page and its API; what they do is in `service`."""
 
 import asyncio
-import csv
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,12 +30,13 @@ from herbage.backbones.backbone import Backbone
 from herbage.errors import PhotoUnreadable
 from herbage.farm.farm import Farm
 from herbage.model.model import HerbageModel
+from herbage.page.facts import model_facts
+from herbage.page.files import MODULES, read_strings
 from herbage.photos.discovery import display_name
 from herbage.photos.photo import Corners, PhotoFile, is_quadrilateral
 from herbage.results.overlay import map_files
 
-PAGE = Path(__file__).parent / "page"
-FILES = StaticFiles(directory=PAGE)
+FILES = StaticFiles(directory=MODULES)
 CONTENT_TYPES = ("image/", "application/octet-stream")
 UPLOAD = Path("upload")
 DISCONNECT_CHECK_S = 0.5
@@ -83,7 +83,7 @@ def make_app(
     app.include_router(router)
     app.include_router(farm_api.router)
     # One route per file: a mount at / would also answer methods that the API's own paths do not have.
-    for name in ("", *(file.name for file in PAGE.iterdir())):
+    for name in ("", *(file.name for file in MODULES.iterdir())):
         app.add_route(f"/{name}", _file_route(name or "index.html"), include_in_schema=False)
     return Guard(app, limits, token=token, hosts=hosts)
 
@@ -146,7 +146,7 @@ async def healthz(service: Service) -> dict[str, Any]:
 @router.get("/api/model")
 async def about(service: Service, farm: OptionalFarm) -> dict[str, Any]:
     """The model's card as data, the colours of its maps, and the name of the server's farm file, null for none."""
-    return {**service.facts(), "farm": None if farm is None else farm.name}
+    return {**model_facts(service.model), "farm": None if farm is None else farm.name}
 
 
 @router.post(
@@ -293,13 +293,6 @@ async def strings(request: Request) -> dict[str, dict[str, str]]:
     """The page's texts by language."""
     texts: dict[str, dict[str, str]] = request.app.state.strings
     return texts
-
-
-def read_strings() -> dict[str, dict[str, str]]:
-    """The page's texts by language, from strings.csv, where each language is a column."""
-    with (PAGE / "strings.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {language: {row["key"]: row[language] for row in rows} for language in rows[0] if language != "key"}
 
 
 def _file_route(name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -10,28 +10,25 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from herbage.app.web.captions import caption
 from herbage.app.web.schemas import GroupedPredictions, Map
 from herbage.app.web.walks import copies_of
 from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import HerbageError, PhotoUnreadable
 from herbage.farm.models import ModelRecord
-from herbage.heads.measured import MeasuredColumn
 from herbage.model.estimate import Estimate
 from herbage.model.model import DEFAULT_LEVEL, HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
 from herbage.remarks import Remark
 from herbage.results.geojson import photos_geojson
-from herbage.results.overlay import draw_overlay, scale_top, swatches
+from herbage.results.overlay import draw_overlay, scale_top
 from herbage.results.paddock_assignment import similar_names
 from herbage.results.paddocks import PaddockSummary
 from herbage.results.predictions import PredictionsWriter
 from herbage.results.rows import Prediction
-from herbage.targets import TARGETS, known_names, main_target
+from herbage.targets import TARGETS, main_target
 
 PARALLEL_OVERLAYS = 2
 
@@ -81,40 +78,6 @@ class PredictionService:
         self.worker = Worker(model, backbone, max_waiting)
         self.maps = MapStore(max_maps)
         self._overlays = asyncio.Semaphore(PARALLEL_OVERLAYS)
-
-    def facts(self) -> dict[str, Any]:
-        """The model's card as data, and the colours of its maps, without paths of this computer."""
-        model, evidence = self.model, self.model.evidence
-        return {
-            "herbage": model.config.herbage,
-            "recipe": model.recipe.name,
-            "backbone": Path(model.config.backbone.name).name,
-            "targets": known_names(model.known),
-            "main_target": TARGETS[main_target(model.known)],
-            "has_map": model.recipe.has_map,
-            "level": DEFAULT_LEVEL,
-            "quadrat_area_m2": model.quadrat_area_m2,
-            "training": None if evidence is None else evidence.training.model_dump(mode="json"),
-            "score": None if evidence is None else evidence.alone.score.model_dump(mode="json"),
-            "coverage": [] if evidence is None else [of.model_dump(mode="json") for of in evidence.alone.coverage],
-            "calibration": evidence.alone.calibration.summary() if evidence and evidence.alone.calibration else None,
-            "map_colours": swatches(),
-            **self._measured_facts(),
-        }
-
-    def _measured_facts(self) -> dict[str, Any]:
-        """The measured columns that the model uses, their score, and uninformative targets of both sets of heads."""
-        evidence = self.model.evidence
-        measured = evidence.measured if evidence and self.model.uses_measured else None
-        columns = () if measured is None else self.model.config.measured_columns
-        return {
-            "measured_columns": [_column(column) for column in columns],
-            "measured_score": None if measured is None else measured.score.model_dump(mode="json"),
-            "no_better_than_mean": {
-                "photo": [] if evidence is None else evidence.alone.no_better_than_mean,
-                "measured": [] if measured is None else measured.no_better_than_mean,
-            },
-        }
 
     def rows(self, answers: Sequence[tuple[Estimate, str]], corners: Sequence[Corners | None]) -> list[dict[str, Any]]:
         """Estimates as rows of predictions.csv with level, area, address of a stored map, and digest of the photo."""
@@ -177,11 +140,6 @@ class PredictionService:
                 summary.add(paddock, estimate)
         names = list(dict.fromkeys(paddock for paddock in grouped.paddocks if paddock is not None))
         return summary, [*similar_names(names), *summary.remarks(), *copies.remarks()]
-
-
-def _column(column: MeasuredColumn) -> dict[str, Any]:
-    label, unit = caption(column.name)
-    return {"name": column.name, "label": label, "unit": unit, "low": column.low, "high": column.high}
 
 
 def predictions_csv(rows: Sequence[Prediction]) -> bytes:

@@ -2,10 +2,10 @@
 
 import re
 
-from herbage.app.web.api import PAGE, read_strings
+from herbage.page.files import MODULES, read_strings
 from herbage.targets import TARGETS
 
-SOURCES = {path.name: path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix in (".js", ".html")}
+SOURCES = {path.name: path.read_text("utf-8") for path in MODULES.iterdir() if path.suffix in (".js", ".html")}
 MADE = {
     *TARGETS,
     *(f"corner_{n}" for n in range(4)),

@@ -25,7 +25,7 @@ from tests.conftest import draw_photo
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 AXE = next(ROOT.glob(".venv/axe/*/node_modules/axe-core/axe.min.js"), ROOT / "axe.min.js")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herbage.app.web.captions import caption
+from herbage.page.captions import caption
 
 
 @pytest.mark.parametrize(
