@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders."""
+"""Atomic writes of files and folders, and the user's cache."""
 
 import os
 import shutil
@@ -42,3 +42,8 @@ def new_folder(place: Path) -> Iterator[Path]:
             old.rename(place)
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def user_cache(name: str) -> Path:
+    """The folder of this name in herbage's part of the user's cache, which may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herbage" / name

@@ -1,8 +1,6 @@
 """The page in Chromium, operated as a user would."""
 
-import os
 import re
-import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -21,22 +19,11 @@ from herbage.farm.walk_file import WalkFile
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from tests.conftest import draw_photo
+from tests.page.conftest import AXE, PATIENCE_MS, expect, need
 
-playwright = pytest.importorskip("playwright.sync_api")
-expect = playwright.expect
+pytest.importorskip("playwright.sync_api")
 
-ROOT = Path(__file__).parents[2]
-AXE = next(ROOT.glob(".venv/axe/*/node_modules/axe-core/axe.min.js"), ROOT / "axe.min.js")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 RECIPE = load_recipe("field").model_copy(update={"grid": 6, "views": 1})
-PATIENCE_MS = 120_000
-expect.set_options(timeout=PATIENCE_MS)
-
-
-def need(there, what):
-    """Skip where `what` is missing; in CI, fail instead."""
-    if not there:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing; scripts/test installs it")
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +90,6 @@ def farm_address(model, farm):
     """The address of a server that has a farm and a token. Tests request it before `opened`, to close the page first."""
     with serving(model, farm=farm, token="sesame") as address:
         yield f"{address}?token=sesame"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    need(CHROMIUM, "Chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

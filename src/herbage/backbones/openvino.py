@@ -22,7 +22,7 @@ from torch import Tensor
 from herbage.backbones.dinov2 import Dinov2Backbone, quiet_transformers
 from herbage.backbones.engine import Device, Engine, Precision, cpu_has_bf16
 from herbage.errors import BackboneInvalid, DeviceMissing, InputInvalid
-from herbage.files import write_atomic
+from herbage.files import user_cache, write_atomic
 
 FORMAT = 1
 NETWORK = "backbone.xml"
@@ -244,7 +244,7 @@ def _digest(folder: Path) -> str:
 
 def _cache() -> str | None:
     """The folder of OpenVINO's compiled networks, which saves most of its start-up time; None if not writable."""
-    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herbage" / "openvino"
+    place = user_cache("openvino")
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError:
