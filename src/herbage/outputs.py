@@ -22,7 +22,7 @@ class FolderKind:
 
 
 MODEL_FOLDER = FolderKind("a herbage model", (("config.json", "model.safetensors"),))
-EXPORT_FOLDER = FolderKind("an export", (("openvino.json",), ("onnx.json",)))
+EXPORT_FOLDER = FolderKind("an export", (("openvino.json",), ("onnx.json",), ("site.js", "model.json")))
 DEMO_FOLDER = FolderKind("a demo", (("photos/sward_00.jpg",),))
 
 

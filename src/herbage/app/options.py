@@ -22,8 +22,8 @@ PARAMETERS = frozenset({
     "add", "as_format", "backbone", "cluster", "columns", "count", "date", "dates", "decimal", "device", "drop_visit",
     "farm", "folds", "group_by", "host", "level", "maps", "measured", "model", "model_out", "out", "overwrite",
     "paddock_name", "paddocks", "photos", "port", "pre_grazing", "precision", "quadrat_area_m2", "reassign", "recipe",
-    "replace_estimates", "residual", "round_coordinates", "seed", "shard", "sheet", "store", "table", "token", "unit",
-    "verify", "views", "worker_cpus",
+    "replace_estimates", "residual", "round_coordinates", "runtime", "seed", "shard", "sheet", "store", "table",
+    "token", "unit", "verify", "views", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 

@@ -1,4 +1,4 @@
-"""Write a model for another engine."""
+"""Write a model for another engine, or as a static site."""
 
 import time
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from herbage.errors import InputInvalid
 from herbage.files import write_atomic
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import EXPORT_FOLDER, check_output_folder
+from herbage.page.site import export_site
 from herbage.photos.discovery import find_photos
 from herbage.results.export import Parity, export_openvino
 from herbage.results.onnx import OnnxParity, export_onnx
@@ -20,27 +21,38 @@ def export(
     model: str | Path | HerbageModel,
     *,
     out: str | Path,
-    as_format: Literal["openvino", "onnx"] = "openvino",
+    as_format: Literal["openvino", "onnx", "web"] = "openvino",
     precision: Exported | None = None,
     photos: str | Path | None = None,
     store: str | Path | None = None,
     backbone: str | Path | None = None,
+    runtime: str | Path | None = None,
     overwrite: bool = False,
 ) -> Parity | OnnxParity | None:
     """Export the model's backbone to OpenVINO, as a folder that can be used as `backbone`, or the estimator to ONNX.
 
+    The format `web` is a static site that estimates in the browser, without a network after the first visit. `runtime`
+    is a folder with its JavaScript packages, as `npm pack` writes them; without it they are fetched once.
+
     Returns the parity measured on `photos`, None without them. `precision` of OpenVINO is fp32, bf16 (the default)
-    or int8, which is calibrated on the photos; that of ONNX is fp32 (the default) or int8. `store` may have the
-    tokens of the model's own backbone. Raises InputInvalid for options that do not fit together, and OutputExists.
+    or int8, which is calibrated on the photos; that of ONNX and of the site is fp32 (the default) or int8. `store` may
+    have the tokens of the model's own backbone. Raises InputInvalid for options that do not fit together, and
+    OutputExists.
     """
     started = time.time()
     check_output_folder(Path(out), EXPORT_FOLDER, overwrite=overwrite)
     if precision == "int8" and photos is None:
         raise InputInvalid("`precision=int8` needs `photos`: some dozens of photos to measure its differences on.")
-    if as_format == "onnx" and precision == "bf16":
-        raise InputInvalid("`as_format=onnx` has fp32 and int8, not bf16; `as_format=openvino` has it.")
+    if as_format != "openvino" and precision == "bf16":
+        raise InputInvalid(f"`as_format={as_format}` has fp32 and int8, not bf16; `as_format=openvino` has it.")
+    if runtime is not None and as_format != "web":
+        raise InputInvalid("`runtime` has the JavaScript packages of a site; it needs `as_format=web`.")
     files = [] if photos is None else find_photos(photos)
     opened = open_model(model)
+    if as_format == "web":
+        # A site has no run.json: it is made to be published, and run.json has paths of this computer.
+        packages = None if runtime is None else Path(runtime)
+        return export_site(opened, backbone, Path(out), files, "int8" if precision == "int8" else "fp32", packages)
     if as_format == "onnx":
         precision = "int8" if precision == "int8" else "fp32"
         parity: Parity | OnnxParity | None = export_onnx(opened, backbone, Path(out), files, precision)

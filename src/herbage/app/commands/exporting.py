@@ -1,4 +1,4 @@
-"""The command that writes a model for another engine."""
+"""The command that writes a model for another engine, or as a static site."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,44 +9,51 @@ from herbage.app.options import Backbone, Model, OptionalPhotos, Overwrite, Quie
 from herbage.app.terminal import log_to_console
 from herbage.outputs import EXPORT_FOLDER, check_output_folder
 
+WRITTEN = {"openvino": "Backbone", "onnx": "Estimator", "web": "Site"}
+
 
 def export(
     model: Model,
     *,
     out: Path,
-    as_format: Annotated[Literal["openvino", "onnx"], Parameter(name="--format")] = "openvino",
+    as_format: Annotated[Literal["openvino", "onnx", "web"], Parameter(name="--format")] = "openvino",
     precision: Literal["fp32", "bf16", "int8"] | None = None,
     photos: OptionalPhotos = None,
     store: Store = None,
     backbone: Backbone = None,
+    runtime: Path | None = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write the model for another engine.
+    """Write the model for another engine, or as a web page that needs no server.
 
     openvino: the backbone, as a folder to use as --backbone. onnx: the whole estimator in one file, from a photo's
-    pixels to grams and map, for programs in any language.
+    pixels to grams and map, for programs in any language. web: the page with the estimator in it, as files for any
+    static host; after one visit it works on a phone without a network.
 
     For example:
         herbage export model/ --out dinov2-int8/ --precision int8 --photos photos/
         herbage predict model/ new_photos/ --out results/ --backbone dinov2-int8/
         herbage export model/ --out estimator/ --format onnx --photos photos/
+        herbage export model/ --out site/ --format web --precision int8 --photos photos/
 
     Parameters
     ----------
     out
         The folder to write.
     as_format
-        openvino (the backbone, for CPUs) or onnx (the whole estimator).
+        openvino (the backbone, for CPUs), onnx (the whole estimator) or web (a static site).
     precision
-        Precision of openvino, by default bf16; int8 is the fastest and is calibrated on --photos. onnx is fp32 by
-        default, or int8.
+        Precision of openvino, by default bf16; int8 is the fastest and is calibrated on --photos. onnx and web are
+        fp32 by default, or int8.
     photos
         Photos to calibrate int8 on, and to measure the difference of tokens, estimates and score on.
     store
         A folder with cached tokens of these photos; missing ones are added.
     backbone
         The folder of the model's backbone, if it was moved after training.
+    runtime
+        A folder with the JavaScript packages of the web format; without it npm fetches them, once.
     """
     check_output_folder(out, EXPORT_FOLDER, overwrite=overwrite)
     from herbage import steps
@@ -60,9 +67,10 @@ def export(
         photos=photos,
         store=store,
         backbone=backbone,
+        runtime=runtime,
         overwrite=overwrite,
     )
     if parity is not None:
         print(parity)
-    print(f"{'Backbone' if as_format == 'openvino' else 'Estimator'}: {out}")
+    print(f"{WRITTEN[as_format]}: {out}")
     return 0

@@ -11,18 +11,23 @@ const template = document.getElementById("card");
 let created = 0;
 
 export class Card {
-  /** `page.changed()` is called after every change; `page.target` and `page.opacity` select the map to show. */
-  constructor(file, paddock, page) {
+  /**
+   * `page.changed()` is called after every change; `page.target` and `page.opacity` select the map to show. `stored` is
+   * the result of an earlier visit, whose `file` has only a name if the photo was not stored.
+   */
+  constructor(file, paddock, page, stored = null) {
     this.file = file;
     this.page = page;
-    this.corners = null;
-    this.state = ["waiting"];
+    this.corners = stored?.corners ?? null;
+    this.state = [stored ? "done" : "waiting"];
+    Object.assign(this, stored && { key: stored.key, row: stored.row, map: stored.map });
     this.aborter = new AbortController();
     this.element = document.importNode(template.content, true).firstElementChild;
     this.find("h3").textContent = file.name;
     this.find("h3").id = `photo-${created++}`;
     this.element.setAttribute("aria-labelledby", this.find("h3").id);
-    this.measured = new MeasuredFields(this.find(".measured"), page.model.measured_columns, this.find("h3").id, () => page.again(this));
+    this.measured = new MeasuredFields(this.find(".measured"), this.hasPhoto ? page.model.measured_columns : [], this.find("h3").id, () => page.again(this));
+    this.measured.values = stored?.measured ?? null;
     this.find(".paddock").value = paddock;
     this.find(".paddock").addEventListener("input", () => page.changed());
     this.find(".remove").addEventListener("click", () => page.remove(this));
@@ -30,7 +35,7 @@ export class Card {
     this.find(".corners").addEventListener("click", () => this.askCorners());
     this.find(".overlay").addEventListener("click", () => this.saveOverlay());
     this.patches = new PatchMap(this.find(".map"), this.find(".spot"), page.model.map_colours);
-    this.url = URL.createObjectURL(file);
+    this.url = this.hasPhoto ? URL.createObjectURL(file) : "";
     this.image = this.find(".map img");
     this.image.src = this.url;
     this.loaded = this.image.decode().then(() => true, () => false);
@@ -43,6 +48,10 @@ export class Card {
 
   find(selector) {
     return this.element.querySelector(selector);
+  }
+
+  get hasPhoto() {
+    return this.file instanceof Blob;
   }
 
   get paddock() {
@@ -76,9 +85,9 @@ export class Card {
   async request(signal) {
     try {
       const beside = { corners: this.corners, measured: this.measured.values };
-      const row = await estimator.predict(this.file, beside, (...state) => this.setState(...state), signal);
+      const answer = await estimator.predict(this.file, beside, (...state) => this.setState(...state), signal);
       await this.loaded;
-      return { row, map: await estimator.map(row) };
+      return answer;
     } catch (error) {
       if (error.name === "AbortError") return {};
       if (!(error instanceof RequestError)) throw error;
@@ -137,7 +146,7 @@ export class Card {
   showFailure(state) {
     const [first, second] = this.find(".failure").children;
     const unreachable = state === "failed" && this.failure.status === 0;
-    first.textContent = text(unreachable ? "unreachable" : state === "failed" ? "failed" : this.row.status);
+    first.textContent = text(unreachable ? estimator.texts.unreachable : state === "failed" ? "failed" : this.row.status);
     second.textContent = this.row?.message ?? this.failure?.message ?? "";
   }
 
@@ -185,7 +194,8 @@ export class Card {
   showMap(ok, renewed) {
     const map = ok && this.map;
     const space = map || (renewed && this.page.model.has_map);
-    for (const part of [".legend", ".spot", ".overlay"]) this.find(part).hidden = !space;
+    for (const part of [".legend", ".spot"]) this.find(part).hidden = !space;
+    this.find(".overlay").hidden = !space || !this.hasPhoto;
     this.find(".corners").hidden = (!this.row && !renewed) || this.image.hidden;
     const container = this.find(".map");
     container.tabIndex = map ? 0 : -1;
@@ -210,7 +220,7 @@ export class Card {
 
   async saveOverlay() {
     try {
-      save(await estimator.overlay(this.row, this.file, this.page.target));
+      save(await estimator.overlay(this, this.page.target));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       this.find(".spot").textContent = error.status === 404 ? text("map_gone") : error.message;

@@ -141,7 +141,7 @@ function said(content, className) {
 }
 
 function message(error) {
-  return error.status ? readable(error.message) : text("unreachable");
+  return error.status ? readable(error.message) : text(estimator.texts.unreachable);
 }
 
 /** A message of the server with the labels of this page in place of the fields of a request. */

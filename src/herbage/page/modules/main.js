@@ -1,4 +1,4 @@
-// The page: creates a card per photo, sends a few photos at a time to the server, and updates the summary.
+// The page: creates a card per photo, has a few photos at a time estimated, and updates the summary.
 
 import { Card } from "./card.js";
 import { RequestError, save } from "./estimates.js";
@@ -7,7 +7,6 @@ import { Farm } from "./farm.js";
 import { showPaddocks, showPoints } from "./summary.js";
 import { languages, number, preferredLanguage, setLanguage, text } from "./text.js";
 
-const MAX_RUNNING = 4;
 const DEBOUNCE_MS = 300;
 const find = (id) => document.getElementById(id);
 
@@ -28,6 +27,7 @@ const page = {
   changed() {
     showStatus();
     farm.update();
+    estimator.device?.sync();
     clearTimeout(summaryTimer);
     summaryTimer = setTimeout(() => summarise().catch(showError), DEBOUNCE_MS);
   },
@@ -51,18 +51,26 @@ const farm = new Farm(page.model.farm, grouped, () => page.changed());
 /** Show a failed request in the status line; rethrow any other error, which is a bug of the page. */
 function showError(error) {
   if (!(error instanceof RequestError)) throw error;
-  find("status").textContent = error.status ? error.message : text("unreachable");
+  find("status").textContent = error.status ? error.message : text(estimator.texts.unreachable);
 }
 
 function add(files) {
   for (const file of files) {
-    const card = new Card(file, find("paddock").value, page);
-    cards.push(card);
-    find("cards").append(card.element);
-    waiting.push(card);
+    waiting.push(show(new Card(file, find("paddock").value, page)));
   }
   page.changed();
   next();
+}
+
+/** Show the result of an earlier visit. */
+function restore(stored) {
+  show(new Card(stored.file ?? { name: stored.name }, stored.paddock, page, stored));
+}
+
+function show(card) {
+  cards.push(card);
+  find("cards").append(card.element);
+  return card;
 }
 
 function addFrom(input) {
@@ -71,7 +79,7 @@ function addFrom(input) {
 }
 
 function next() {
-  while (running < MAX_RUNNING && waiting.length) {
+  while (running < estimator.parallel && waiting.length) {
     const card = waiting.shift();
     if (!cards.includes(card)) continue;
     running++;
@@ -107,7 +115,7 @@ async function summarise() {
   find("paddocks").replaceChildren(...[...new Set([...farm.paddocks, ...names])].map((name) => new Option(name)));
   const isOfFarm = farm.paddocks.length > 0; // photos without a name are assigned by their position
   find("results").hidden = find("files").hidden = !predictions.length;
-  find("overlays").hidden = !cards.some((card) => card.map);
+  find("overlays").hidden = !cards.some((card) => card.map && card.hasPhoto);
   find("summary").hidden = find("summary-note").hidden = find("remarks").hidden = !estimated;
   if (!predictions.length) return;
   find("paddocks-csv").hidden = !names.length && !isOfFarm;
@@ -133,6 +141,7 @@ function changeLanguage(code) {
   setLanguage(code);
   showModel();
   farm.show();
+  estimator.device?.refresh();
   for (const card of cards) card.show();
   page.changed();
 }
@@ -157,7 +166,9 @@ find("csv").addEventListener("click", () => download("predictions.csv", { predic
 find("geojson").addEventListener("click", () => download("photos.geojson", { predictions: finishedRows() }));
 find("paddocks-csv").addEventListener("click", () => download("paddocks.csv", grouped()));
 find("overlays").addEventListener("click", async () => {
-  for (const card of cards) if (card.map) await card.saveOverlay();
+  for (const card of cards) if (card.map && card.hasPhoto) await card.saveOverlay();
 });
+find("privacy").dataset.text = estimator.texts.privacy;
+await estimator.device?.start(page.model, () => cards, restore);
 changeLanguage(find("language").value);
 for (const id of ["choose", "take"]) addFrom(find(id)); // files chosen before this script was loaded

@@ -32,6 +32,15 @@ export class MeasuredFields {
     return known.length ? Object.fromEntries(known.map(({ column, value }) => [column.name, value])) : null;
   }
 
+  /** Fill in the numbers of an earlier visit. */
+  set values(numbers) {
+    for (const field of this.fields) {
+      field.value = numbers?.[field.column.name] ?? null;
+      field.input.value = field.value === null ? "" : measure(field.value);
+    }
+    this.show();
+  }
+
   /** Update labels and hints after a change of language or of a number. */
   show() {
     for (const { column, label, input, hint, value } of this.fields) {

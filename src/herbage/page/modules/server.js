@@ -3,20 +3,24 @@
 import { RequestError } from "./estimates.js";
 
 export class ServerEstimator {
+  parallel = 4; // photos at a time, so that one is uploaded while another is estimated
+  texts = { privacy: "privacy", unreachable: "unreachable" };
+  device = null; // nothing is stored in the browser
+
   /** What the model is and what it estimates, with the colours of its maps. */
   async model() {
     return getJson("api/model");
   }
 
   /**
-   * One photo's prediction. `corners` are four [x, y] or null, `measured` numbers by column name or null. Calls
-   * `onProgress` with ("uploading", share), ("estimating") or ("busy"). While the server is busy, the request is
-   * repeated after its Retry-After.
+   * One photo's prediction as { row, map }; the map is null where there is none. `corners` are four [x, y] or null,
+   * `measured` numbers by column name or null. Calls `onProgress` with ("uploading", share), ("estimating") or ("busy").
+   * While the server is busy, the request is repeated after its Retry-After.
    */
   async predict(file, { corners, measured }, onProgress, signal) {
     for (;;) {
       const [status, body, retryAfter] = await send(file, { corners, measured }, onProgress, signal);
-      if (status === 200) return body.predictions[0];
+      if (status === 200) return withMap(body.predictions[0]);
       if (status !== 429) throw new RequestError(status, body);
       onProgress("busy");
       await new Promise((resolve) => {
@@ -27,13 +31,8 @@ export class ServerEstimator {
     }
   }
 
-  /** The patch map of a prediction, null where it has none. */
-  async map(row) {
-    return row.map && getJson(row.map.slice(1));
-  }
-
-  /** The picture of a photo under its map, as { blob, name }; `file` is the photo of the prediction. */
-  async overlay(row, file, target) {
+  /** The picture of a card's photo under its map, as { blob, name }. */
+  async overlay({ row, file }, target) {
     const form = new FormData();
     form.append("photo", file);
     return content(await request(`${row.map.slice(1)}/overlay?target=${target}`, { method: "POST", body: form }));
@@ -58,6 +57,10 @@ export class ServerEstimator {
   async saveToFarm(body) {
     return (await postJson("api/farm", body)).json();
   }
+}
+
+async function withMap(row) {
+  return { row, map: row.map && (await getJson(row.map.slice(1))) };
 }
 
 async function getJson(path) {

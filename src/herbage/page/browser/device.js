@@ -1,0 +1,125 @@
+// What the site stores on this device: itself (offline.js), and results until a person removes them.
+
+import { Database } from "./database.js";
+import { RequestError, save } from "./estimates.js";
+import { writeFile } from "./files.js";
+import { Offline } from "./offline.js";
+import { number, text } from "./text.js";
+
+const find = (id) => document.getElementById(id);
+const STORES_PHOTOS = "herbage stores photos"; // in localStorage
+
+export class Device {
+  /** `cards()` are those of the page; the results of earlier visits are passed to `restore`. */
+  async start(model, cards, restore) {
+    this.model = model;
+    this.cards = cards;
+    this.written = new Map(); // row, paddock and file by key, as they are stored
+    this.writing = Promise.resolve();
+    find("device").hidden = false;
+    find("store-photos").checked = localStorage.getItem(STORES_PHOTOS) === "yes";
+    find("store-photos").addEventListener("change", () => this.changePhotos());
+    find("remove-all").addEventListener("click", () => this.removeAll());
+    this.offline = new Offline(() => !cards().length);
+    this.offline.start();
+    try {
+      this.database = await new Database().open();
+      await this.database.put("models", { digest: model.record.digest, model });
+      const results = await this.database.all("results");
+      results.sort((one, other) => one.added - other.added);
+      const isOwn = ({ row }) => (row.model ?? model.record.digest) === model.record.digest;
+      for (const result of results.filter(isOwn)) {
+        this.written.set(result.key, result);
+        restore(result);
+      }
+      this.earlier = results.filter((result) => !isOwn(result));
+    } catch (error) {
+      this.fail(error);
+    }
+    this.refresh();
+  }
+
+  /** Show everything again after a change of language. */
+  refresh() {
+    this.offline.refresh();
+    find("stored").textContent = text(this.isPersistent ? "stored" : "stored_for_now");
+    find("remove-all").hidden = !this.cards().length;
+    this.showEarlier();
+  }
+
+  /** Store the finished results of the page, and remove those whose cards are gone. */
+  sync() {
+    find("remove-all").hidden = !this.cards().length;
+    this.writing = this.writing.then(() => this.write()).catch((error) => this.fail(error));
+  }
+
+  async write() {
+    if (!this.database) return;
+    const there = new Set();
+    for (const card of this.cards()) {
+      if (card.done) await this.put(card);
+      if (card.key) there.add(card.key);
+    }
+    for (const key of this.written.keys()) {
+      if (there.has(key)) continue;
+      this.written.delete(key);
+      await this.database.remove("results", key);
+    }
+  }
+
+  async put(card) {
+    card.key ??= crypto.randomUUID();
+    const { key, row, map, paddock, corners } = card;
+    const file = find("store-photos").checked && card.hasPhoto ? card.file : null;
+    const before = this.written.get(key);
+    if (before?.row === row && before.paddock === paddock && before.file === file) return;
+    const result = { key, added: before?.added ?? Date.now(), name: card.file.name, row, map, paddock, corners, measured: card.measured.values, file };
+    this.written.set(key, result);
+    await this.database.put("results", result);
+    this.isPersistent ??= (await navigator.storage?.persist?.()) ?? false;
+    find("stored").textContent = text(this.isPersistent ? "stored" : "stored_for_now");
+  }
+
+  changePhotos() {
+    localStorage.setItem(STORES_PHOTOS, find("store-photos").checked ? "yes" : "no");
+    this.sync();
+  }
+
+  removeAll() {
+    if (!confirm(text("remove_all_sure"))) return;
+    for (const card of [...this.cards()]) card.page.remove(card);
+  }
+
+  /** Results of another model are no part of the page: the means and the files of a walk are of one model. */
+  showEarlier() {
+    const results = this.earlier ?? [];
+    find("earlier").hidden = !results.length;
+    find("earlier-text").textContent = text("earlier", { photos: number(results.length) });
+    find("earlier-save").onclick = () => this.saveEarlier(results).catch((error) => this.fail(error));
+    find("earlier-remove").onclick = () => this.removeEarlier(results).catch((error) => this.fail(error));
+  }
+
+  async saveEarlier(results) {
+    for (const { digest, model } of await this.database.all("models")) {
+      const own = results.filter(({ row }) => row.model === digest);
+      if (!own.length) continue;
+      const body = { predictions: own.map(({ row }) => row), paddocks: own.map(({ paddock }) => paddock), day: null };
+      for (const kind of ["predictions.csv", "walk.json"]) {
+        const { text: content, name, type } = writeFile(kind, model, body);
+        save({ blob: new Blob([content], { type }), name });
+      }
+    }
+  }
+
+  async removeEarlier(results) {
+    for (const { key } of results) await this.database.remove("results", key);
+    this.earlier = [];
+    this.showEarlier();
+  }
+
+  fail(error) {
+    if (error instanceof TypeError) throw error; // a bug of the page
+    find("store-failed").hidden = false;
+    find("store-failed").textContent = error instanceof RequestError ? error.message : text("store_failed", { reason: error.message });
+  }
+}
