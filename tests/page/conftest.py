@@ -53,16 +53,35 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class Host:
+    """A static host of a folder, which can be stopped and started again at the same address."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, 0
+        self.start()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self):
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), partial(_Handler, directory=self.folder))
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(10)
+
+
 @contextmanager
 def serving_folder(folder):
     """The address of a static host of this folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    host = Host(folder)
+    yield host.address
+    host.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import io
+import struct
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -249,6 +250,12 @@ def test_facts_are_read_from_a_cut_block_or_their_loss_is_remarked_on(format):
         assert is_whole == (not photo.remarks), length
         assert is_whole or "its EXIF data is damaged" in photo.remarks[-1], length
     assert is_whole
+
+
+def test_a_directory_that_names_itself_is_read_once():
+    block = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, ExifTags.IFD.Exif, 4, 1, 8, 0)
+    photo = opened(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=b"Exif\0\0" + block))
+    assert photo.facts == PhotoFacts()
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])

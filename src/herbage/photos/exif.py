@@ -110,13 +110,13 @@ def _is_cut(block: bytes) -> bool:
     if 0 < len(block) < 8:
         return True
     directories = [number(4, 4)] if block else []
-    for start in directories:  # grows by the directories that the first one names
+    for place, start in enumerate(directories):  # grows by the directories that the first one names
         entries = range(start + 2, start + 2 + 12 * number(start, 2), 12)
         if entries.stop > len(block):
             return True
         for at in entries:
             tag, size = number(at, 2), TYPE_BYTES.get(number(at + 2, 2), 0) * number(at + 4, 4)
-            if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) and start == directories[0] and number(at + 8, 4):
+            if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) and not place and number(at + 8, 4):
                 directories.append(number(at + 8, 4))
             elif tag in USED and size > 4 and number(at + 8, 4) + size > len(block):
                 return True

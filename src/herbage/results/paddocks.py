@@ -173,4 +173,4 @@ def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _rounded(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    return round(float(value), 4) if isinstance(value, float) else value  # numpy rounds by scaling, and less exactly

@@ -10,12 +10,16 @@ const find = (id) => document.getElementById(id);
 const STORES_PHOTOS = "herbage stores photos"; // in localStorage
 
 export class Device {
+  database = null;
+  cards = () => [];
+  earlier = []; // results of another model
+  written = new Map(); // row, paddock and file by key, as they are stored
+  writing = Promise.resolve();
+
   /** `cards()` are those of the page; the results of earlier visits are passed to `restore`. */
   async start(model, cards, restore) {
     this.model = model;
     this.cards = cards;
-    this.written = new Map(); // row, paddock and file by key, as they are stored
-    this.writing = Promise.resolve();
     find("device").hidden = false;
     find("store-photos").checked = localStorage.getItem(STORES_PHOTOS) === "yes";
     find("store-photos").addEventListener("change", () => this.changePhotos());
@@ -25,6 +29,7 @@ export class Device {
     try {
       this.database = await new Database().open();
       await this.database.put("models", { digest: model.record.digest, model });
+      this.isPersistent = await navigator.storage?.persisted?.();
       const results = await this.database.all("results");
       results.sort((one, other) => one.added - other.added);
       const isOwn = ({ row }) => (row.model ?? model.record.digest) === model.record.digest;
@@ -42,7 +47,7 @@ export class Device {
   /** Show everything again after a change of language. */
   refresh() {
     this.offline.refresh();
-    find("stored").textContent = text(this.isPersistent ? "stored" : "stored_for_now");
+    this.showPersistence();
     find("remove-all").hidden = !this.cards().length;
     this.showEarlier();
   }
@@ -76,7 +81,11 @@ export class Device {
     const result = { key, added: before?.added ?? Date.now(), name: card.file.name, row, map, paddock, corners, measured: card.measured.values, file };
     this.written.set(key, result);
     await this.database.put("results", result);
-    this.isPersistent ??= (await navigator.storage?.persist?.()) ?? false;
+    this.isPersistent ||= (await navigator.storage?.persist?.()) ?? false;
+    this.showPersistence();
+  }
+
+  showPersistence() {
     find("stored").textContent = text(this.isPersistent ? "stored" : "stored_for_now");
   }
 
@@ -92,7 +101,7 @@ export class Device {
 
   /** Results of another model are no part of the page: the means and the files of a walk are of one model. */
   showEarlier() {
-    const results = this.earlier ?? [];
+    const results = this.earlier;
     find("earlier").hidden = !results.length;
     find("earlier-text").textContent = text("earlier", { photos: number(results.length) });
     find("earlier-save").onclick = () => this.saveEarlier(results).catch((error) => this.fail(error));

@@ -8,7 +8,10 @@ const LATITUDES = { N: 1, NORTH: 1, S: -1, SOUTH: -1 };
 const LONGITUDES = { E: 1, EAST: 1, W: -1, WEST: -1 };
 const DAMAGED = "its EXIF data is damaged and was not used";
 
-/** Local time as "2025-09-04T10:00:00", and degrees (WGS 84); null if unknown. Remarks say what was not used. */
+/**
+ * `takenAt`, the local time as "2025-09-04T10:00:00", and degrees (WGS 84); null if unknown. `orientation` is 1 to 8, and
+ * `remarks` say what was not used.
+ */
 export function readExif(content) {
   const { main, inner, gps, isCut } = readTags(content);
   const [takenAt, remark] = captureTime(main, inner);
@@ -23,7 +26,8 @@ export function readExif(content) {
   if (isCut && takenAt === null && latitude === null) remarks.push(DAMAGED);
   else if (isCut && takenAt === null) remarks.push("its EXIF data is damaged, and its capture time could not be read");
   else if (isCut && latitude === null) remarks.push("its EXIF data is damaged, and its position could not be read");
-  return { takenAt, latitude, longitude, remarks };
+  const [orientation] = [main.get(TAGS.orientation)].flat();
+  return { takenAt, latitude, longitude, orientation: orientation >= 1 && orientation <= 8 ? orientation : 1, remarks };
 }
 
 /** DateTimeOriginal, or else DateTimeDigitized, with a remark. DateTime is the date of the last change of the file. */

@@ -3,7 +3,7 @@
 import "./runtime/exif-reader.js";
 
 export const TAGS = {
-  changed: 0x132, exifDirectory: 0x8769, gpsDirectory: 0x8825, original: 0x9003, digitized: 0x9004,
+  orientation: 0x112, changed: 0x132, exifDirectory: 0x8769, gpsDirectory: 0x8825, original: 0x9003, digitized: 0x9004,
   latitudeRef: 1, latitude: 2, longitudeRef: 3, longitude: 4,
 };
 const USED = [TAGS.original, TAGS.digitized, TAGS.latitude, TAGS.longitude];

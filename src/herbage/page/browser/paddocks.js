@@ -6,6 +6,7 @@ import { coverOf, deviation, growthBetween, kgPerHa } from "./cover.js";
 import { byCodePoint, counted, remark } from "./formatting.js";
 import { groupBy } from "./groups.js";
 import { similarNames } from "./names.js";
+import { round } from "./rounding.js";
 import { dayOf, sumsOf, visitsOf } from "./visits.js";
 
 /** The columns of paddocks.csv. */
@@ -55,10 +56,10 @@ function tableRow({ name, visits, undated }, model) {
     sampling_kg_per_ha: rounded(cover.sampling),
     model_kg_per_ha: rounded(cover.model),
     photos_to_halve_sampling: last.photos > 1 ? 3 * last.photos : null,
-    variation: roundedShare(last.photos > 1 ? (deviation(last, main) * last.photos) / last.grams[main] : NaN),
+    variation: rounded(last.photos > 1 ? (deviation(last, main) * last.photos) / last.grams[main] : NaN),
     GDM_kg_per_ha: rounded(kgPerHa(last.grams[GDM] / last.photos, model)),
-    green_share: roundedShare(share(GDM)),
-    legume_share: roundedShare(share(CLOVER)),
+    green_share: rounded(share(GDM)),
+    legume_share: rounded(share(CLOVER)),
     in_domain_share: rounded(last.inDomain / last.domainKnown),
     ...growthCells(visits, cover, main, model),
     earlier_photos: visits.slice(0, -1).reduce((sum, visit) => sum + visit.photos, 0),
@@ -122,18 +123,7 @@ function leftOutRemarks(surveys) {
   return remarks;
 }
 
-/**
- * A number to four places as Python's round gives it, null where it is unknown. toFixed rounds the exact value too, but
- * ties up: they are the odd multiples of 1/32, whose scaled values are exact.
- */
+/** A number to four places, null where it is unknown. */
 function rounded(value) {
-  if (!Number.isFinite(value)) return null;
-  return Math.abs((value * 32) % 2) === 1 ? roundedShare(value) : Number(value.toFixed(4));
-}
-
-/** A number to four places as numpy's round gives it: the scaled value is rounded, a tie to the even digit. */
-function roundedShare(value) {
-  if (!Number.isFinite(value)) return null;
-  const scaled = value * 1e4;
-  return (Math.abs(scaled % 1) === 0.5 ? 2 * Math.round(scaled / 2) : Math.round(scaled)) / 1e4;
+  return Number.isFinite(value) ? round(value, 4) : null;
 }

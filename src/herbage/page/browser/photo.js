@@ -1,5 +1,6 @@
 // A photo's file as the estimator needs it: its identity, its EXIF data, and upright pixels in sRGB.
 
+import { COLUMNS } from "./columns.js";
 import { RequestError } from "./estimates.js";
 import { readExif } from "./exif.js";
 import { areaPx, rectify, sidesPx } from "./quadrat.js";
@@ -42,10 +43,12 @@ export async function openPhoto(file, corners) {
   };
 }
 
-/** The error of a photo that cannot be used; its row has the `status` and the message. */
+/** Throw the error of a photo that cannot be used, with its row of predictions.csv. */
 export function refuse(file, status, reason) {
   const message = `${file.name} ${reason}`;
-  throw new RequestError(status === "skipped" ? 413 : 422, { detail: message, predictions: [{ photo: file.name, status, message }] });
+  const flags = { training_photo: false, shape_differs: false, measured: false };
+  const row = { ...Object.fromEntries(COLUMNS.map((column) => [column, null])), photo: file.name, status, message, ...flags };
+  throw new RequestError(status === "skipped" ? 413 : 422, { detail: message, predictions: [row] });
 }
 
 /** Whether the browser returns the pixels that were drawn; some change them, so that sites cannot recognise a person. */

@@ -1,6 +1,7 @@
 // The quadrat between four corners: its shape, and its pixels with the perspective corrected.
 
 import { projective } from "./projective.js";
+import { round } from "./rounding.js";
 
 /** Width and height of the quadrilateral: the mean lengths of opposite sides. */
 export function sidesPx([upperLeft, upperRight, lowerRight, lowerLeft]) {
@@ -25,7 +26,7 @@ export function areaPx(corners) {
  * The values are those of the bicubic filter of Pillow's `Image.transform`, as the server computes them.
  */
 export function rectify(photo, corners) {
-  const [width, height] = sidesPx(corners).map((side) => Math.max(1, roundHalfEven(side)));
+  const [width, height] = sidesPx(corners).map((side) => Math.max(1, round(side, 0)));
   const plane = projective(corners);
   const rgb = new Uint8Array(width * height * 3);
   const pixel = [0, 0, 0];
@@ -60,10 +61,4 @@ function sample({ width, height, rgb }, x, y, pixel) {
 function cubic(before, one, two, after, share) {
   const square = 2 * (before - one) + two - after;
   return one + share * (two - before + share * (square + share * (one - before - two + after)));
-}
-
-/** As Python rounds: a half goes to the even neighbour. */
-function roundHalfEven(value) {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }

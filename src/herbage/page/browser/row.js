@@ -1,8 +1,8 @@
 // The row of predictions.csv and the map of a photo, from what the estimator returns.
 
-import { round } from "./numbers.js";
+import { TARGETS } from "./columns.js";
+import { round } from "./rounding.js";
 
-const TARGETS = ["Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g"];
 const DIGITS = 6;
 const LARGEST_VALUES = 0.99;
 

@@ -169,6 +169,8 @@ find("overlays").addEventListener("click", async () => {
   for (const card of cards) if (card.map && card.hasPhoto) await card.saveOverlay();
 });
 find("privacy").dataset.text = estimator.texts.privacy;
+setLanguage(find("language").value);
+showModel();
 await estimator.device?.start(page.model, () => cards, restore);
 changeLanguage(find("language").value);
 for (const id of ["choose", "take"]) addFrom(find(id)); // files chosen before this script was loaded
