@@ -37,7 +37,8 @@ export class Card {
     this.patches = new PatchMap(this.find(".map"), this.find(".spot"), page.model.map_colours);
     this.url = this.hasPhoto ? URL.createObjectURL(file) : "";
     this.image = this.find(".map img");
-    this.image.src = this.url;
+    this.image.hidden = !this.hasPhoto;
+    if (this.hasPhoto) this.image.src = this.url;
     this.loaded = this.image.decode().then(() => true, () => false);
     this.loaded.then((isDecoded) => {
       this.image.hidden = !isDecoded;
