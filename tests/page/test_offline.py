@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from herbage.page.site import export_site
 from herbage.photos.icc import profile_of
 from herbage.recipe import load_recipe
 from tests.conftest import draw_photo
-from tests.page.conftest import AXE, PATIENCE_MS, Host, expect, need
+from tests.page.conftest import AXE, PATIENCE_MS, Host, expect, need, playwright
 
 CORNERS = (("x1", 24), ("y1", 12), ("x2", 216), ("y2", 12), ("x3", 216), ("y3", 108), ("x4", 24), ("y4", 108))
 """Those that the page's dialog begins with, for a photo of 240 x 120 pixels."""
@@ -72,11 +73,21 @@ def visit(chromium, host):
     page.on("console", lambda message: logged.append(message.text) if message.type == "error" else None)
     page.goto(host.address)
     expect(page.locator("#offline")).to_have_text("This page works without a network.")
-    page.wait_for_function("crossOriginIsolated")  # after one reload
+    until(page, "crossOriginIsolated")  # after one reload
     page.wait_for_selector("#target option", state="attached")
     yield page
     context.close()
     assert [one for one in logged if not re.search("net::ERR_|Failed to (load|fetch)", one)] == []
+
+
+def until(page, expression):
+    """Wait until an expression is true. Playwright's own way needs 'unsafe-eval', which the site does not allow."""
+    for _ in range(PATIENCE_MS // 100):
+        with suppress(playwright.Error):  # the page is just being reloaded
+            if page.evaluate(expression):
+                return
+        page.wait_for_timeout(100)
+    pytest.fail(f"{expression} did not become true")
 
 
 def ended(page, count):
@@ -140,7 +151,7 @@ def test_photos_are_stored_only_on_request_and_results_until_they_are_removed(vi
     visit.locator(".card").nth(1).locator(".remove").click()
     stored = "indexedDB.databases().then(async ([{ name }]) => new Promise((done) => { indexedDB.open(name).onsuccess = ({ target }) => target.result.transaction('results').objectStore('results').getAll().onsuccess = ({ target }) => done(target.result.map(({ paddock, file }) => [paddock, file?.size ?? null])) }))"  # fmt: skip
     size = (photos / "plain0.jpg").stat().st_size
-    visit.wait_for_function(f"{stored}.then((found) => JSON.stringify(found) === '[[\"East\",{size}]]')")
+    until(visit, f"{stored}.then((found) => JSON.stringify(found) === '[[\"East\",{size}]]')")
     visit.reload()
     ended(visit, 1)
     expect(visit.locator(".card img")).to_be_visible()
@@ -151,7 +162,7 @@ def test_photos_are_stored_only_on_request_and_results_until_they_are_removed(vi
     visit.on("dialog", lambda dialog: dialog.accept())
     visit.get_by_role("button", name="Remove all results").click()
     expect(visit.locator(".card")).to_have_count(0)
-    visit.wait_for_function(f"{stored}.then((found) => !found.length)")
+    until(visit, f"{stored}.then((found) => !found.length)")
     visit.reload()
     visit.wait_for_selector("#target option", state="attached")
     expect(visit.locator(".card")).to_have_count(0)
@@ -188,7 +199,7 @@ def test_a_version_whose_files_are_not_the_listed_ones_is_not_taken(visit, host)
     (host.folder / "card.js").write_text("damaged")
     visit.reload()
     visit.wait_for_selector("#target option", state="attached")
-    visit.wait_for_function("navigator.serviceWorker.getRegistration().then((one) => !one.installing && !one.waiting)")
+    until(visit, "navigator.serviceWorker.getRegistration().then((one) => !one.installing && !one.waiting)")
     expect(visit.locator("#update")).to_be_hidden()
     visit.reload()
     visit.wait_for_selector("#target option", state="attached")

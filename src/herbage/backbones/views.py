@@ -70,11 +70,12 @@ def view_images(pixels: Pixels, recipe: Recipe, patch_px: int) -> Float[Tensor, 
     turns and the symmetric blur commute with the resize to a square, so each crop is resized only once for all views.
     """
     side_px = recipe.grid * patch_px
-    photo = torch.as_tensor(pixels).permute(2, 0, 1).float().div_(255)
+    photo = torch.as_tensor(pixels).permute(2, 0, 1)
     count = CROPS[recipe.crops]
     # Every crop gets at least one column, even in a photo with fewer columns than crops.
     edges = [photo.shape[2] * i // count for i in range(count + 1)]
-    crops = [photo[:, :, left : max(right, left + 1)] for left, right in pairwise(edges)]
+    # One crop after the other: as floats, a photo of 12 megapixels takes 144 MB.
+    crops = (photo[:, :, left : max(right, left + 1)].float().div_(255) for left, right in pairwise(edges))
     squares = torch.cat(
         [
             F.interpolate(crop[None], size=(side_px, side_px), mode="bilinear", antialias=True, align_corners=False)

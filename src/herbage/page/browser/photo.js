@@ -9,7 +9,7 @@ export const PIXEL_LIMIT = 50_000_000;
 const ASPECT_LIMIT = 50;
 const CORNER_REACH = 0.02; // how far a corner may be outside the photo, as a fraction of its width and height
 const SMALL_QUADRAT = 0.05;
-const BAND_ROWS = 256;
+const BAND_ROWS = 64;
 const BLANK_BYTES = 512; // a sector of a disk
 const CONVERTED = "converted to sRGB"; // how the identity of pixels records a conversion of colours
 
@@ -60,10 +60,14 @@ export async function readsTruePixels() {
   return rgb.every((value, i) => value === drawn.data[Math.floor(i / 3) * 4 + (i % 3)]);
 }
 
-/** The pixels of a bitmap on white, as { width, height, rgb }; the bitmap is closed. */
+let buffer = new ArrayBuffer(0); // of all photos in turn: garbage of their size would be collected too late
+
+/** The pixels of a bitmap on white, as { width, height, rgb } until the next call; the bitmap is closed. */
 function read(bitmap) {
   const { width, height } = bitmap;
-  const rgb = new Uint8Array(width * height * 3);
+  const size = width * height * 3;
+  if (buffer.byteLength < size) buffer = new ArrayBuffer(size);
+  const rgb = new Uint8Array(buffer, 0, size);
   // Bands: phones limit the size of a canvas, and it would take memory for the whole photo twice.
   const canvas = new OffscreenCanvas(width, Math.min(height, BAND_ROWS));
   const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });

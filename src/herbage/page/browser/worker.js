@@ -53,8 +53,11 @@ async function open() {
   const [network, ...weights] = model.estimator;
   const session = await ort.InferenceSession.create(await bytes(network), {
     executionProviders: ["wasm"],
+    enableCpuMemArena: false, // an arena keeps the memory of the largest photo
+    enableMemPattern: false,
     externalData: await Promise.all(weights.map(async (name) => ({ path: name.split("/").pop(), data: await bytes(name) }))),
   });
+  ort.env.wasm.wasmBinary = undefined; // it is compiled now
   return { model, session, isTrue: await readsTruePixels() };
 }
 

@@ -38,13 +38,21 @@ export class Card {
     this.url = this.hasPhoto ? URL.createObjectURL(file) : "";
     this.image = this.find(".map img");
     this.image.hidden = !this.hasPhoto;
-    if (this.hasPhoto) this.image.src = this.url;
-    this.loaded = this.image.decode().then(() => true, () => false);
-    this.loaded.then((isDecoded) => {
-      this.image.hidden = !isDecoded;
-      this.find(".map").hidden = !isDecoded && !this.map;
+    this.loaded = this.hasPhoto ? this.load() : Promise.resolve(false);
+    this.loaded.then((isLoaded) => {
+      this.image.hidden = !isLoaded;
+      this.find(".map").hidden = !isLoaded && !this.map;
     });
     this.show();
+  }
+
+  /** Load the photo for display; whether the browser can. Not `decode()`, which keeps all its pixels in memory. */
+  load() {
+    return new Promise((resolve) => {
+      this.image.addEventListener("load", () => resolve(true));
+      this.image.addEventListener("error", () => resolve(false));
+      this.image.src = this.url;
+    });
   }
 
   find(selector) {
