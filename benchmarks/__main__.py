@@ -20,6 +20,7 @@ MODULES = {
     "startup": "speed.startup",
     "memory": "speed.memory",
     "serving": "speed.serving",
+    "browser": "speed.browser",
     "farm": "speed.farm",
     "fuzz": "reliability.fuzz",
     "kills": "reliability.kills",

@@ -199,6 +199,18 @@ def farm(results: Results) -> str:
     return f"{size}\n\n" + table("work | duration | limit, s | peak memory | limit, GB", rows)
 
 
+def browser(results: Results) -> str:
+    """Seconds, memory and size of the static site, next to `predict`."""
+    rows = [
+        [f"{line['work']}, {line['precision']}", line["threads"]]
+        + [f"{line[of]:.1f} s" for of in ("first_s", "photo_s", "predict_s", "large_s")]
+        + [f"{line['large_peak_gb']:.2f} GB", f"{line['site_mb']:.0f} MB"]
+        for line in lines_of(results)
+    ]
+    timings = "first photo | next photos | `predict`, fp32 | first photo of 12 megapixels"
+    return table(f"backbone | threads | {timings} | peak memory | site", rows)
+
+
 def cost(results: Results) -> str:
     """Hours and prices of a million photos in prediction on some machines, from measured times and assumptions."""
     giant, parts_of_photo = results
@@ -262,6 +274,7 @@ PAGES: dict[str, dict[Callable[[Results], str], tuple[str, ...]]] = {
         startup: ("startup",),
         memory: ("memory",),
         serving: ("serving-*",),
+        browser: ("browser",),
     },
     "reliability": {kills: ("kills",), farm_kills: ("kills-farm",), fuzz: ("fuzz",)},
     "scale": {scale: ("scale",), many: ("many",), farm: ("farm",), cost: ("extract-giant-int8", "parts")},

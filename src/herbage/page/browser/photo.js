@@ -174,6 +174,7 @@ async function sha256(content) {
 
 /** Corners as Python writes a tuple of tuples of floats, which the identity of a photo with corners contains. */
 export function asPython(corners) {
-  const float = (x) => (Number.isInteger(x) ? x.toFixed(1) : String(x));
+  const small = (x) => x.toExponential().replace(/e-(\d)$/, "e-0$1");
+  const float = (x) => (Number.isInteger(x) ? x.toFixed(1) : Math.abs(x) < 1e-4 ? small(x) : String(x));
   return `(${corners.map(([x, y]) => `(${float(x)}, ${float(y)})`).join(", ")})`;
 }

@@ -9,6 +9,7 @@ const HEADERS = {
   "Cross-Origin-Embedder-Policy": "require-corp",
   "Cross-Origin-Resource-Policy": "same-origin",
   "X-Content-Type-Options": "nosniff",
+  "Content-Security-Policy": "frame-ancestors 'none'", // in addition to the policy of the page, which cannot have it
 }; // the first two allow threads
 
 self.addEventListener("install", (event) => event.waitUntil(store()));
