@@ -23,6 +23,7 @@ BY_HAND = ("serve",)
 HUB_IDS = "facebook/dinov2-giant", "facebook/dinov2-small"
 ELSEWHERE = {
     "accuracy.md", "crosspvt.md", "performance.md", "trust.md", "scale.md",  # commands that need real photos or a cluster
+    "browser.md",  # tests/page/test_site.py exports
     "engines.md",  # tests/backbones/test_openvino.py and tests/results/test_onnx.py export
     "first-paddock.md",  # tests/end_to_end/test_demo.py, which has the demo
 }  # fmt: skip

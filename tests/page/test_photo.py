@@ -73,9 +73,8 @@ def test_pixels_are_those_of_python(modules):
     for found, given in zip(in_the_page(modules, *photos), photos, strict=True):
         photo = in_python(*given)
         assert np.array_equal(found["pixels"], photo.pixels()), given[0]
-        assert (found["key"], found["aspect"], found["remarks"]) == (photo.key, photo.aspect, list(photo.remarks)), (
-            given[0]
-        )
+        assert (found["key"], found["remarks"]) == (photo.key, list(photo.remarks)), given[0]
+        assert found["aspect"] == pytest.approx(photo.aspect, rel=1e-12)
         assert photo.sha256 in found["pixelKeys"], given[0]
 
 

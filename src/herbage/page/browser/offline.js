@@ -9,14 +9,17 @@ export class Offline {
   /** `isIdle()` says whether a reload loses nothing. */
   constructor(isIdle) {
     this.isIdle = isIdle;
-    this.state = ["offline_unavailable"];
+    this.state = null; // not known yet
     this.isTouched = false;
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (this.isTouched = true), { capture: true });
   }
 
   async start() {
     const { serviceWorker } = navigator;
-    if (!serviceWorker) return;
+    if (!serviceWorker) {
+      this.show("offline_unavailable");
+      return;
+    }
     serviceWorker.addEventListener("message", ({ data }) => data.stored < 1 && this.show("offline_storing", data.stored));
     serviceWorker.addEventListener("controllerchange", () => this.isolate());
     find("update-now").addEventListener("click", () => this.update());
@@ -53,7 +56,7 @@ export class Offline {
 
   /** Show the state again after a change of language. */
   refresh() {
-    this.show(...this.state);
+    if (this.state) this.show(...this.state);
   }
 
   /** Use the newer version; the page is reloaded when it has taken over. */
