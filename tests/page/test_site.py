@@ -93,6 +93,13 @@ def test_the_same_export_is_the_same_version(model, site, runtime, tmp_path):
     steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)
 
 
+def test_an_estimator_that_no_browser_loads_is_refused(model, tmp_path, runtime, monkeypatch):
+    monkeypatch.setattr("herbage.page.site.MOST_BYTES", 10_000)
+    with pytest.raises(InputInvalid, match="browsers load at most 10 kB: pass `precision=int8`"):
+        steps.export(model, out=tmp_path / "site", as_format="web", runtime=runtime)
+    assert not (tmp_path / "site").exists()
+
+
 def test_options_that_do_not_fit_are_refused(model, tmp_path, runtime):
     for options, message in (
         ({"precision": "bf16"}, "`as_format=web` has fp32 and int8, not bf16"),

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import herbage
+from herbage.errors import InputInvalid
 from herbage.farm.models import ModelRecord
 from herbage.files import new_folder
+from herbage.formatting import file_size
 from herbage.model.model import ASPECT_FACTOR, DEFAULT_LEVEL, HerbageModel
 from herbage.page.facts import model_facts
 from herbage.page.files import BROWSER, MODULES, read_strings
@@ -22,6 +24,9 @@ from herbage.page.runtime import runtime_files
 from herbage.page.site_facts import student_t
 from herbage.photos.photo import PhotoFile
 from herbage.results.onnx import NETWORK, OnnxParity, export_onnx
+
+MOST_BYTES = 2_000_000_000
+"""Bytes of the network: browsers limit an array to 2 GB, and WebAssembly all memory to 4 GB."""
 
 SERVER_ONLY = ("server.js", "strings.csv")
 ICONS = {"icon-192.png": 192, "icon-512.png": 512}
@@ -67,12 +72,13 @@ def export_site(
 ) -> OnnxParity | None:
     """Write the site; an existing folder is replaced. `files` and `precision` are those of `export_onnx`.
 
-    `runtime` is a folder with the JavaScript packages; without it npm fetches them. Raises InputInvalid, as
-    `export_onnx` and `runtime_files`.
+    `runtime` is a folder with the JavaScript packages; without it npm fetches them. Raises InputInvalid where the
+    estimator is too large for a browser, and as `export_onnx` and `runtime_files`.
     """
     packages = dict(runtime_files(runtime))
     with new_folder(out) as site:
         parity = export_onnx(model, source, site / "estimator", files, precision)
+        _check_size(site / "estimator")
         for folder in (MODULES, BROWSER):
             for path in folder.iterdir():
                 if path.name not in SERVER_ONLY:
@@ -110,6 +116,15 @@ def site_facts(model: HerbageModel, estimator: Path) -> dict[str, Any]:
         "training_photos": [] if evidence is None else [bytes(row).hex() for row in evidence.photos.tolist()],
         "logarithms": [column.name for column in columns if column.logarithm],
     }
+
+
+def _check_size(estimator: Path) -> None:
+    size = sum(path.stat().st_size for path in estimator.iterdir())
+    if size > MOST_BYTES:
+        raise InputInvalid(
+            f"The estimator has {file_size(size)}, and browsers load at most {file_size(MOST_BYTES)}: pass "
+            f"`precision=int8`, or use a model on a smaller backbone."
+        )
 
 
 def _after(text: str, place: str, addition: str) -> str:
