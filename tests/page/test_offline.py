@@ -4,6 +4,7 @@ import io
 import json
 import re
 from contextlib import suppress
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,60 @@ def test_a_newer_version_is_offered_and_results_of_another_model_are_not_mixed_w
     assert names == ["predictions.csv", "walk-2025-09-04.json"]
     visit.get_by_role("button", name="Remove them").click()
     expect(visit.locator("#earlier")).to_be_hidden()
+
+
+def test_everything_that_the_page_needs_is_stored(visit, host):
+    host.stop()
+    names = "[...Object.keys(site.files), 'site.js', 'index.html?source=home', './']"
+    visit.evaluate("import('./site.js')")
+    found = visit.evaluate(f"Promise.all({names}.map(async (name) => (await fetch(name, {{ cache: 'no-store' }})).ok))")
+    assert len(found) > 40
+    assert all(found)
+    with suppress(playwright.Error):
+        assert not visit.evaluate("fetch('other/page.html')"), "what is not of the site is not answered"
+    host.start()
+
+
+def test_a_site_at_a_path_of_other_letters_works_without_a_network(chromium, host):
+    place = host.folder.rename(host.folder.with_name("x")).parent
+    place.joinpath("x").rename(place / "牧 草%")
+    host.stop()
+    host.folder = place
+    host.start()
+    page = chromium.new_page()
+    page.goto(f"{host.address}{quote('牧 草%')}/")
+    until(page, "crossOriginIsolated")
+    host.stop()
+    page.reload()
+    page.wait_for_selector("#target option", state="attached", timeout=PATIENCE_MS)
+    page.close()
+    host.start()
+
+
+def test_a_tab_is_reloaded_when_another_one_takes_a_newer_version_but_not_while_photos_wait(visit, host, photos):
+    other = visit.context.new_page()
+    other.goto(visit.url)
+    other.wait_for_selector("#target option", state="attached")
+    change(host.folder, "strings.json", lambda strings: strings["en"].update(lead="A newer lead."))
+    visit.reload()
+    expect(visit.locator("#update")).to_be_visible()
+    other.set_input_files("#choose", [photos / "plain0.jpg", photos / "large.jpg"])
+    visit.get_by_role("button", name="Use it").click()
+    expect(visit.locator("[data-text=lead]")).to_have_text("A newer lead.")
+    expect(other.locator("[data-text=lead]")).to_have_text("A newer lead.")
+    ended(other, 2)
+
+
+def test_a_result_that_could_not_be_stored_is_tried_again(visit, photos):
+    visit.evaluate("IDBObjectStore.prototype.put = ((put) => function (...given) { IDBObjectStore.prototype.put = put; throw new DOMException('full', 'QuotaExceededError') })(IDBObjectStore.prototype.put); 0")  # fmt: skip
+    visit.set_input_files("#choose", photos / "plain0.jpg")
+    ended(visit, 1)
+    expect(visit.locator("#store-failed")).to_contain_text("could not be stored on this device: full")
+    visit.set_input_files("#choose", photos / "plain1.jpg")
+    ended(visit, 2)
+    expect(visit.locator("#store-failed")).to_be_hidden()
+    visit.reload()
+    ended(visit, 2)
 
 
 def test_a_version_whose_files_are_not_the_listed_ones_is_not_taken(visit, host):

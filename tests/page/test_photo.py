@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from herbage.errors import PhotoUnreadable
 from herbage.photos.icc import profile_of
@@ -116,6 +117,65 @@ def test_photos_that_cannot_be_used_are_refused_with_a_row(modules):
         if given[0] not in ("a.tif", "turned.webp"):
             with pytest.raises(PhotoUnreadable):
                 in_python(*given).pixels()
+
+
+def chunk(kind, content):
+    """A chunk of a PNG, to be put behind its header."""
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+def with_chunk(kind, content):
+    whole = encoded(scene(), "PNG")
+    return whole[:33] + chunk(kind, content) + whole[33:]
+
+
+def with_colour_space(value, interop=None):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = value
+    if interop:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {ExifTags.Interop.InteropIndex: interop}
+    return encoded(scene(), "JPEG", quality=95, exif=exif)
+
+
+def test_colours_that_browsers_show_otherwise_are_read_as_in_python_or_refused(modules):
+    read = [
+        ("gamma.png", with_chunk(b"gAMA", (100_000).to_bytes(4, "big")), None),
+        ("chromaticities.png", with_chunk(b"cHRM", np.full(8, 30_000, ">u4").tobytes()), None),
+        ("uncalibrated.jpg", with_colour_space(0xFFFF), None),
+        ("srgb.jpg", with_colour_space(1, "R98"), None),
+    ]
+    for found, given in zip(in_the_page(modules, *read), read, strict=True):
+        photo = in_python(*given)
+        assert np.array_equal(found["pixels"], photo.pixels()), given[0]
+        assert found["remarks"] == list(photo.remarks), given[0]
+    refused = [
+        ("adobe.jpg", with_colour_space(2), None),
+        ("r03.jpg", with_colour_space(0xFFFF, "R03"), None),
+        ("hdr.png", with_chunk(b"cICP", bytes([9, 16, 0, 1])), None),
+        ("deep.png", encoded(Image.fromarray(np.arange(640, dtype=np.uint16).reshape(20, 32) * 100), "PNG"), None),
+        ("a.gif", encoded(scene(), "GIF"), None),
+        ("a.bmp", encoded(scene(), "BMP"), None),
+    ]
+    reasons = [
+        "Adobe RGB",
+        "Adobe RGB",
+        "PQ or HLG",
+        "16 bits per value",
+        "no JPEG, PNG or WebP",
+        "no JPEG, PNG or WebP",
+    ]
+    for found, reason in zip(in_the_page(modules, *refused), reasons, strict=True):
+        assert reason in found["message"]
+
+
+@pytest.mark.parametrize("colour", ["white", "black"])
+def test_flat_areas_are_no_damage(modules, colour):
+    photo = Image.new("RGB", (2000, 1500), colour)
+    photo.paste(scene(), (100, 100))
+    options = ({}, {"optimize": True}, {"progressive": True})
+    photos = [(f"{n}.jpg", encoded(photo, "JPEG", **of), None) for n, of in enumerate(options)]
+    for found, given in zip(in_the_page(modules, *photos), photos, strict=True):
+        assert np.array_equal(found["pixels"], in_python(*given).pixels()), given[0]
 
 
 def test_zeros_outside_the_image_data_of_a_jpeg_are_harmless(modules):

@@ -44,4 +44,4 @@ def test_packages_are_fetched_once_and_failures_name_the_way_out(runtime, tmp_pa
     first, second = dict(runtime_files()), dict(runtime_files())
     assert first == second
     assert len(calls) == 1
-    assert {"ort.wasm.min.mjs", "ort.LICENSE.txt", "exif-reader.js", "exif-reader.LICENSE.txt"} <= set(first)
+    assert {"ort.wasm.min.js", "ort.LICENSE.txt", "exif-reader.js", "exif-reader.LICENSE.txt"} <= set(first)

@@ -91,6 +91,9 @@ def test_the_same_export_is_the_same_version(model, site, runtime, tmp_path):
     with pytest.raises(OutputExists):
         steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime)
     steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)
+    (tmp_path / "again/.git").mkdir()
+    with pytest.raises(OutputExists, match="is a repository"):
+        steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)
 
 
 def test_an_estimator_that_no_browser_loads_is_refused(model, tmp_path, runtime, monkeypatch):

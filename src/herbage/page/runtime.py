@@ -22,7 +22,10 @@ FETCH_SECONDS = 600
 
 @dataclass(frozen=True)
 class Package:
-    """An npm package of one version; `files` are the names in the site by those in the package."""
+    """An npm package of one version; `files` are the names in the site by those in the package.
+
+    Modules end in .js, since some hosts do not know .mjs.
+    """
 
     name: str
     version: str
@@ -46,8 +49,8 @@ PACKAGES = (
         "1.30.0",
         "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
         {
-            "dist/ort.wasm.min.mjs": "ort.wasm.min.mjs",
-            "dist/ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.mjs",
+            "dist/ort.wasm.min.mjs": "ort.wasm.min.js",
+            "dist/ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.js",
             "dist/ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
         },
     ),
@@ -107,7 +110,14 @@ def _fetch(missing: list[Package], folder: Path) -> None:
     if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "pack", "--silent", "--pack-destination", str(folder), *(package.spec for package in missing)]
+    command = [
+        "npm",
+        "pack",
+        "--loglevel=error",
+        "--pack-destination",
+        str(folder),
+        *(package.spec for package in missing),
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=FETCH_SECONDS, cwd=folder)
     except FileNotFoundError as error:

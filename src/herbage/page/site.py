@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import herbage
-from herbage.errors import InputInvalid
+from herbage.errors import InputInvalid, OutputExists
 from herbage.farm.models import ModelRecord
 from herbage.files import new_folder
 from herbage.formatting import file_size
@@ -75,6 +75,10 @@ def export_site(
     `runtime` is a folder with the JavaScript packages; without it npm fetches them. Raises InputInvalid where the
     estimator is too large for a browser, and as `export_onnx` and `runtime_files`.
     """
+    if (out / ".git").exists():
+        raise OutputExists(
+            f"`out={out}` is the work tree of a repository: export into another folder, and copy the files."
+        )
     packages = dict(runtime_files(runtime))
     with new_folder(out) as site:
         parity = export_onnx(model, source, site / "estimator", files, precision)

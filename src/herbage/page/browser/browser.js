@@ -25,6 +25,7 @@ export class BrowserEstimator {
   async predict(file, { corners, measured }, onProgress, signal) {
     if (!isSecureContext) throw new RequestError(500, { detail: INSECURE });
     const id = this.sent++;
+    const { digest } = (await this.model()).record;
     this.worker ??= this.start();
     try {
       return await new Promise((resolve, reject) => {
@@ -33,7 +34,7 @@ export class BrowserEstimator {
           this.worker?.postMessage({ id, cancel: true });
           reject(new DOMException("", "AbortError"));
         });
-        this.worker.postMessage({ id, file, corners, measured });
+        this.worker.postMessage({ id, file, corners, measured, digest });
       });
     } finally {
       this.tasks.delete(id);

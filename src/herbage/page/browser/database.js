@@ -25,6 +25,10 @@ export class Database {
     return this.change(store, (objects) => objects.delete(key));
   }
 
+  async clear(store) {
+    return this.change(store, (objects) => objects.clear());
+  }
+
   /** Resolves when the change is on the disk, as far as the browser knows. */
   async change(store, action) {
     const transaction = this.opened.transaction(store, "readwrite");

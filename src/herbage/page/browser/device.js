@@ -3,6 +3,7 @@
 import { Database } from "./database.js";
 import { RequestError, save } from "./estimates.js";
 import { writeFile } from "./files.js";
+import { groupBy } from "./groups.js";
 import { Offline } from "./offline.js";
 import { number, text } from "./text.js";
 
@@ -21,12 +22,12 @@ export class Device {
     this.model = model;
     this.cards = cards;
     find("device").hidden = false;
-    find("store-photos").checked = localStorage.getItem(STORES_PHOTOS) === "yes";
     find("store-photos").addEventListener("change", () => this.changePhotos());
     find("remove-all").addEventListener("click", () => this.removeAll());
-    this.offline = new Offline(() => !cards().length);
+    this.offline = new Offline(cards);
     this.offline.start();
     try {
+      find("store-photos").checked = localStorage.getItem(STORES_PHOTOS) === "yes";
       this.database = await new Database().open();
       await this.database.put("models", { digest: model.record.digest, model });
       this.isPersistent = await navigator.storage?.persisted?.();
@@ -55,14 +56,14 @@ export class Device {
   /** Store the finished results of the page, and remove those whose cards are gone. */
   sync() {
     find("remove-all").hidden = !this.cards().length;
-    this.writing = this.writing.then(() => this.write()).catch((error) => this.fail(error));
+    this.writing = this.writing.then(() => this.write()).then(() => this.offline?.sync()).catch((error) => this.fail(error));
   }
 
   async write() {
     if (!this.database) return;
     const there = new Set();
     for (const card of this.cards()) {
-      if (card.done) await this.put(card);
+      await this.put(card).catch((error) => this.fail(error));
       if (card.key) there.add(card.key);
     }
     for (const key of this.written.keys()) {
@@ -73,14 +74,25 @@ export class Device {
   }
 
   async put(card) {
+    if (!card.done && !card.key) return;
     card.key ??= crypto.randomUUID();
-    const { key, row, map, paddock, corners } = card;
+    const stored = this.written.get(card.key); // of a card that is estimated again, until there is a new result
+    const { row, map, corners } = card.done ? card : stored;
+    const { key, paddock } = card;
     const file = find("store-photos").checked && card.hasPhoto ? card.file : null;
-    const before = this.written.get(key);
-    if (before?.row === row && before.paddock === paddock && before.file === file) return;
-    const result = { key, added: before?.added ?? Date.now(), name: card.file.name, row, map, paddock, corners, measured: card.measured.values, file };
+    if (stored?.row === row && stored.paddock === paddock && stored.file === file) return;
+    const measured = card.done ? card.measured.values : stored.measured;
+    const result = { key, added: stored?.added ?? Date.now(), name: card.file.name, row, map, paddock, corners, measured, file };
+    find("store-failed").hidden = true;
+    try {
+      await this.database.put("results", result);
+    } catch (error) {
+      if (!file) throw error;
+      result.file = null; // perhaps there is space for the figures
+      await this.database.put("results", result);
+      this.fail(error);
+    }
     this.written.set(key, result);
-    await this.database.put("results", result);
     this.isPersistent ||= (await navigator.storage?.persist?.()) ?? false;
     this.showPersistence();
   }
@@ -90,13 +102,18 @@ export class Device {
   }
 
   changePhotos() {
-    localStorage.setItem(STORES_PHOTOS, find("store-photos").checked ? "yes" : "no");
+    try {
+      localStorage.setItem(STORES_PHOTOS, find("store-photos").checked ? "yes" : "no");
+    } catch (error) {
+      this.fail(error);
+    }
     this.sync();
   }
 
   removeAll() {
     if (!confirm(text("remove_all_sure"))) return;
     for (const card of [...this.cards()]) card.page.remove(card);
+    this.writing = this.writing.then(() => this.database?.clear("results")).catch((error) => this.fail(error)); // also of other tabs
   }
 
   /** Results of another model are no part of the page: the means and the files of a walk are of one model. */
@@ -112,11 +129,19 @@ export class Device {
     for (const { digest, model } of await this.database.all("models")) {
       const own = results.filter(({ row }) => row.model === digest);
       if (!own.length) continue;
-      const body = { predictions: own.map(({ row }) => row), paddocks: own.map(({ paddock }) => paddock), day: null };
-      for (const kind of ["predictions.csv", "walk.json"]) {
-        const { text: content, name, type } = writeFile(kind, model, body);
-        save({ blob: new Blob([content], { type }), name });
+      for (const [day, ofDay] of groupBy(own, ({ added }) => localDay(added))) {
+        const body = { predictions: ofDay.map(({ row }) => row), paddocks: ofDay.map(({ paddock }) => paddock), day };
+        for (const kind of ["predictions.csv", "walk.json"]) this.saveFile(kind, model, body);
       }
+    }
+  }
+
+  saveFile(kind, model, body) {
+    try {
+      const { text: content, name, type } = writeFile(kind, model, body);
+      save({ blob: new Blob([content], { type }), name });
+    } catch (error) {
+      this.fail(error);
     }
   }
 
@@ -127,8 +152,13 @@ export class Device {
   }
 
   fail(error) {
-    if (error instanceof TypeError) throw error; // a bug of the page
     find("store-failed").hidden = false;
     find("store-failed").textContent = error instanceof RequestError ? error.message : text("store_failed", { reason: error.message });
   }
+}
+
+/** The day on this device, as YYYY-MM-DD: that of photos without a capture time. */
+function localDay(milliseconds) {
+  const time = new Date(milliseconds);
+  return new Date(Date.UTC(time.getFullYear(), time.getMonth(), time.getDate())).toISOString().slice(0, "2026-09-04".length);
 }

@@ -9,11 +9,11 @@ const LONGITUDES = { E: 1, EAST: 1, W: -1, WEST: -1 };
 const DAMAGED = "its EXIF data is damaged and was not used";
 
 /**
- * `takenAt`, the local time as "2025-09-04T10:00:00", and degrees (WGS 84); null if unknown. `orientation` is 1 to 8, and
- * `remarks` say what was not used.
+ * `takenAt`, the local time as "2025-09-04T10:00:00", and degrees (WGS 84); null if unknown. `orientation` is 1 to 8,
+ * `colours` are "Adobe RGB", "unknown" or null for sRGB, and `remarks` say what was not used.
  */
 export function readExif(content) {
-  const { main, inner, gps, isCut } = readTags(content);
+  const { main, inner, gps, interop, isCut } = readTags(content);
   const [takenAt, remark] = captureTime(main, inner);
   const remarks = remark ? [remark] : [];
   let [latitude, longitude] = [null, null];
@@ -26,8 +26,16 @@ export function readExif(content) {
   if (isCut && takenAt === null && latitude === null) remarks.push(DAMAGED);
   else if (isCut && takenAt === null) remarks.push("its EXIF data is damaged, and its capture time could not be read");
   else if (isCut && latitude === null) remarks.push("its EXIF data is damaged, and its position could not be read");
-  const [orientation] = [main.get(TAGS.orientation)].flat();
-  return { takenAt, latitude, longitude, orientation: orientation >= 1 && orientation <= 8 ? orientation : 1, remarks };
+  const [turn] = [main.get(TAGS.orientation)].flat();
+  const orientation = turn >= 1 && turn <= 8 ? turn : 1;
+  return { takenAt, latitude, longitude, orientation, colours: coloursOf(inner, interop), remarks };
+}
+
+/** Cameras that are set to Adobe RGB state it like this (DCF 2.0), mostly without a colour profile. */
+function coloursOf(inner, interop) {
+  const [space] = [inner.get(TAGS.colourSpace)].flat();
+  const isAdobe = space === 2 || (space === 0xffff && text(interop.get(TAGS.interopIndex)).startsWith("R03"));
+  return isAdobe ? "Adobe RGB" : space === 0xffff ? "unknown" : null;
 }
 
 /** DateTimeOriginal, or else DateTimeDigitized, with a remark. DateTime is the date of the last change of the file. */

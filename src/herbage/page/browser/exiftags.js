@@ -4,7 +4,7 @@ import "./runtime/exif-reader.js";
 
 export const TAGS = {
   orientation: 0x112, changed: 0x132, exifDirectory: 0x8769, gpsDirectory: 0x8825, original: 0x9003, digitized: 0x9004,
-  latitudeRef: 1, latitude: 2, longitudeRef: 3, longitude: 4,
+  colourSpace: 0xa001, interopDirectory: 0xa005, interopIndex: 1, latitudeRef: 1, latitude: 2, longitudeRef: 3, longitude: 4,
 };
 const USED = [TAGS.original, TAGS.digitized, TAGS.latitude, TAGS.longitude];
 const POINTERS = [TAGS.exifDirectory, TAGS.gpsDirectory];
@@ -17,21 +17,23 @@ const TYPES = {
 const [ASCII, BYTES, RATIONALS, INTEGERS] = [2, [1, 7], [5, 10], [3, 4, 6, 8, 9, 13]];
 
 /**
- * The directories `main`, `inner` (of the exposure) and `gps`, which map tags to values. A value is a text, or a list of
+ * The directories `main`, `inner` (of the exposure), `gps` and `interop`, which map tags to values. A value is a text, or a list of
  * numbers in which NaN is 0/0, which stands for an unknown number. The data `isCut` if its header is not readable, or if
  * a directory or the value of a tag in USED is beyond its end.
  */
 export function readTags(content) {
   const view = findBlock(content);
   if (view.byteLength < 8 || !HEADERS.includes(characters(view, 0, 4))) {
-    return { main: new Map(), inner: new Map(), gps: new Map(), isCut: view.byteLength > 0 };
+    return { main: new Map(), inner: new Map(), gps: new Map(), interop: new Map(), isCut: view.byteLength > 0 };
   }
   const block = { view, little: characters(view, 0, 1) === "I" };
   const entries = readDirectory(block, view.getUint32(4, block.little));
-  const [main, inner, gps] = [entries, ...POINTERS.map((tag) => readPointed(block, entries.get(tag)))].map(
+  const pointed = POINTERS.map((tag) => readPointed(block, entries.get(tag)));
+  const ofColours = readPointed(block, pointed[0].get(TAGS.interopDirectory));
+  const [main, inner, gps, interop] = [entries, ...pointed, ofColours].map(
     (directory) => new Map([...directory].map(([tag, entry]) => [tag, readValue(block, entry)])),
   );
-  return { main, inner, gps, isCut: isCut(block) };
+  return { main, inner, gps, interop, isCut: isCut(block) };
 }
 
 /**

@@ -3,12 +3,13 @@
 import { percent, text } from "./text.js";
 
 const find = (id) => document.getElementById(id);
-const RELOADED = "herbage reloaded"; // in sessionStorage: a second reload would not help
+const RELOADED = `herbage reloaded ${new URL("./", location).pathname}`; // in sessionStorage: a second reload would not help
 
 export class Offline {
-  /** `isIdle()` says whether a reload loses nothing. */
-  constructor(isIdle) {
-    this.isIdle = isIdle;
+  /** `cards()` are those of the page: photos that are not estimated yet must not be lost in a reload. */
+  constructor(cards) {
+    this.cards = cards;
+    this.isReplaced = false; // whether a newer version has taken over
     this.state = null; // not known yet
     this.isTouched = false;
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (this.isTouched = true), { capture: true });
@@ -21,8 +22,9 @@ export class Offline {
       return;
     }
     serviceWorker.addEventListener("message", ({ data }) => data.stored < 1 && this.show("offline_storing", data.stored));
-    serviceWorker.addEventListener("controllerchange", () => this.isolate());
-    find("update-now").addEventListener("click", () => this.update());
+    const hadController = Boolean(serviceWorker.controller);
+    serviceWorker.addEventListener("controllerchange", () => (hadController ? this.replace() : this.isolate()));
+    find("update-now").addEventListener("click", () => this.registration.waiting?.postMessage("activate"));
     try {
       this.registration = await serviceWorker.register("service-worker.js", { updateViaCache: "none" });
     } catch {
@@ -59,16 +61,28 @@ export class Offline {
     if (this.state) this.show(...this.state);
   }
 
-  /** Use the newer version; the page is reloaded when it has taken over. */
-  update() {
-    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload());
-    this.registration.waiting?.postMessage("activate");
+  /** Reload the page, since a newer version has taken over in this tab or another. */
+  replace() {
+    this.isReplaced = true;
+    this.sync();
+  }
+
+  /** Offer the newer version, and reload for it, only while no photo is waiting. */
+  sync() {
+    const isBusy = this.cards().some((card) => !card.ended);
+    find("update-now").disabled = isBusy;
+    if (this.isReplaced && !isBusy) location.reload();
   }
 
   /** Reload the page once, where that gives it the headers that allow threads, and nobody uses it yet. */
   isolate() {
-    if (crossOriginIsolated || this.isTouched || !this.isIdle() || sessionStorage.getItem(RELOADED)) return;
-    sessionStorage.setItem(RELOADED, "yes");
+    if (crossOriginIsolated || this.isTouched || this.cards().length) return;
+    try {
+      if (sessionStorage.getItem(RELOADED)) return;
+      sessionStorage.setItem(RELOADED, "yes");
+    } catch {
+      return; // without storage it could reload for ever
+    }
     location.reload();
   }
 }

@@ -1,6 +1,7 @@
 // A photo's file as the estimator needs it: its identity, its EXIF data, and upright pixels in sRGB.
 
 import { COLUMNS } from "./columns.js";
+import { decodable, readContent } from "./content.js";
 import { RequestError } from "./estimates.js";
 import { readExif } from "./exif.js";
 import { areaPx, rectify, sidesPx } from "./quadrat.js";
@@ -10,7 +11,7 @@ const ASPECT_LIMIT = 50;
 const CORNER_REACH = 0.02; // how far a corner may be outside the photo, as a fraction of its width and height
 const SMALL_QUADRAT = 0.05;
 const BAND_ROWS = 64;
-const BLANK_BYTES = 512; // a sector of a disk
+const UNREADABLE = "is not a readable image: it is damaged, or this browser does not read its format: copy the photo again, or save it as JPEG";
 const CONVERTED = "converted to sRGB"; // how the identity of pixels records a conversion of colours
 
 /**
@@ -21,15 +22,21 @@ const CONVERTED = "converted to sRGB"; // how the identity of pixels records a c
 export async function openPhoto(file, corners) {
   const content = await file.arrayBuffer().catch(() => refuse(file, "unreadable", "could not be read: choose it again"));
   if (!content.byteLength) refuse(file, "unreadable", "is empty: expected an image, got 0 bytes");
-  const { takenAt, latitude, longitude, orientation, remarks } = readExif(content);
-  checkContent(file, new Uint8Array(content), orientation);
-  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" }).catch(() => refuseFormat(file, content));
+  const exif = readExif(content);
+  const bytes = new Uint8Array(content);
+  const { size, remarks: ofContent, refusal } = readContent(bytes, exif);
+  if (refusal) refuse(file, "unreadable", refusal);
+  if (size) checkSize(file, ...size);
+  const bitmap = await createImageBitmap(decodable(file, bytes), { premultiplyAlpha: "none" }).catch(() => refuse(file, "unreadable", UNREADABLE));
   const { width, height } = bitmap;
   checkSize(file, width, height);
+  checkOrientation(file, exif.orientation, size, width);
+  const { takenAt, latitude, longitude } = exif;
+  const remarks = [...exif.remarks, ...ofContent];
   let aspect = width / height;
   if (corners) {
     aspect = checkCorners(file, corners, width, height);
-    remarks.push(...aboutQuadrat(file, corners, width, height));
+    remarks.push(...aboutQuadrat(corners, width, height));
   }
   const digest = await sha256(content);
   const identities = [digest, await sha256(`${digest} ${CONVERTED}`)];
@@ -87,55 +94,6 @@ function read(bitmap) {
   return { width, height, rgb };
 }
 
-/** Refuse what browsers decode without a word: a JPEG with blocks that were never written, and a turned WebP. */
-function checkContent(file, bytes, orientation) {
-  if (isJpeg(bytes) && hasBlankScan(bytes)) {
-    refuse(file, "unreadable", "could not be decoded: its image data are damaged (a block of zeros): copy the photo again");
-  }
-  if (isWebp(bytes) && orientation !== 1) {
-    refuse(file, "unreadable", "is a WebP with an EXIF orientation, which browsers ignore: save it as JPEG");
-  }
-}
-
-function isJpeg(bytes) {
-  return bytes[0] === 0xff && bytes[1] === 0xd8;
-}
-
-function isWebp(bytes) {
-  return text(bytes, 0, 4) === "RIFF" && text(bytes, 8, 12) === "WEBP";
-}
-
-/** Whether the first image of a JPEG has a run of zeros as long as a sector in its image data (ITU-T T.81, annex B). */
-function hasBlankScan(bytes) {
-  let at = 2;
-  while (at + 4 < bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) at += 2 + bytes[at + 2] * 256 + bytes[at + 3];
-  let zeros = 0;
-  for (; at < bytes.length; at++) {
-    zeros = bytes[at] ? 0 : zeros + 1;
-    if (zeros >= BLANK_BYTES) return true;
-    if (bytes[at] === 0xff && bytes[at + 1] === 0xd9) return false; // the end of the image
-  }
-  return false;
-}
-
-/** Refuse a file that the browser cannot decode, with the name of its format where that is the reason. */
-function refuseFormat(file, content) {
-  const bytes = new Uint8Array(content);
-  const format = FORMATS.find(([, isOf]) => isOf(bytes))?.[0];
-  if (format) refuse(file, "unreadable", `is ${format}, which this browser cannot decode: save it as JPEG`);
-  refuse(file, "unreadable", "is not a readable image: it is damaged, or no photo: copy the photo again");
-}
-
-const FORMATS = [
-  ["a TIFF", (bytes) => ["II*\0", "MM\0*"].includes(text(bytes, 0, 4))],
-  ["HEIC", (bytes) => text(bytes, 4, 8) === "ftyp" && /^(hei|hev|mif|msf)/.test(text(bytes, 8, 12))],
-  ["a PDF", (bytes) => text(bytes, 0, 4) === "%PDF"],
-];
-
-function text(bytes, from, to) {
-  return String.fromCharCode(...bytes.subarray(from, to));
-}
-
 function checkSize(file, width, height) {
   const size = `has ${grouped(width)} x ${grouped(height)} pixels`.replaceAll(",", "");
   if (width * height > PIXEL_LIMIT) {
@@ -143,6 +101,13 @@ function checkSize(file, width, height) {
   }
   if (Math.max(width, height) > ASPECT_LIMIT * Math.min(width, height)) {
     refuse(file, "skipped", `${size}; expected a longer side of at most ${ASPECT_LIMIT} times the shorter one`);
+  }
+}
+
+/** Refuse a photo that lies on its side by EXIF, and that the browser has not turned. */
+function checkOrientation(file, orientation, size, width) {
+  if (orientation >= 5 && size && size[0] !== size[1] && width === size[0]) {
+    refuse(file, "unreadable", "is turned by its EXIF data, which this browser does not read: turn it and save it again");
   }
 }
 
@@ -157,8 +122,8 @@ function checkCorners(file, corners, width, height) {
   return across / down;
 }
 
-function aboutQuadrat(file, corners, width, height) {
-  const share = areaPx(corners) / (width * height);
+function aboutQuadrat(corners, width, height) {
+  const share = areaPx(corners) / (width * height); // the page's corners are pixels, so they need no check for percent
   return share < SMALL_QUADRAT ? [`the quadrat between its corners covers only ${(100 * share).toFixed(1)}% of the photo`] : [];
 }
 

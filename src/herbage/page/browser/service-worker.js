@@ -1,6 +1,7 @@
 // Stores all files of the site, so that it works without a network, and serves them with the headers that isolate it.
 
-importScripts("site.js");
+const LIST = "site.js";
+importScripts(LIST);
 
 const PREFIX = `herbage ${registration.scope} `;
 const CACHE = PREFIX + self.site.version;
@@ -16,14 +17,18 @@ self.addEventListener("install", (event) => event.waitUntil(store()));
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 self.addEventListener("message", ({ data }) => data === "activate" && self.skipWaiting());
 self.addEventListener("fetch", (event) => {
-  const url = new URL(event.request.url);
-  if (event.request.method !== "GET" || !url.href.startsWith(registration.scope)) return;
-  event.respondWith(answer(event.request, nameOf(url)));
+  const { origin, pathname } = new URL(event.request.url);
+  const scope = new URL(registration.scope);
+  if (event.request.method !== "GET" || origin !== scope.origin || !pathname.startsWith(scope.pathname)) return;
+  const name = decodeURI(pathname.slice(scope.pathname.length)) || "index.html";
+  if (name === LIST || name in self.site.files) event.respondWith(answer(event.request, name)); // others are of other sites
 });
 
 /** Store every file of this version; if one is not the listed one, the version that is there stays. */
 async function store() {
   const cache = await caches.open(CACHE);
+  const list = new Response(`self.site = ${JSON.stringify(self.site)};`, { headers: { "Content-Type": "text/javascript" } });
+  await cache.put(LIST, list); // the worker of the page imports it
   const files = Object.entries(self.site.files);
   const total = files.reduce((sum, [, { bytes }]) => sum + bytes, 0);
   let stored = 0;
@@ -58,10 +63,6 @@ async function tell(message) {
 async function takeOver() {
   for (const key of await caches.keys()) if (key.startsWith(PREFIX) && key !== CACHE) await caches.delete(key);
   await clients.claim();
-}
-
-function nameOf(url) {
-  return decodeURI(url.pathname).slice(new URL(registration.scope).pathname.length) || "index.html";
 }
 
 async function answer(request, name) {

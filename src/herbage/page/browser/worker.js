@@ -1,13 +1,15 @@
 // The worker of the page: estimates photos one at a time, so that the page stays responsive.
 
 import "./site.js";
-import * as ort from "./runtime/ort.wasm.min.mjs";
+import * as ort from "./runtime/ort.wasm.min.js";
 import { RequestError } from "./estimates.js";
 import { openPhoto, readsTruePixels, refuse } from "./photo.js";
 import { mapOf, measuredInputs, rowOf } from "./row.js";
 
 const MAX_THREADS = 4;
 const WASM = "runtime/ort-wasm-simd-threaded.wasm";
+
+const REPLACED = "Another tab has loaded a newer version of this page: reload this one.";
 
 const waiting = [];
 let opened;
@@ -26,7 +28,7 @@ self.addEventListener("message", async ({ data }) => {
   isRunning = false;
 });
 
-async function run({ id, file, corners, measured }) {
+async function run({ id, file, corners, measured, digest }) {
   try {
     postMessage({ id, progress: "loading" });
     opened ??= open();
@@ -34,6 +36,7 @@ async function run({ id, file, corners, measured }) {
       opened = undefined; // so that the next photo tries again
       throw error;
     });
+    if (estimator.model.record.digest !== digest) throw new RequestError(409, { detail: REPLACED });
     postMessage({ id, progress: "estimating" });
     postMessage({ id, answer: await estimate(estimator, file, corners, measured) });
   } catch (error) {
@@ -48,7 +51,7 @@ async function open() {
   Object.assign(ort.env.wasm, {
     numThreads: self.crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency) : 1,
     wasmBinary: await bytes(WASM),
-    wasmPaths: new URL("runtime/", import.meta.url).href,
+    wasmPaths: { mjs: new URL("runtime/ort-wasm-simd-threaded.js", import.meta.url).href },
   });
   const [network, ...weights] = model.estimator;
   const session = await ort.InferenceSession.create(await bytes(network), {
