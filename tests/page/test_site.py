@@ -92,7 +92,7 @@ def test_the_same_export_is_the_same_version(model, site, runtime, tmp_path):
         steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime)
     steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)
     (tmp_path / "again/.git").mkdir()
-    with pytest.raises(OutputExists, match="is a repository"):
+    with pytest.raises(OutputExists, match="is the work tree of a repository"):
         steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)
 
 

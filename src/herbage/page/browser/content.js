@@ -3,6 +3,14 @@
 const BLANK_BYTES = 512; // a sector of a disk
 const HDR_CURVES = [16, 18]; // code points of ITU-T H.273: PQ and HLG
 const [START_OF_SCAN, HUFFMAN_TABLES, APPLICATION_2] = [0xda, 0xc4, 0xe2]; // markers of JPEG (ITU-T T.81, annex B)
+const NO_FRAMES = [HUFFMAN_TABLES, 0xc8, 0xcc]; // markers among those of frames, 0xc0 to 0xcf
+const ADOBE_RGB = "is in Adobe RGB without a colour profile, which browsers take for sRGB: save it in sRGB";
+const BLANK = "could not be decoded: its image data are damaged (a block of zeros): copy the photo again";
+const TURNED_WEBP = "is a WebP with an EXIF orientation, which browsers ignore: save it as JPEG";
+const HDR = "is not a readable image: its brightness is coded for HDR displays (PQ or HLG): export it as JPEG in sRGB";
+const DEEP = "is a PNG with 16 bits per value, of which browsers use 8: save it with 8 bits";
+const TIFF = "is a TIFF, which this browser cannot decode: save it as JPEG";
+const OTHER = "is not a readable image: it is damaged, or no JPEG, PNG or WebP: copy the photo again, or save it as JPEG";
 const UNKNOWN_COLOURS = "its colours may not be sRGB, but it has no colour profile: they were read as sRGB";
 
 /**
@@ -17,7 +25,7 @@ export function readContent(bytes, exif) {
   return {
     size,
     remarks: exif.colours === "unknown" && !hasProfile ? [UNKNOWN_COLOURS] : [],
-    refusal: refusal ?? (isAdobe ? "is in Adobe RGB without a colour profile, which browsers take for sRGB: save it in sRGB" : null),
+    refusal: refusal ?? (isAdobe ? ADOBE_RGB : null),
   };
 }
 
@@ -42,22 +50,21 @@ function formatOf(bytes) {
 }
 
 function otherFormat(bytes) {
-  if (["II*\0", "MM\0*"].includes(text(bytes, 0, 4))) return "is a TIFF, which this browser cannot decode: save it as JPEG";
-  return "is not a readable image: it is damaged, or no JPEG, PNG or WebP: copy the photo again, or save it as JPEG";
+  return ["II*\0", "MM\0*"].includes(text(bytes, 0, 4)) ? TIFF : OTHER;
 }
 
 function readJpeg(bytes) {
   const segments = [...jpegSegments(bytes)];
-  const frame = segments.find(({ marker }) => marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, 0xc8, 0xcc].includes(marker));
-  const refusal = "could not be decoded: its image data are damaged (a block of zeros): copy the photo again";
+  const frame = segments.find(({ marker }) => marker >= 0xc0 && marker <= 0xcf && !NO_FRAMES.includes(marker));
+  const isProfile = ({ marker, start }) => marker === APPLICATION_2 && text(bytes, start, start + 11) === "ICC_PROFILE";
   return {
     size: frame ? [frame.start + 3, frame.start + 1].map((at) => 256 * bytes[at] + bytes[at + 1]) : null,
-    hasProfile: segments.some(({ marker, start }) => marker === APPLICATION_2 && text(bytes, start, start + 11) === "ICC_PROFILE"),
-    refusal: hasBlankScan(bytes, segments) ? refusal : null,
+    hasProfile: segments.some(isProfile),
+    refusal: hasBlankScan(bytes, segments) ? BLANK : null,
   };
 }
 
-/** The segments of a JPEG up to its first scan: `start` is that of their content. */
+/** The segments of a JPEG up to its first scan: their content is between `start` and `end`. */
 function* jpegSegments(bytes) {
   let at = 2;
   while (at + 4 <= bytes.length && bytes[at] === 0xff) {
@@ -79,8 +86,8 @@ function* jpegSegments(bytes) {
 function hasBlankScan(bytes, segments) {
   const scan = segments.at(-1);
   if (scan?.marker !== START_OF_SCAN || segments.some(({ marker }) => marker === 0xc2)) return false; // 0xc2: progressive
-  for (const { marker, start } of segments) {
-    if (marker === HUFFMAN_TABLES && tablesEndBlocks(bytes, start, start + 256 * bytes[start - 2] + bytes[start - 1] - 2)) return false;
+  for (const { marker, start, end } of segments) {
+    if (marker === HUFFMAN_TABLES && tablesEndBlocks(bytes, start, end)) return false;
   }
   let zeros = 0;
   for (let at = scan.end; at < bytes.length; at++) {
@@ -109,9 +116,7 @@ function readPng(bytes) {
   return {
     size: bytes.length < 24 ? null : [16, 20].map((at) => new DataView(bytes.buffer).getUint32(at)),
     hasProfile: chunks.some(({ kind }) => ["iCCP", "cICP"].includes(kind)),
-    refusal: isHdr
-      ? "is not a readable image: its brightness is coded for HDR displays (PQ or HLG): export it as JPEG in sRGB"
-      : isDeep ? "is a PNG with 16 bits per value, of which browsers use 8: save it with 8 bits" : null,
+    refusal: isHdr ? HDR : isDeep ? DEEP : null,
   };
 }
 
@@ -127,7 +132,7 @@ function* pngChunks(bytes) {
 
 function readWebp(bytes, { orientation }) {
   const hasProfile = text(bytes, 12, 16) === "VP8X" && Boolean(bytes[20] & 0x20);
-  return { size: null, hasProfile, refusal: orientation === 1 ? null : "is a WebP with an EXIF orientation, which browsers ignore: save it as JPEG" };
+  return { size: null, hasProfile, refusal: orientation === 1 ? null : TURNED_WEBP };
 }
 
 function readHeic() {

@@ -74,7 +74,7 @@ export class Device {
   }
 
   async put(card) {
-    if (!card.done && !card.key) return;
+    if (!card.done && !this.written.has(card.key)) return;
     card.key ??= crypto.randomUUID();
     const stored = this.written.get(card.key); // of a card that is estimated again, until there is a new result
     const { row, map, corners } = card.done ? card : stored;
@@ -82,7 +82,8 @@ export class Device {
     const file = find("store-photos").checked && card.hasPhoto ? card.file : null;
     if (stored?.row === row && stored.paddock === paddock && stored.file === file) return;
     const measured = card.done ? card.measured.values : stored.measured;
-    const result = { key, added: stored?.added ?? Date.now(), name: card.file.name, row, map, paddock, corners, measured, file };
+    const added = stored?.added ?? Date.now();
+    const result = { key, added, name: card.file.name, row, map, paddock, corners, measured, file };
     find("store-failed").hidden = true;
     try {
       await this.database.put("results", result);
@@ -113,7 +114,10 @@ export class Device {
   removeAll() {
     if (!confirm(text("remove_all_sure"))) return;
     for (const card of [...this.cards()]) card.page.remove(card);
-    this.writing = this.writing.then(() => this.database?.clear("results")).catch((error) => this.fail(error)); // also of other tabs
+    this.earlier = [];
+    this.showEarlier();
+    // Other tabs may have stored more.
+    this.writing = this.writing.then(() => this.database?.clear("results")).catch((error) => this.fail(error));
   }
 
   /** Results of another model are no part of the page: the means and the files of a walk are of one model. */
@@ -153,7 +157,8 @@ export class Device {
 
   fail(error) {
     find("store-failed").hidden = false;
-    find("store-failed").textContent = error instanceof RequestError ? error.message : text("store_failed", { reason: error.message });
+    const isRefusal = error instanceof RequestError;
+    find("store-failed").textContent = isRefusal ? error.message : text("store_failed", { reason: error.message });
   }
 }
 

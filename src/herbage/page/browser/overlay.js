@@ -18,14 +18,16 @@ export async function drawOverlay(model, { row, map, corners, file }, target) {
   const weight = text("kg_per_ha_value", { value: number(kgPerHa(row[target], row)) });
   const title = `${text(target)}: ${number(row[target], 1)} ${text("grams_quadrat")}, ${weight}`;
   write(context, title, MARGIN, MARGIN, { size: 18 });
-  write(context, row.photo, WIDTH - MARGIN, MARGIN + 2, { align: "right", width: WIDTH - 3 * MARGIN - context.measureText(title).width });
+  const left = WIDTH - 3 * MARGIN - context.measureText(title).width;
+  write(context, row.photo, WIDTH - MARGIN, MARGIN + 2, { align: "right", width: left });
   const under = HEAD + photo.height + MARGIN / 2;
   for (const top of [HEAD, under]) context.drawImage(photo, 0, top);
   context.globalAlpha = OPACITY;
   context.imageSmoothingQuality = "high";
   context.drawImage(coloured(model, map, target), 0, under, photo.width, photo.height);
   context.globalAlpha = 1;
-  drawScale(context, model.map_colours, map.top[target], canvas.height - FOOT + MARGIN, `${text(target)}, ${text("g_per_m2")}`);
+  const label = `${text(target)}, ${text("g_per_m2")}`;
+  drawScale(context, model.map_colours, map.top[target], canvas.height - FOOT + MARGIN, label);
   return { blob: await canvas.convertToBlob({ type: "image/png" }), name: `${row.photo.replace(/[/\\]/g, "__")}.png` };
 }
 
@@ -50,10 +52,14 @@ function canvasOf(source, width, height) {
 
 function rectified(source, corners) {
   const { data } = source.getContext("2d").getImageData(0, 0, source.width, source.height);
-  const flat = rectify({ width: source.width, height: source.height, rgb: data.filter((_, index) => index % 4 < 3) }, corners);
+  const rgb = data.filter((_, index) => index % 4 < 3);
+  const flat = rectify({ width: source.width, height: source.height, rgb }, corners);
   const canvas = new OffscreenCanvas(flat.width, flat.height);
   const pixels = new ImageData(flat.width, flat.height);
-  pixels.data.forEach((_, index) => (pixels.data[index] = index % 4 === 3 ? 255 : flat.rgb[Math.floor(index / 4) * 3 + (index % 4)]));
+  for (let from = 0, to = 0; from < flat.rgb.length; from += 3, to += 4) {
+    pixels.data.set(flat.rgb.subarray(from, from + 3), to);
+    pixels.data[to + 3] = 255;
+  }
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   return canvas;
 }

@@ -11,7 +11,7 @@ const ASPECT_LIMIT = 50;
 const CORNER_REACH = 0.02; // how far a corner may be outside the photo, as a fraction of its width and height
 const SMALL_QUADRAT = 0.05;
 const BAND_ROWS = 64;
-const UNREADABLE = "is not a readable image: it is damaged, or this browser does not read its format: copy the photo again, or save it as JPEG";
+const UNREADABLE = "is not a readable image: it is damaged, or this browser does not read its format: copy it again";
 const CONVERTED = "converted to sRGB"; // how the identity of pixels records a conversion of colours
 
 /**
@@ -27,7 +27,8 @@ export async function openPhoto(file, corners) {
   const { size, remarks: ofContent, refusal } = readContent(bytes, exif);
   if (refusal) refuse(file, "unreadable", refusal);
   if (size) checkSize(file, ...size);
-  const bitmap = await createImageBitmap(decodable(file, bytes), { premultiplyAlpha: "none" }).catch(() => refuse(file, "unreadable", UNREADABLE));
+  const decoding = createImageBitmap(decodable(file, bytes), { premultiplyAlpha: "none" });
+  const bitmap = await decoding.catch(() => refuse(file, "unreadable", UNREADABLE));
   const { width, height } = bitmap;
   checkSize(file, width, height);
   checkOrientation(file, exif.orientation, size, width);
@@ -54,7 +55,8 @@ export async function openPhoto(file, corners) {
 export function refuse(file, status, reason) {
   const message = `${file.name} ${reason}`;
   const flags = { training_photo: false, shape_differs: false, measured: false };
-  const row = { ...Object.fromEntries(COLUMNS.map((column) => [column, null])), photo: file.name, status, message, ...flags };
+  const empty = Object.fromEntries(COLUMNS.map((column) => [column, null]));
+  const row = { ...empty, photo: file.name, status, message, ...flags };
   throw new RequestError(status === "skipped" ? 413 : 422, { detail: message, predictions: [row] });
 }
 
@@ -124,7 +126,8 @@ function checkCorners(file, corners, width, height) {
 
 function aboutQuadrat(corners, width, height) {
   const share = areaPx(corners) / (width * height); // the page's corners are pixels, so they need no check for percent
-  return share < SMALL_QUADRAT ? [`the quadrat between its corners covers only ${(100 * share).toFixed(1)}% of the photo`] : [];
+  const percent = (100 * share).toFixed(1);
+  return share < SMALL_QUADRAT ? [`the quadrat between its corners covers only ${percent}% of the photo`] : [];
 }
 
 function grouped(count) {

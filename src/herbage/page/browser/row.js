@@ -16,8 +16,12 @@ export function rowOf(model, name, photo, outputs, measured) {
   const values = Object.fromEntries(["grams", "low", "high"].map((output) => [output, [...(outputs[output]?.data ?? [])]]));
   const columns = {};
   TARGETS.forEach((target, t) => (columns[target] = cell(values.grams[t])));
-  TARGETS.forEach((target, t) => Object.assign(columns, { [`${target}_low`]: cell(values.low[t]), [`${target}_high`]: cell(values.high[t]) }));
-  const isMeasured = model.measured_columns.length > 0 && model.measured_columns.every((column) => isUsable(model, column, measured?.[column.name]));
+  TARGETS.forEach((target, t) => {
+    columns[`${target}_low`] = cell(values.low[t]);
+    columns[`${target}_high`] = cell(values.high[t]);
+  });
+  const isUsed = (column) => isUsable(model, column, measured?.[column.name]);
+  const isMeasured = model.measured_columns.length > 0 && model.measured_columns.every(isUsed);
   const training = model.training && {
     training_photo: photo.pixelKeys.some((key) => model.training_photos.includes(key)),
     shape_differs: differs(photo.aspect / model.training.aspect, model.aspect_factor),
@@ -74,7 +78,10 @@ function messages(model, photo, measured, isMeasured, training) {
   if (training?.training_photo) found.push("training photo: expect larger errors on new photos");
   if (training?.shape_differs) {
     const [own, usual] = [photo.aspect.toFixed(2), model.training.aspect.toFixed(2)];
-    found.push(`aspect ratio (width / height) ${own}, training photos ${usual}; if the photo shows more than the quadrat, set the quadrat's corners`);
+    found.push(
+      `aspect ratio (width / height) ${own}, training photos ${usual}; if the photo shows more than the quadrat, ` +
+        "set the quadrat's corners",
+    );
   }
   return found;
 }

@@ -9,6 +9,7 @@ import { mapOf, measuredInputs, rowOf } from "./row.js";
 const MAX_THREADS = 4;
 const WASM = "runtime/ort-wasm-simd-threaded.wasm";
 
+const FALSIFIED = "cannot be estimated: this browser changes pixels against fingerprinting; allow this site to read canvas data";
 const REPLACED = "Another tab has loaded a newer version of this page: reload this one.";
 
 const waiting = [];
@@ -40,8 +41,8 @@ async function run({ id, file, corners, measured, digest }) {
     postMessage({ id, progress: "estimating" });
     postMessage({ id, answer: await estimate(estimator, file, corners, measured) });
   } catch (error) {
-    if (error instanceof RequestError) postMessage({ id, refusal: { status: error.status, detail: error.message, predictions: error.rows } });
-    else postMessage({ id, fault: String(error) });
+    const { status, message: detail, rows: predictions } = error;
+    postMessage(error instanceof RequestError ? { id, refusal: { status, detail, predictions } } : { id, fault: String(error) });
   }
 }
 
@@ -72,7 +73,7 @@ async function bytes(name) {
 
 async function estimate({ model, session, isTrue }, file, corners, measured) {
   const photo = await openPhoto(file, corners);
-  if (!isTrue) refuse(file, "unreadable", "cannot be estimated: this browser changes pixels against fingerprinting; allow this site to read canvas data");
+  if (!isTrue) refuse(file, "unreadable", FALSIFIED);
   const { width, height, rgb } = photo.pixels();
   const inputs = { photo: new ort.Tensor("uint8", rgb, [height, width, 3]) };
   if (model.measured_columns.length) {

@@ -26,7 +26,8 @@ export class Card {
     this.find("h3").textContent = file.name;
     this.find("h3").id = `photo-${created++}`;
     this.element.setAttribute("aria-labelledby", this.find("h3").id);
-    this.measured = new MeasuredFields(this.find(".measured"), this.hasPhoto ? page.model.measured_columns : [], this.find("h3").id, () => page.again(this));
+    const columns = this.hasPhoto ? page.model.measured_columns : []; // values cannot change what is not estimated again
+    this.measured = new MeasuredFields(this.find(".measured"), columns, this.find("h3").id, () => page.again(this));
     this.measured.values = stored?.measured ?? null;
     this.find(".paddock").value = paddock;
     this.find(".paddock").addEventListener("input", () => page.changed());
