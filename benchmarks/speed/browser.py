@@ -139,8 +139,6 @@ def _renderer_gb() -> float:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".wasm": "application/wasm"}
-
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""
 

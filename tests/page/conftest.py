@@ -47,8 +47,6 @@ def runtime():
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".wasm": "application/wasm"}
-
     def log_message(self, *args):
         pass
 

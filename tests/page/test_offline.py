@@ -1,5 +1,7 @@
 """The static site without a network: after one visit it estimates, stores results, and takes a newer version."""
 
+import base64
+import hashlib
 import io
 import json
 import re
@@ -265,9 +267,6 @@ def test_a_version_whose_files_are_not_the_listed_ones_is_not_taken(visit, host)
 
 def change(site, name, action):
     """Change a file of the site and list its new digest, as another export would."""
-    import base64
-    import hashlib
-
     content = json.loads((site / name).read_text("utf-8"))
     action(content)
     (site / name).write_text(json.dumps(content), "utf-8")

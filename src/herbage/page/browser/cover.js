@@ -1,6 +1,8 @@
 // Pasture cover and growth in kg DM/ha, with intervals: the counterpart of herbage/results/cover.py and
 // herbage/model/paddock_error.py. Values are NaN where they are unknown.
 
+import { kgPerHa } from "./estimates.js";
+
 const MAX_GROWTH_HALF_WIDTH = 100; // kg DM/ha/day; growth with a wider interval is left empty
 const MIN_UNIT_G = 1e-6;
 
@@ -43,11 +45,6 @@ export function deviation(visit, target) {
   if (visit.photos < 2) return 0;
   const mean = visit.grams[target] / visit.photos;
   return Math.sqrt(Math.max(visit.squares[target] - visit.photos * (mean * mean), 0) / (visit.photos - 1));
-}
-
-/** Convert g per training quadrat to kg per hectare: 1 g/m2 is 10 kg/ha. */
-export function kgPerHa(grams, model) {
-  return (grams / model.quadrat_area_m2) * 10;
 }
 
 /**

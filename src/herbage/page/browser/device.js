@@ -6,6 +6,7 @@ import { writeFile } from "./files.js";
 import { groupBy } from "./groups.js";
 import { Offline } from "./offline.js";
 import { number, text } from "./text.js";
+import { localDay } from "./walk.js";
 
 const find = (id) => document.getElementById(id);
 const STORES_PHOTOS = "herbage stores photos"; // in localStorage
@@ -133,7 +134,7 @@ export class Device {
     for (const { digest, model } of await this.database.all("models")) {
       const own = results.filter(({ row }) => row.model === digest);
       if (!own.length) continue;
-      for (const [day, ofDay] of groupBy(own, ({ added }) => localDay(added))) {
+      for (const [day, ofDay] of groupBy(own, ({ added }) => localDay(new Date(added)))) {
         const body = { predictions: ofDay.map(({ row }) => row), paddocks: ofDay.map(({ paddock }) => paddock), day };
         for (const kind of ["predictions.csv", "walk.json"]) this.saveFile(kind, model, body);
       }
@@ -160,10 +161,4 @@ export class Device {
     const isRefusal = error instanceof RequestError;
     find("store-failed").textContent = isRefusal ? error.message : text("store_failed", { reason: error.message });
   }
-}
-
-/** The day on this device, as YYYY-MM-DD: that of photos without a capture time. */
-function localDay(milliseconds) {
-  const time = new Date(milliseconds);
-  return new Date(Date.UTC(time.getFullYear(), time.getMonth(), time.getDate())).toISOString().slice(0, "2026-09-04".length);
 }

@@ -2,7 +2,8 @@
 
 import { TARGETS } from "./columns.js";
 import { named, withoutCopies } from "./copies.js";
-import { coverOf, deviation, growthBetween, kgPerHa } from "./cover.js";
+import { coverOf, deviation, growthBetween } from "./cover.js";
+import { kgPerHa } from "./estimates.js";
 import { byCodePoint, counted, remark } from "./formatting.js";
 import { groupBy } from "./groups.js";
 import { similarNames } from "./names.js";

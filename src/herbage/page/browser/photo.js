@@ -6,7 +6,7 @@ import { RequestError } from "./estimates.js";
 import { readExif } from "./exif.js";
 import { areaPx, rectify, sidesPx } from "./quadrat.js";
 
-export const PIXEL_LIMIT = 50_000_000;
+const PIXEL_LIMIT = 50_000_000;
 const ASPECT_LIMIT = 50;
 const CORNER_REACH = 0.02; // how far a corner may be outside the photo, as a fraction of its width and height
 const SMALL_QUADRAT = 0.05;

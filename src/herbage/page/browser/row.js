@@ -1,6 +1,7 @@
 // The row of predictions.csv and the map of a photo, from what the estimator returns.
 
 import { TARGETS } from "./columns.js";
+import { kgPerHa } from "./estimates.js";
 import { round } from "./rounding.js";
 
 const DIGITS = 6;
@@ -59,7 +60,7 @@ function cell(value) {
 }
 
 function hectare(grams, model) {
-  return grams === null ? null : round((grams * 10) / model.quadrat_area_m2, DIGITS);
+  return grams === null ? null : round(kgPerHa(grams, model), DIGITS);
 }
 
 /** Whether a value can be an input of the heads: not too far outside the training range, and with a logarithm. */

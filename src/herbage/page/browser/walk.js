@@ -80,7 +80,11 @@ function checkDay(day) {
 
 /** The local day of tomorrow: clocks of cameras are wrong, and their time zone is not recorded. */
 function tomorrow() {
-  const now = new Date();
-  const time = new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate() + 1));
-  return time.toISOString().slice(0, EXAMPLE.length);
+  return localDay(new Date(), 1);
+}
+
+/** The day of a time on this device, or so many days later, as YYYY-MM-DD. */
+export function localDay(time, later = 0) {
+  const day = new Date(Date.UTC(time.getFullYear(), time.getMonth(), time.getDate() + later));
+  return day.toISOString().slice(0, EXAMPLE.length);
 }

@@ -9,9 +9,9 @@ export class RequestError extends Error {
   }
 }
 
-/** Convert g per quadrat to kg per hectare, with the quadrat area of a prediction. */
-export function kgPerHa(grams, row) {
-  return (grams * 10) / row.quadrat_area_m2;
+/** Convert g per quadrat to kg per hectare, with the quadrat area of a prediction or a model: 1 g/m2 is 10 kg/ha. */
+export function kgPerHa(grams, { quadrat_area_m2: area }) {
+  return (grams / area) * 10;
 }
 
 /** Download a file, given as { blob, name }. */
