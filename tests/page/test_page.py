@@ -740,6 +740,7 @@ def test_nothing_moves_while_an_estimate_is_renewed(opened, measured_server_addr
     page = opened(measured_server_address)
     page.set_input_files("#choose", photos / "p01.jpg")
     wait_done(page, 1)
+    expect(page.locator("#summary-note")).not_to_be_empty()  # the summary comes shortly after the card, and moves it
     parts = [".measure >> nth=1", ".card .paddock", ".card .corners"]
     places = [page.locator(part).bounding_box() for part in parts]
     page.route("**/api/predictions", lambda route: None)  # no answer

@@ -202,6 +202,20 @@ def test_submit_takes_values_from_the_test_table_or_from_a_table_beside_it(
     assert (a.sort_index() - c.sort_index()).abs().max() > 0.1
 
 
+def test_a_table_beside_the_test_table_is_for_the_models_of_a_blend_that_have_measured_columns(
+    measured, trained, heights, weighed_photos, tmp_path
+):
+    test, out = weighed_photos / "test.csv", {name: tmp_path / f"{name}.csv" for name in ("alone", "measured", "blend")}
+    beside = heights[["image_path", *COLUMNS]]
+    steps.submit(trained / "model", test, photos=weighed_photos, out=out["alone"])
+    steps.submit(measured, test, photos=weighed_photos, out=out["measured"], table=beside)
+    steps.submit([trained / "model", measured], test, photos=weighed_photos, out=out["blend"], table=beside)
+    alone, own, blend = (pd.read_csv(out[name])["target"] for name in out)
+    np.testing.assert_allclose(blend, (alone + own) / 2)
+    with pytest.raises(TableInvalid, match="the model has no measured columns"):
+        steps.submit([trained / "model"], test, photos=weighed_photos, out=tmp_path / "s.csv", table=beside)
+
+
 def test_a_test_table_with_two_values_of_one_photo_is_refused(measured, heights, weighed_photos, tmp_path):
     test = pd.read_csv(weighed_photos / "test.csv").merge(heights[["image_path", *COLUMNS]])
     test.loc[0, "Height_Ave_cm"] += 1

@@ -1,6 +1,8 @@
 """`herbage submit` and `steps.submit`."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,20 @@ import pytest
 from herbage import steps
 from herbage.app.cli import run
 from herbage.errors import InputInvalid
+from herbage.model import model as model_module
+from herbage.model.model import HerbageModel, open_model
+
+
+@pytest.fixture(scope="module")
+def coarse(weighed_photos, tmp_path_factory):
+    """A second model, of another recipe than that of `trained`."""
+    place = tmp_path_factory.mktemp("coarse")
+    (place / "coarse.toml").write_text(
+        'backbone="texture"\ncrops="halves"\ngrid=4\nviews=1\nheads="ridge"\nbalance=true\n'
+    )
+    model = place / "model"
+    steps.train(weighed_photos / "train.csv", photos=weighed_photos, model=model, recipe=place / "coarse.toml")
+    return model
 
 
 def test_submit_keeps_rows_and_order_and_gives_a_broken_photo_the_training_mean(
@@ -38,13 +54,67 @@ def test_submit_keeps_rows_and_order_and_gives_a_broken_photo_the_training_mean(
     assert not (tmp_path / "tokens").exists()
 
 
+def test_a_blend_is_the_mean_of_the_submissions_of_its_models(trained, coarse, weighed_photos, tmp_path):
+    models = [trained / "model", coarse]
+    test = weighed_photos / "test.csv"
+    values = []
+    for number, one in enumerate(models):
+        steps.submit(one, test, photos=weighed_photos, out=tmp_path / f"{number}.csv")
+        values.append(pd.read_csv(tmp_path / f"{number}.csv")["target"])
+    assert not np.allclose(*values)
+    command = ["submit", *map(str, models), str(test), "--photos", str(weighed_photos), "--quiet"]
+    assert run([*command, "--out", str(tmp_path / "blend.csv")]) == 0
+    blend = pd.read_csv(tmp_path / "blend.csv")
+    np.testing.assert_allclose(blend["target"], (values[0] + values[1]) / 2, rtol=1e-12)
+    record = json.loads((tmp_path / "blend.run.json").read_text())
+    assert [one["model_sha256"] for one in record["models"]] == [open_model(one).digest for one in models]
+
+
+def test_models_of_a_blend_share_a_backbone(trained, coarse, weighed_photos, tmp_path, monkeypatch):
+    opened, open_backbone = [], model_module.open_backbone
+
+    def counted(source, **how):
+        opened.append(source)
+        return open_backbone(source, **how)
+
+    monkeypatch.setattr(model_module, "open_backbone", counted)
+    models = [trained / "model", coarse]
+    steps.submit(models, weighed_photos / "test.csv", photos=weighed_photos, out=tmp_path / "s.csv")
+    assert [source for source in opened if isinstance(source, str)] == ["texture"]
+
+
+def test_models_that_cannot_be_blended_are_refused_before_anything_is_estimated(
+    trained, coarse, farm, weighed_photos, tmp_path
+):
+    def refusal(*models):
+        with pytest.raises(InputInvalid) as caught:
+            steps.submit(models, weighed_photos / "test.csv", photos=weighed_photos, out=tmp_path / "s.csv")
+        assert not (tmp_path / "s.csv").exists()
+        return str(caught.value)
+
+    shutil.copytree(trained / "model", tmp_path / "copy")
+    assert "are the same model" in refusal(trained / "model", coarse, tmp_path / "copy")
+    assert "does not estimate Dry_Clover_g" in refusal(trained / "model", farm / "model")
+    assert "expected at least one model" in refusal()
+    larger = HerbageModel.from_pretrained(coarse)
+    training = larger.evidence.training.model_copy(update={"quadrat_area_m2": 0.25})
+    larger.evidence = replace(larger.evidence, training=training)
+    assert "quadrats of 0.21 m2, coarse on quadrats of 0.25 m2" in refusal(trained / "model", larger)
+
+
+def test_a_folder_in_place_of_the_test_table_is_named(trained, weighed_photos, tmp_path, capsys):
+    command = ["submit", str(trained / "model"), str(trained / "model"), "--photos", str(weighed_photos)]
+    assert run([*command, "--out", str(tmp_path / "s.csv")]) == 2
+    assert "is a folder: expected a table, as .csv or .xlsx." in capsys.readouterr().err
+
+
 def test_a_submission_and_the_crosspvt_recipe_need_all_five_weights(farm, tmp_path):
     pd.DataFrame({"sample_id": ["a"], "image_path": ["photos/sward_00.jpg"], "target_name": ["GDM_g"]}).to_csv(
         tmp_path / "test.csv", index=False
     )
     with pytest.raises(
         InputInvalid,
-        match="The competition needs all five weights; this model does not estimate Dry_Clover_g, Dry_Dead_g, ",
+        match="The competition needs all five weights; .*model does not estimate Dry_Clover_g, Dry_Dead_g, ",
     ):
         steps.submit(farm / "model", tmp_path / "test.csv", photos=farm, out=tmp_path / "s.csv")
     table = pd.read_excel(farm / "weighed.xlsx").rename(columns={"Photo": "image_path", "Yield (kg/ha)": "Dry_Total_g"})

@@ -20,10 +20,10 @@ FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 
 PARAMETERS = frozenset({
     "add", "as_format", "backbone", "cluster", "columns", "count", "date", "dates", "decimal", "device", "drop_visit",
-    "farm", "folds", "group_by", "host", "level", "maps", "measured", "model", "model_out", "out", "overwrite",
-    "paddock_name", "paddocks", "photos", "port", "pre_grazing", "precision", "quadrat_area_m2", "reassign", "recipe",
-    "replace_estimates", "residual", "round_coordinates", "runtime", "seed", "shard", "sheet", "store", "table",
-    "token", "unit", "verify", "views", "worker_cpus",
+    "farm", "folds", "group_by", "host", "level", "maps", "measured", "model", "model_out", "models", "out",
+    "overwrite", "paddock_name", "paddocks", "photos", "port", "pre_grazing", "precision", "quadrat_area_m2",
+    "reassign", "recipe", "replace_estimates", "residual", "round_coordinates", "runtime", "seed", "shard", "sheet",
+    "store", "table", "token", "unit", "verify", "views", "worker_cpus",
 })  # fmt: skip
 """Parameters that messages of the library name, all of which are options of some command."""
 
@@ -58,7 +58,8 @@ def _check_photos(path: Path) -> None:
 
 def _check_table(path: Path) -> None:
     if not path.is_file():
-        raise TableInvalid(f"{path} does not exist: expected a table, as .csv or .xlsx.")
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise TableInvalid(f"{path} {found}: expected a table, as .csv or .xlsx.")
 
 
 def _check_models(names: list[str]) -> None:

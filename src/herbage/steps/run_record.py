@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ def run_record(
     *,
     backbone: Backbone | None = None,
     model: HerbageModel | None = None,
+    used: Sequence[tuple[str, HerbageModel, Backbone]] = (),
     recipe: Recipe | None = None,
     tables: dict[str, Any] | None = None,
     remarks: Iterable[Remark] = (),
@@ -36,21 +37,22 @@ def run_record(
     """The text of run.json.
 
     `tables` are files or data frames by parameter name, recorded with their sha256; those that are None are left out.
-    The digests of the model and the backbone are recorded. `remarks` are about the inputs; `about` holds further
-    options and results of the command.
+    The digests of the model and the backbone are recorded; `used` are several models, each with its name and backbone.
+    `remarks` are about the inputs; `about` holds further options and results of the command.
     """
     record: dict[str, Any] = {"command": command, **about}
+    if len(used) == 1:
+        [(_, model, backbone)] = used
+    elif used:
+        record["models"] = [
+            {"name": name, "model_sha256": one.digest, "backbone": _backbone_record(own)} for name, one, own in used
+        ]
     if model is not None:
         record["model_sha256"] = model.digest
     if recipe is not None:
         record["recipe"] = recipe.model_dump(mode="json")
     if backbone is not None:
-        record["backbone"] = {
-            "name": backbone.name,
-            "hub_revision": pinned(backbone.name)[1],
-            "weights_sha256": backbone.digest,
-            **backbone.engine.record(),
-        }
+        record["backbone"] = _backbone_record(backbone)
     for name, table in (tables or {}).items():
         if table is None:
             continue
@@ -67,6 +69,15 @@ def run_record(
         "seconds": round(max(0.0, time.time() - started), 2),  # the clock may have been set back
     }
     return json.dumps(record, indent=2) + "\n"
+
+
+def _backbone_record(backbone: Backbone) -> dict[str, Any]:
+    return {
+        "name": backbone.name,
+        "hub_revision": pinned(backbone.name)[1],
+        "weights_sha256": backbone.digest,
+        **backbone.engine.record(),
+    }
 
 
 def run_place(result: Path) -> Path:

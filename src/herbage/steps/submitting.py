@@ -2,13 +2,16 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
+from herbage.backbones.backbone import Backbone
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
 from herbage.files import write_atomic
@@ -16,8 +19,9 @@ from herbage.formatting import counted
 from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_output_file
+from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
-from herbage.remarks import log_remarks
+from herbage.remarks import Remark, log_remarks
 from herbage.results.submission import submission_table
 from herbage.steps.measuring import from_columns, from_table, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
@@ -28,9 +32,11 @@ from herbage.targets import missing_names
 
 log = logging.getLogger("herbage")
 
+Grams = Float[np.ndarray, "5"]
+
 
 def submit(
-    model: str | Path | HerbageModel,
+    models: str | Path | HerbageModel | Sequence[str | Path | HerbageModel],
     test_table: str | Path,
     *,
     photos: str | Path,
@@ -47,50 +53,118 @@ def submit(
 ) -> dict[str, str]:
     """Write the competition's file; returns the photos that could not be read, with the reason.
 
-    The model's measured columns are read from `test_table`, or from `table`, a sidecar table with `image_path`. Photos
-    that cannot be read get the training mean; with imported heads, which have none, the mean of the other photos'
-    estimates. Weights are in g per quadrat. Raises TableInvalid, OutputExists, PhotosMissing, and InputInvalid for a
-    model that does not estimate all five weights.
+    For several models, the file has the mean of their estimates. Measured columns of a model are read from
+    `test_table`, or from `table`, a sidecar table with `image_path`. A photo that cannot be read gets the model's
+    training mean; with imported heads, which have none, the mean of the other photos' estimates. `backbone` replaces
+    that of every model. Weights are in g per quadrat. Raises TableInvalid, OutputExists, PhotosMissing, and
+    InputInvalid for models that lack a weight, were trained on quadrats of different areas, or are the same.
     """
     started = time.time()
     out = Path(out)
     check_output_file(out, overwrite=overwrite)
-    opened = open_model(model)
-    names = opened.measured_names
-    how = TableFormat(columns or {}, decimal, sheet, dates, names)
-    test = read_test_table(test_table, photos, how if table is None else how.without(names))
-    if table is None:
-        first_rows = test.frame.drop_duplicates("image_path")
-        beside = from_columns(opened, test.files, first_rows, str(test_table))
-    else:
-        beside = from_table(opened, test.files, Path(photos), table, how.for_sidecar(names))
-    files, remarks = beside.files, [*test.remarks, *beside.remarks]
+    given = [models] if isinstance(models, str | Path | HerbageModel) else list(models)
+    opened = [open_model(one) for one in given]
+    names = [one.recipe.name if isinstance(one, HerbageModel) else str(one) for one in given]
+    _check_models(opened, names)
+    how = TableFormat(columns or {}, decimal, sheet, dates)
+    tables = _tables_of(opened, table)
+    tests = [_read_test(model, test_table, Path(photos), own, how) for model, own in zip(opened, tables, strict=True)]
+    remarks = list(dict.fromkeys(remark for test in tests for remark in test.remarks))
     log_remarks(remarks)
-    log_unused_columns(opened, files)
-    if missing := missing_names(opened.known):
-        raise InputInvalid(
-            f"The competition needs all five weights; this model does not estimate {', '.join(missing)}."
-        )
-    backbone = opened.open_backbone(**options)
-    log.info("Estimating %s", counted(len(files), "photo"))
+    backbones = _open_backbones(opened, options)
     failed: dict[str, str] = {}
-    made = track(opened.estimates(files, backbone, store=store), "submit", len(files))
-    grams = {estimate.photo: estimate.grams for _, estimate, _ in skip_failed(made, failed)}
-    if failed:
-        if opened.evidence is not None:
-            mean = np.array(opened.evidence.training.mean_g, float)
-        elif grams:
-            mean = np.mean(list(grams.values()), axis=0)
-        else:
-            raise PhotosMissing(
-                f"None of the {len(files)} photos of {test_table} can be read, and the model has no training mean."
-            )
-        grams |= dict.fromkeys(failed, mean)
-    write_atomic(out, submission_table(test.frame, grams).to_csv(index=False, lineterminator="\n"))
+    grams: list[dict[str, Grams]] = []
+    for model, test, backbone in zip(opened, tests, backbones, strict=True):
+        log_unused_columns(model, test.files)
+        log.info("Estimating %s", counted(len(test.files), "photo"))
+        made = track(model.estimates(test.files, backbone, store=store), "submit", len(test.files))
+        readable = {estimate.photo: estimate.grams for _, estimate, _ in skip_failed(made, failed)}
+        grams.append(_complete(readable, test.files, model))
+    blend = {photo: np.mean([one[photo] for one in grams], axis=0) for photo in grams[0]}
+    write_atomic(out, submission_table(tests[0].frame, blend).to_csv(index=False, lineterminator="\n"))
     run = run_record(
-        "submit", started, backbone=backbone, model=opened, tables={"test_table": test_table, "table": table},
-        photos=str(photos),
-        failed=len(failed), remarks=remarks,
+        "submit", started, used=list(zip(names, opened, backbones, strict=True)),
+        tables={"test_table": test_table, "table": table}, photos=str(photos), failed=len(failed), remarks=remarks,
     )  # fmt: skip
     write_atomic(run_place(out), run)
     return failed
+
+
+def _check_models(models: Sequence[HerbageModel], names: Sequence[str]) -> None:
+    """Raises InputInvalid where the mean of the models' estimates is not a submission."""
+    if not models:
+        raise InputInvalid("`models`: expected at least one model.")
+    areas = [model.quadrat_area_m2 for model in models]
+    digests = [model.digest for model in models]
+    for number, (model, name) in enumerate(zip(models, names, strict=True)):
+        if missing := missing_names(model.known):
+            raise InputInvalid(
+                f"The competition needs all five weights; {name} does not estimate {', '.join(missing)}."
+            )
+        if areas[number] != areas[0]:
+            raise InputInvalid(
+                f"{names[0]} was trained on quadrats of {areas[0]:g} m2, {name} on quadrats of {areas[number]:g} m2: "
+                f"the mean of their grams has no meaning. Use models of one quadrat area."
+            )
+        if digests[number] in digests[:number]:
+            raise InputInvalid(f"{names[digests.index(digests[number])]} and {name} are the same model: give it once.")
+
+
+def _tables_of(
+    models: Sequence[HerbageModel], table: str | Path | pd.DataFrame | None
+) -> list[str | Path | pd.DataFrame | None]:
+    """The sidecar table for the models that have measured columns; for all of them, to be refused, where none has."""
+    if not any(model.measured_names for model in models):
+        return [table] * len(models)
+    return [table if model.measured_names else None for model in models]
+
+
+@dataclass(frozen=True)
+class _Test:
+    """The rows to fill in and their photos, with the values of one model's measured columns."""
+
+    frame: pd.DataFrame
+    files: Sequence[PhotoFile]
+    remarks: tuple[Remark, ...]
+
+
+def _read_test(
+    model: HerbageModel,
+    test_table: str | Path,
+    photos: Path,
+    table: str | Path | pd.DataFrame | None,
+    how: TableFormat,
+) -> _Test:
+    names = model.measured_names
+    how = replace(how, measured=names)
+    test = read_test_table(test_table, photos, how if table is None else how.without(names))
+    if table is None:
+        first_rows = test.frame.drop_duplicates("image_path")
+        beside = from_columns(model, test.files, first_rows, str(test_table))
+    else:
+        beside = from_table(model, test.files, photos, table, how.for_sidecar(names))
+    return _Test(test.frame, beside.files, (*test.remarks, *beside.remarks))
+
+
+def _open_backbones(models: Sequence[HerbageModel], options: BackboneOptions) -> list[Backbone]:
+    """Each model's backbone; models that were trained on the same weights share one."""
+    opened: dict[str, Backbone] = {}
+    for model in models:
+        shared = opened.get(model.config.backbone.digest)
+        own = options if shared is None else BackboneOptions(backbone=shared)
+        opened[model.config.backbone.digest] = model.open_backbone(**own)
+    return [opened[model.config.backbone.digest] for model in models]
+
+
+def _complete(grams: dict[str, Grams], files: Sequence[PhotoFile], model: HerbageModel) -> dict[str, Grams]:
+    """The grams of all photos: those that could not be read get a mean; raises PhotosMissing where there is none."""
+    missing = [file.name for file in files if file.name not in grams]
+    if not missing:
+        return grams
+    if model.evidence is not None:
+        mean = np.array(model.evidence.training.mean_g, float)
+    elif grams:
+        mean = np.mean(list(grams.values()), axis=0)
+    else:
+        raise PhotosMissing(f"None of the {len(files)} photos can be read, and the model has no training mean.")
+    return grams | dict.fromkeys(missing, mean)

@@ -5,7 +5,7 @@ from pathlib import Path
 from herbage.app.options import (
     BackboneArguments,
     MeasuredTable,
-    Model,
+    Models,
     Overwrite,
     Quiet,
     Store,
@@ -19,8 +19,9 @@ from herbage.outputs import check_output_file
 
 
 def submit(
-    model: Model,
+    models: Models,
     test_csv: Table,
+    /,
     *,
     photos: TablePhotos,
     out: Path,
@@ -33,11 +34,16 @@ def submit(
 ) -> int:
     """Write the competition's submission.csv.
 
+    For several models, it has the mean of their estimates.
+
     For example:
         herbage submit model/ test.csv --photos test/ --out submission.csv
+        herbage submit model-a/ model-b/ test.csv --photos test/ --out submission.csv
 
     Parameters
     ----------
+    models
+        Model folders or hub ids.
     test_csv
         A table of sample_id, image_path and target_name.
     out
@@ -48,7 +54,7 @@ def submit(
 
     log_to_console(quiet)
     failed = steps.submit(
-        model,
+        models,
         test_csv,
         photos=photos,
         out=out,
