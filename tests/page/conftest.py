@@ -32,9 +32,10 @@ def need(there, what):
 
 @pytest.fixture(scope="module")
 def chromium():
-    need(CHROMIUM, "Chromium")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS)
+        path = CHROMIUM or started.chromium.executable_path
+        need(Path(path).exists(), "Chromium")
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
