@@ -126,7 +126,7 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
         ("photos/", f"{len(list((out / 'photos').glob('*.jpg')))} drawn swards"),
         ("train.csv, test.csv", "their tables"),
         ("model/, model-seed/", "the models, each with its card, out-of-fold table and report.html"),
-        ("results/", "predictions.csv, maps/, photos.geojson, report.html (open this one first)"),
+        ("results/", "predictions.csv, maps/, photos.geojson, report.html"),
         ("submission.csv", "the competition's file"),
         ("paddocks.geojson", f"the {len(PADDOCKS)} paddocks of a farm"),
         (
@@ -136,7 +136,18 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
         ("farm.gpkg, season/", "the farm with the estimates of all walks, and its season.html"),
     ):
         lines.append(f"  {name:<22} {what}")
+    lines += ["\nNext:", *(f"  {do}" for do in _next_steps(out))]
     return "\n".join(lines)
+
+
+def _next_steps(out: Path) -> list[str]:
+    return [
+        f"open {out / 'results/report.html'} in a browser: every photo with its estimate and map",
+        f"open {out / 'season/season.html'}: the farm's cover, growth and feed",
+        f"run `herbage serve {out / 'model'}` and drop photos of {out / 'photos'} on the page that it names",
+        "train a model on your own weighed photos, as docs/tutorials/own-photos.md shows: these models know drawn swards",
+        "only, and what they estimate for real photos means nothing",
+    ]
 
 
 def _r2(value: float | None) -> str:
