@@ -145,8 +145,8 @@ def _next_steps(out: Path) -> list[str]:
         f"open {out / 'results/report.html'} in a browser: every photo with its estimate and map",
         f"open {out / 'season/season.html'}: the farm's cover, growth and feed",
         f"run `herbage serve {out / 'model'}` and drop photos of {out / 'photos'} on the page that it names",
-        "train a model on your own weighed photos, as docs/tutorials/own-photos.md shows: these models know drawn swards",
-        "only, and what they estimate for real photos means nothing",
+        "train a model on your own weighed photos, as docs/tutorials/own-photos.md shows: these models know drawn",
+        "swards only, and what they estimate for real photos means nothing",
     ]
 
 
