@@ -91,10 +91,10 @@ def speed(results: Results) -> str:
     recipes = [load_recipe(name).in_prediction() for name in ("field", "seed")]
     field_px, seed_px = (one.views * CROPS[one.crops] * one.grid**2 for one in recipes)
     text = (
-        f"On a CPU, herbage extracts the features of `seed` {seed[0]:.1f} times as fast in bf16, and {seed[1]:.1f} times "
-        f"as fast in int8, as the notebook's own loops in float32; it trains the heads {ratios[HEADS]:.1f} times as fast. "
-        f"`field` gives the backbone {field_px / seed_px:.1f} times as many pixels; it takes {1 / field[0]:.2f} of the "
-        f"time of these loops in bf16 and {1 / field[1]:.2f} in int8."
+        f"On a CPU, herbage extracts the features of `seed` {seed[0]:.1f} times as fast in bf16, and {seed[1]:.1f} "
+        f"times as fast in int8, as the notebook's own loops in float32; it trains the heads {ratios[HEADS]:.1f} times "
+        f"as fast. `field` gives the backbone {field_px / seed_px:.1f} times as many pixels; it takes "
+        f"{1 / field[0]:.2f} of the time of these loops in bf16 and {1 / field[1]:.2f} in int8."
     )
     return wrapped(text, WIDTH)
 
