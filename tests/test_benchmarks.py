@@ -103,13 +103,13 @@ def test_the_mean_of_fold_heads_differs_from_the_head_fitted_to_all(photos):
     assert not np.allclose(estimate, Trained.on(photos, Variant("", RECIPE)).estimates(photos.take([0]))[0])
 
 
-@pytest.mark.parametrize("name", ["README", "accuracy", "crosspvt", "trust", "explanation/intervals", "reliability"])
-def test_a_page_has_the_figures_of_the_data(name, tmp_path):
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_the_figures_of_the_data_and_no_others(name, tmp_path):
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "README.md", tmp_path)
     page = (tmp_path if name == "README" else docs) / f"{name}.md"
     committed = page.read_text()
-    assert fill(name, docs, docs / "data") == []
+    fill(name, docs, docs / "data")
     assert page.read_text() == committed, f"run python -m benchmarks pages {name}"
     assert committed.count("<!-- begin") == len(PAGES[name])
 
@@ -125,8 +125,11 @@ def test_the_benchmark_of_a_farm_measures_a_small_one(tmp_path):
     added, drawn = (Farm(tmp_path / "farm" / name).visits() for name in ("added.gpkg", "farm.gpkg"))
     assert (added["photos"].sum(), drawn["photos"].sum()) == (660, 600)
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    fill("scale", docs, tmp_path / "data")
-    assert "20 paddocks, 6 walks, 600 photos" in (docs / "scale.md").read_text()
+    assert fill("scale", docs, tmp_path / "data") == ["scale.json", "many.json", "parts.json"]
+    page = (docs / "scale.md").read_text()
+    assert "20 paddocks, 6 walks, 600 photos" in page
+    assert "docs/data has no result of `python -m benchmarks parts`" in page
+    assert "H100, 16 cores" not in page, "figures without their data"
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,9 @@ def ground(weighed_photos, quick_model, tmp_path_factory):
     with_place = Image.Exif()
     with_place.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (42.0, 30.0, 36.0), 3: "E", 4: (147.0, 15.0, 0.0)})
     Image.open(place / "photos/ID0.png").save(place / "new_photos/a.jpg", exif=with_place)
-    judge = wide[["image_path", "Dry_Total_g"]][1::2]
-    judge.assign(image_path="0/" + judge["image_path"].str.removeprefix("train/")).to_csv(
-        place / "judge.csv", index=False
+    others = wide[["image_path", "Dry_Total_g"]][1::2]
+    others.assign(image_path="0/" + others["image_path"].str.removeprefix("train/")).to_csv(
+        place / "other_cuts.csv", index=False
     )
     write_farm(place, feature(square(147, -43), PADDOCK_NM="River"))
     quick_model.save_pretrained(place / "model")

@@ -7,7 +7,10 @@ import pytest
 from herbage.app.cli import run
 from tests.conftest import TEXTURE
 
-COMMANDS = ["demo", "extract", "train", "score", "predict", "submit", "import-heads", "check"]
+COMMANDS = [
+    "demo", "extract", "train", "score", "predict", "farm", "submit", "plan-cuts", "calibrate", "import-heads",
+    "export", "serve", "check",
+]  # fmt: skip
 
 
 def test_help_lists_every_command_and_each_has_examples(capsys):
@@ -17,6 +20,12 @@ def test_help_lists_every_command_and_each_has_examples(capsys):
     for command in COMMANDS:
         assert run([command, "--help"]) == 0
         assert f"herbage {command}" in capsys.readouterr().out.split("For example:")[1]
+
+
+def test_the_help_of_an_option_has_no_line_breaks_of_its_own(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert run(["train", "--help"]) == 0
+    assert ".csv or .xlsx. Targets may be missing. With columns x1 y1 ... x4 y4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

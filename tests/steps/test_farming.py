@@ -170,7 +170,7 @@ def test_the_command_farm_imports_reports_drops_and_exports(trained, walk, tmp_p
     assert farm.read_bytes() == before
     capsys.readouterr()
     assert run(["farm", str(farm), "--drop-visit", "North,2026-09-01"]) == 0
-    assert "The farm as it was before" in capsys.readouterr().out
+    assert "A copy of the farm before that: " in capsys.readouterr().out
     assert Farm(farm).visits()["paddock"].tolist() == ["South"]
     for arguments, message in (
         (["--drop-visit", "North"], "--drop-visit North: expected PADDOCK,DATE"),

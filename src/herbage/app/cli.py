@@ -1,7 +1,9 @@
 """The command line: results on standard output, everything else on standard error, and an exit code."""
 
+import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +26,14 @@ from herbage.errors import HerbageError
 
 DONE, INVALID, INTERRUPTED = 0, 2, 130
 
+
+def with_long_lines(doc: str | None) -> str:
+    """A docstring with each parameter's description on one line: the help keeps line breaks, and a terminal wraps."""
+    about, title, parameters = inspect.cleandoc(doc or "").partition("Parameters\n----------\n")
+    one_line = re.sub(r"(?m)^ {4}.+(\n {4}.+)+", lambda found: "    " + " ".join(found[0].split()), parameters)
+    return about + title + one_line
+
+
 app = App(
     name="herbage",
     help="Estimate the pasture in top-view photos: dry weights in grams, with intervals and a map.",
@@ -34,6 +44,7 @@ app = App(
 for command in (
     demo, extract, train, score, predict, farm, submit, plan_cuts, calibrate, import_heads, export, serve, check,
 ):  # fmt: skip
+    command.__doc__ = with_long_lines(command.__doc__)
     app.command(command)
 app.register_install_completion_command(help="Complete commands and options in this shell.")
 

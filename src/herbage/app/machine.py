@@ -28,7 +28,8 @@ def describe_machine() -> dict[str, str]:
     facts |= {name: _version(name) for name in LIBRARIES}
     facts |= {name: _version(name, "'herbage[openvino]'") for name in ("openvino", "nncf")}
     facts |= {name: _version(name, "'herbage[onnx]'") for name in ("onnx", "onnxscript", "onnxruntime")}
-    facts |= {"geopandas": _version("geopandas", "'herbage[gis]'")}
+    for name, extra in (("geopandas", "gis"), ("pillow-heif", "heic"), ("ray", "cluster")):
+        facts[name] = _version(name, f"'herbage[{extra}]'")
     facts["backbone texture"] = "ready, needs no weights"
     facts["backbone facebook/dinov2-giant"] = _giant()
     if importlib.util.find_spec("torchvision"):

@@ -151,7 +151,7 @@ Unit = Annotated[
 OnCluster = Annotated[
     str | None,
     Parameter(
-        help="auto, or the address of a Ray cluster whose machines have model, photos and results at the same paths."
+        help="auto, or the address of a Ray cluster whose machines have all files and folders at the same paths."
     ),
 ]
 WorkerCpus = Annotated[

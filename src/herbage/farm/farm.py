@@ -143,7 +143,7 @@ class Farm:
             return [*polygons.remarks, *import_polygons(connection, polygons, self.path)]
 
     def drop_visit(self, paddock: str, day: str | date) -> Path:
-        """Take the photos of a visit out; returns the path of a copy of the file as it was before.
+        """Delete the photos of a visit; returns the path of a copy of the file, made before that.
 
         `paddock` is the name or id of a paddock. Raises InputInvalid where it was not visited on this day.
         """

@@ -3,7 +3,7 @@
 In a new place the weight is the estimate times (1 + a), plus b times the training mean, plus an error as large as the
 model's own. The prior puts a and b near 0; the more cuts there are, the further they can move a and b (a Bayesian
 linear model: Gelman et al., Bayesian Data Analysis, chapter 14). Prior spreads of a and b fitted to the differences
-between training groups were tried and corrected less well, because there are too few groups (docs/trust.md).
+between training groups were tried and corrected less well, because there are too few groups (docs/accuracy.md).
 """
 
 from dataclasses import dataclass

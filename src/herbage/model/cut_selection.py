@@ -17,7 +17,7 @@ def choose_cuts(
 
     Clusters are formed in standardised estimates and principal components of tokens. Extreme photos, which
     space-filling designs select first (Kennard and Stone 1969), are often unusual and corrected models less well
-    (docs/trust.md).
+    (docs/accuracy.md).
     """
     from sklearn.cluster import KMeans  # imported here, because it takes a second
 

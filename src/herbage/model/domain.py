@@ -22,7 +22,7 @@ class Domain:
 
     Tokens are standardised by `centre` and `inverse_spread`. `axes` are the principal directions of the training photos
     with their shrunken `variance`; in all other directions the variance is `floor`. Of the distances tried, this one
-    best separated images without pasture from held-out groups (docs/trust.md).
+    best separated images without pasture from held-out groups (docs/accuracy.md).
     """
 
     centre: Float[Tensor, " width"]

@@ -54,8 +54,8 @@ class Intervals:
 def spread_g(grams: Any, unit_g: Float[np.ndarray, "5"], *, xp: Any = np) -> Any:
     """The expected error up to a factor: the estimate plus the target's mean `unit_g`, so it is above 0 on bare ground.
 
-    Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/trust.md). `grams` are (..., 5);
-    `xp` is the array namespace, numpy or torch.
+    Of the spreads tried, this one gave the narrowest intervals at equal coverage (docs/accuracy.md). `grams` are
+    (..., 5); `xp` is the array namespace, numpy or torch.
     """
     return grams + xp.asarray(np.maximum(unit_g, 1e-6))
 

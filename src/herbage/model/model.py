@@ -58,7 +58,7 @@ class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biom
     On disk it is a folder with `model.safetensors`, `config.json`, `README.md` (the card), and for a trained model
     `oof.csv` and `report.html`; no pickle. `from_pretrained`, `save_pretrained` and `push_to_hub` work as in the
     Hugging Face libraries. `evidence` is None for imported heads. `measured_heads` are given the measured columns of
-    the config beside the photo, and are used where a photo has all their values.
+    the config in addition to the photo, and are used where a photo has all their values.
     """
 
     def __init__(

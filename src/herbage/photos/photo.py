@@ -49,8 +49,8 @@ class PhotoFile:
     """A requested photo: its name in tables, and its path.
 
     If `corners` is given, the photo is cropped to the quadrat between them and its perspective is corrected. If
-    `content` is given, its bytes are used and no file is read. `measured` are values measured beside the photo, in the
-    order of the model's measured columns, NaN where one is missing.
+    `content` is given, its bytes are used and no file is read. `measured` are values measured in addition to the photo,
+    in the order of the model's measured columns, NaN where one is missing.
     """
 
     name: str

@@ -138,7 +138,8 @@ def predict(
     adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg
     DM/ha). `farm` is a farm file (`herbage.Farm`), to which the estimates are added when predictions.csv is complete;
     without `paddocks`, photos are assigned by their positions to its polygons. `date` is the day of photos without a
-    capture time; `reassign` and `replace_estimates` allow that photos of the farm get another paddock or estimate.
+    capture time; `reassign` moves photos that are in the farm already to the paddocks of this run, and
+    `replace_estimates` replaces their estimates.
     `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
     the same paths.
 

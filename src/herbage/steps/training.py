@@ -87,8 +87,8 @@ def train(
     Tokens are cached in `store`, by default `tokens/` next to the model folder; without both, in memory only. `columns`
     maps herbage's column names to the table's, such as {"Dry_Total_g": "yield"}; `unit` is the unit of its weights.
     Targets that were not weighed, and that no sum determines, get no head. `measured` are columns of numbers, such as
-    Height_Ave_cm, that a second set of heads is given beside the photo; it is trained on the photos that have all of
-    them. Photos that cannot be read are left out and listed in the model's `dropped`. Raises InputInvalid,
+    Height_Ave_cm, that a second set of heads is given in addition to the photo; it is trained on the photos that have
+    all of them. Photos that cannot be read are left out and listed in the model's `dropped`. Raises InputInvalid,
     TableInvalid, RecipeInvalid, OutputExists and TrainingFailed before any file of the model is written.
     """
     started = time.time()

@@ -41,8 +41,6 @@ def plan_cuts(
 
     Parameters
     ----------
-    photos
-        A folder (searched recursively), a photo, or a text file of paths: photos of quadrats that can still be cut.
     count
         The number of photos.
     out

@@ -48,8 +48,6 @@ def export(
         fp32 by default, or int8.
     photos
         Photos to calibrate int8 on, and to measure the difference of tokens, estimates and score on.
-    store
-        A folder with cached tokens of these photos; missing ones are added.
     backbone
         The folder of the model's backbone, if it was moved after training.
     runtime

@@ -37,9 +37,9 @@ def extract(
     store
         The folder of the tokens.
     shard
-        i/n: every n-th photo only, so that n processes or machines share the work. Counting i from 0 or 1 both work.
+        i/n: every n-th photo only, so that n processes or machines share the work; i is counted from 0 or from 1.
     views
-        Extract the first views of the recipe only, which suffice for prediction; by default those of training.
+        The number of views, by default those that training needs; prediction needs fewer, the first of them.
     status
         Print how many photos are done, missing, or failed in the last attempt, and extract nothing.
     verify

@@ -36,7 +36,7 @@ def farm(
 ) -> int:
     """Print the newest walk of a farm: cover, growth, feed on hand and feed wedge; with --out also write the season.
 
-    The farm file is changed by --paddocks, --add and --drop-visit alone. For example:
+    Only --paddocks, --add and --drop-visit change the farm file. For example:
         herbage farm farm.gpkg --paddocks paddocks.geojson
         herbage farm farm.gpkg --out season/ --pre-grazing 2800 --residual 1500
         herbage farm farm.gpkg --add walk-2026-09-04.json
@@ -61,7 +61,7 @@ def farm(
     replace_estimates
         Replace estimates of photos that are in the farm already by those of --add.
     drop_visit
-        PADDOCK,DATE: take the photos of a visit out of the farm. A copy of the file is made first.
+        PADDOCK,DATE: delete the photos of a visit from the farm. A copy of the file is made first.
     export
         A folder for the tables as CSV and the layers as GeoJSON.
     level
@@ -94,7 +94,7 @@ def farm(
         log_remarks(changes.remarks())
     if drop_visit is not None:
         copy = opened.drop_visit(*visit_of(drop_visit))
-        print(f"{drop_visit} taken out. The farm as it was before: {copy}")
+        print(f"{drop_visit} deleted from the farm. A copy of the farm before that: {copy}")
     if export is not None:
         print(f"{counted(len(opened.export(export, overwrite=overwrite)), 'file')} written: {export}")
     _print_season(opened, out, level, pre_grazing, residual, overwrite)

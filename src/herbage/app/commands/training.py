@@ -62,8 +62,9 @@ def train(
         Columns, separated by commas: photos with equal values are never split over folds. By default
         State,Sampling_Date.
     measured
-        Columns of numbers measured beside the photo, separated by commas, such as Height_Ave_cm,Pre_GSHH_NDVI. A second
-        set of heads uses them where a photo has all values; without them, photos are estimated as before.
+        Columns of numbers measured in addition to the photo, separated by commas, such as
+        Height_Ave_cm,Pre_GSHH_NDVI. A second set of heads uses them where a photo has all values; other photos are
+        estimated from the photo alone.
     seed
         The seed of the training; the seed of the folds is part of the recipe.
     quadrat_area
