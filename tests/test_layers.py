@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "herbage"
 ROOMS = [
     "formatting", "remarks", "progress", "environment", "errors", "files", "outputs", "hub", "targets", "recipe",
-    "photos", "tables", "backbones", "tokens", "heads", "evaluation", "model", "results", "farm", "page", "steps", "app",
+    "photos", "tables", "backbones", "tokens", "heads", "evaluation", "model", "results", "farm", "page", "steps", "app", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
