@@ -21,6 +21,7 @@ from herbage.model.calibration import MIN_CUTS, Errors, fit_correction
 from herbage.model.cut_selection import choose_cuts
 from herbage.model.domain import mean_token
 from herbage.model.estimate import Estimate, skip_failed
+from herbage.model.evidence import Evidence
 from herbage.model.model import HerbageModel, open_model
 from herbage.model.outlying_cuts import OutlyingCut, find_outlying_cuts
 from herbage.outputs import check_model_place, check_output_file
@@ -28,7 +29,7 @@ from herbage.photos.discovery import find_photos
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.report import model_report
-from herbage.steps.measuring import MeasuredPhotos, both_grams, from_columns, from_table, log_unused_columns
+from herbage.steps.measuring import MeasuredPhotos, MeasuredSource, both_grams, from_table, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
@@ -79,14 +80,9 @@ def calibrate(
         check_model_place(Path(model_out), overwrite=overwrite, inputs=inputs, parameter="model_out")
     area = quadrat_area_m2 or source.quadrat_area_m2
     check_area(area)
-    names = source.measured_names
-    how = TableFormat(columns or {}, decimal, sheet, dates, names)
-    of_cuts = how if table is None else how.without(names)
-    weighed = read_weighed_table(cuts, photos, of_cuts, unit=unit, quadrat_area_m2=area, skip_empty=True)
-    if table is None:
-        beside = from_columns(source, weighed.files, weighed.frame)
-    else:
-        beside = from_table(source, weighed.files, Path(photos), table, how.for_sidecar(names))
+    values = MeasuredSource(source, Path(photos), table, TableFormat(columns or {}, decimal, sheet, dates))
+    weighed = read_weighed_table(cuts, photos, values.main_format, unit=unit, quadrat_area_m2=area, skip_empty=True)
+    beside = values.attach(weighed.files, weighed.frame)
     remarks = [*weighed.remarks, *beside.remarks]
     log_remarks(remarks)
     log_unused_columns(source, beside.files)
@@ -96,17 +92,10 @@ def calibrate(
     scale = source.quadrat_area_m2 / area  # the model works in grams per training quadrat
     found = _estimate_cuts(source, skip_failed(made, dropped), weighed.take, scale)
     doubts = [*_doubts(found, evidence.alone, _Weights(unit, 1 / scale / grams_per_unit(unit, area)))]
-    alone, measured = _corrected(evidence.alone, found), evidence.measured
-    if measured is not None:
-        beside_cuts = found.with_measured()
-        if len(beside_cuts.names) >= MIN_CUTS:
-            doubts += _implausible(beside_cuts, "estimates with measured columns: are their units correct?")
-            measured = _corrected(measured, beside_cuts)
-        else:
-            doubts.append(_too_few_measured(source.measured_names, beside_cuts.names))
+    doubts += _doubts_on_measured(found, source.measured_names)
     log_remarks(doubts)
     remarks += doubts
-    corrected = replace(evidence, alone=alone, measured=measured)
+    corrected = _corrected_evidence(evidence, found)
     calibrated = HerbageModel(
         source.config,
         source.heads,
@@ -168,6 +157,14 @@ def _estimate_cuts(
     return cuts
 
 
+def _corrected_evidence(evidence: Evidence, cuts: _Cuts) -> Evidence:
+    """Heads with measured columns are corrected if enough cuts have their values."""
+    measured, own = evidence.measured, cuts.with_measured()
+    if measured is not None and len(own.names) >= MIN_CUTS:
+        measured = _corrected(measured, own)
+    return replace(evidence, alone=_corrected(evidence.alone, cuts), measured=measured)
+
+
 def _corrected(assessment: Assessment, cuts: _Cuts) -> Assessment:
     """The assessment of heads corrected by the cuts."""
     errors = Errors.of(assessment.oof.weighed_g, balance(assessment.oof.estimated_g))
@@ -176,12 +173,19 @@ def _corrected(assessment: Assessment, cuts: _Cuts) -> Assessment:
     return assessment.calibrated(calibration, cuts.weighed_g, main)
 
 
-def _too_few_measured(columns: Sequence[str], names: Sequence[str]) -> Remark:
+def _doubts_on_measured(cuts: _Cuts, columns: Sequence[str]) -> Iterator[Remark]:
+    """Remarks on the cuts with measured values, for a model that has such columns."""
+    if not columns:
+        return
+    own = cuts.with_measured()
+    if len(own.names) >= MIN_CUTS:
+        yield from _implausible(own, "estimates with measured columns: are their units correct?")
+        return
     message = (
-        f"{counted(len(names), 'cut')} with {' and '.join(columns)}, expected at least {MIN_CUTS}: the calibrated "
+        f"{counted(len(own.names), 'cut')} with {' and '.join(columns)}, expected at least {MIN_CUTS}: the calibrated "
         f"model estimates from the photo alone"
     )
-    return Remark("measured_not_calibrated", f"{message}.", len(names))
+    yield Remark("measured_not_calibrated", f"{message}.", len(own.names))
 
 
 def _doubts(cuts: _Cuts, assessment: Assessment, weights: "_Weights") -> Iterator[Remark]:
@@ -271,29 +275,9 @@ def plan_cuts(
         raise InputInvalid(f"`count={count}`: expected 1 to {len(files)}, the number of photos.")
     backbone = opened.open_backbone(**options)
     failed: dict[str, str] = {}
-    paths, grams, means, measured = [], [], [], []
     made = track(opened.estimates(beside.files, backbone, store=store), "plan-cuts", len(files))
-    for _, estimate, item in skip_failed(made, failed):
-        paths.append(_absolute(item.file.path))
-        grams.append(estimate.grams)
-        means.append(mean_token(item.content()[1]).numpy())
-        measured.append(item.file.measured or (None,) * len(opened.measured_names))
-    if count > len(paths):
-        raise InputInvalid(f"`count={count}`: expected 1 to {len(paths)}, the number of readable photos.")
-    main = main_target(opened.known)
-    weights = np.array(grams)[:, main]
-    chosen = choose_cuts(weights, np.array(means), count)
-    folder = Path(photos) if Path(photos).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
-    plan = pd.DataFrame({
-        "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
-        f"{TARGETS[main]}_estimated": weights[chosen].round(2),
-        f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": kg_per_ha(
-            weights[chosen], opened.quadrat_area_m2
-        ).round().astype(int),
-        **{name: [measured[row][number] for row in chosen] for number, name in enumerate(opened.measured_names)},
-        TARGETS[main]: [None] * count,
-    })  # fmt: skip
-    plan.attrs |= {"photos": str(folder), "failed": failed}
+    plan = _plan(opened, skip_failed(made, failed), count, Path(photos))
+    plan.attrs["failed"] = failed
     if out is not None:
         write_atomic(Path(out), plan.to_csv(index=False, lineterminator="\n"))
         run = run_record(
@@ -301,6 +285,34 @@ def plan_cuts(
             count=count,
         )  # fmt: skip
         write_atomic(run_place(Path(out)), run)
+    return plan
+
+
+def _plan(
+    model: HerbageModel, estimates: Iterable[tuple[int, Estimate, Extracted]], count: int, photos: Path
+) -> pd.DataFrame:
+    """The table of `plan_cuts`; the folder of its paths is `photos`, or that of the files in a list."""
+    paths, grams, means, measured = [], [], [], []
+    for _, estimate, item in estimates:
+        paths.append(_absolute(item.file.path))
+        grams.append(estimate.grams)
+        means.append(mean_token(item.content()[1]).numpy())
+        measured.append(item.file.measured or (None,) * len(model.measured_names))
+    if count > len(paths):
+        raise InputInvalid(f"`count={count}`: expected 1 to {len(paths)}, the number of readable photos.")
+    main = main_target(model.known)
+    weights = np.array(grams)[:, main]
+    chosen = choose_cuts(weights, np.array(means), count)
+    per_ha = kg_per_ha(weights[chosen], model.quadrat_area_m2).round().astype(int)
+    folder = photos if photos.is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
+    plan = pd.DataFrame({
+        "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
+        f"{TARGETS[main]}_estimated": weights[chosen].round(2),
+        f"{TARGETS[main].removesuffix('_g')}_kg_per_ha_estimated": per_ha,
+        **{name: [measured[row][number] for row in chosen] for number, name in enumerate(model.measured_names)},
+        TARGETS[main]: [None] * count,
+    })  # fmt: skip
+    plan.attrs["photos"] = str(folder)
     return plan
 
 

@@ -32,6 +32,32 @@ class MeasuredPhotos:
     remarks: tuple[Remark, ...] = ()
 
 
+@dataclass(frozen=True)
+class MeasuredSource:
+    """Where a model's measured values are: in columns of the main table, or in `table`, a sidecar table beside it.
+
+    `photos` is the folder of the photos, and `how` the format of the main table.
+    """
+
+    model: HerbageModel
+    photos: Path
+    table: str | Path | pd.DataFrame | None
+    how: TableFormat
+
+    @property
+    def main_format(self) -> TableFormat:
+        """How to read the main table."""
+        names = self.model.measured_names
+        return replace(self.how, measured=names) if self.table is None else self.how.without(names)
+
+    def attach(self, files: Sequence[PhotoFile], frame: pd.DataFrame, where: str = "the table") -> MeasuredPhotos:
+        """The files with their values; `frame` is the main table, called `where`, with a row per file."""
+        if self.table is None:
+            return from_columns(self.model, files, frame, where)
+        how = self.how.for_sidecar(self.model.measured_names)
+        return from_table(self.model, files, self.photos, self.table, how)
+
+
 def from_table(
     model: HerbageModel, files: Sequence[PhotoFile], photos: Path, table: str | Path | pd.DataFrame, how: TableFormat
 ) -> MeasuredPhotos:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -23,7 +23,7 @@ from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.submission import submission_table
-from herbage.steps.measuring import from_columns, from_table, log_unused_columns
+from herbage.steps.measuring import MeasuredSource, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.competition import read_test_table
 from herbage.tables.numbers import DecimalSign
@@ -135,14 +135,9 @@ def _read_test(
     table: str | Path | pd.DataFrame | None,
     how: TableFormat,
 ) -> _Test:
-    names = model.measured_names
-    how = replace(how, measured=names)
-    test = read_test_table(test_table, photos, how if table is None else how.without(names))
-    if table is None:
-        first_rows = test.frame.drop_duplicates("image_path")
-        beside = from_columns(model, test.files, first_rows, str(test_table))
-    else:
-        beside = from_table(model, test.files, photos, table, how.for_sidecar(names))
+    source = MeasuredSource(model, photos, table, how)
+    test = read_test_table(test_table, photos, source.main_format)
+    beside = source.attach(test.files, test.frame.drop_duplicates("image_path"), str(test_table))
     return _Test(test.frame, beside.files, (*test.remarks, *beside.remarks))
 
 
