@@ -13,7 +13,7 @@ from herbage.app.options import (
     TableArguments,
     TablePhotos,
 )
-from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.app.terminal import begin, print_failures, tracker
 from herbage.formatting import counted
 from herbage.outputs import check_output_file
 
@@ -44,9 +44,12 @@ def submit(
         The file to write.
     """
     check_output_file(out, overwrite=overwrite)
+    begin(quiet, model, test_csv)
+    from herbage.tables.competition import read_test_table
+
+    read_test_table(test_csv, photos, how.format())  # so that its faults are reported before torch is imported
     from herbage import steps
 
-    log_to_console(quiet)
     failed = steps.submit(
         model,
         test_csv,
