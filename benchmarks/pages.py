@@ -99,12 +99,16 @@ def parts(results: Results) -> str:
 
 
 def startup(results: Results) -> str:
-    """Seconds of short commands, and of every command to its first line."""
+    """Seconds of short commands, and of every command until its first line."""
     rows = [
-        [line["work"], *(f"{line[of]:.2f}" for of in ("ours_s", "least_s")), line["bar_s"]]
+        [
+            f"`{line['work']}`" + (f", {line['until']}" if "until" in line else ""),
+            f"{line['ours_s']:.2f}",
+            line["bar_s"],
+        ]
         for line in lines_of(results)
     ]
-    return table("command | seconds, median | least | limit", rows)
+    return table("command | seconds | limit", rows)
 
 
 def memory(results: Results) -> str:
