@@ -59,7 +59,7 @@ def machine() -> dict[str, str]:
     except OSError:
         cpuinfo = []
     models = [line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")]
-    facts = {name: fact for name, fact in describe_machine().items() if not name.startswith("backbone")}
+    facts = {name: fact for name, fact in describe_machine() if not name.startswith("backbone")}
     return {"model": models[0] if models else platform.machine(), **facts}
 
 

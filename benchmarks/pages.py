@@ -126,8 +126,15 @@ def parts(results: Results) -> str:
 
 
 def startup(results: Results) -> str:
-    """Seconds of short commands."""
-    rows = [[f"`{line['work']}`", f"{line['ours_s']:.2f}", line["bar_s"]] for line in lines_of(results)]
+    """Seconds of short commands, and of every command until its first line."""
+    rows = [
+        [
+            f"`{line['work']}`" + (f", {line['until']}" if "until" in line else ""),
+            f"{line['ours_s']:.2f}",
+            line["bar_s"],
+        ]
+        for line in lines_of(results)
+    ]
     return table("command | seconds | limit", rows)
 
 

@@ -10,9 +10,6 @@ import pandas as pd
 
 from herbage import steps
 from herbage.app.demo_farm import PADDOCKS, make_farm
-from herbage.evaluation.baselines import MEAN, named_baselines
-from herbage.evaluation.scoring import weighted_r2
-from herbage.model.model import HerbageModel
 from herbage.photos.drawing import Light, draw_sward, photo_exif
 from herbage.photos.photo import PhotoFile
 from herbage.targets import TARGETS
@@ -100,6 +97,10 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame) -> str:
+    from herbage.evaluation.baselines import MEAN, named_baselines
+    from herbage.evaluation.scoring import weighted_r2
+    from herbage.model.model import HerbageModel
+
     truth = test[list(TARGETS)].to_numpy(float)
     files = [PhotoFile(path, out / path) for path in test["image_path"]]
     log.info("Scoring both models on the %d photos that were not used for training", len(files))

@@ -4,39 +4,46 @@ import importlib.util
 import math
 import os
 import platform
+from collections.abc import Iterator
 
 import herbage
 from herbage.environment import LIBRARIES, installed_version, memory_bytes
 
+EXTRAS = {
+    "openvino": ("openvino", "nncf"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "gis": ("geopandas",),
+    "heic": ("pillow-heif",),
+    "cluster": ("ray",),
+}
+"""The libraries of each extra."""
 
-def describe_machine() -> dict[str, str]:
-    """Facts by name, in the order to print; for a missing part, how to install or download it."""
+GIANT = "facebook/dinov2-giant"
+BACKBONE = f"backbone {GIANT}"
+"""The longest name of a fact."""
+
+
+def describe_machine() -> Iterator[tuple[str, str]]:
+    """Facts with their names, in the order to print; for a missing part, how to install or download it."""
+    yield "herbage", herbage.__version__
+    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     import torch
 
     from herbage.backbones.engine import resolve_engine
 
     engine = resolve_engine(library="torch")
-    facts = {
-        "herbage": herbage.__version__,
-        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch",
-        "memory": f"{memory_bytes() / 1e9:.1f} GB" if math.isfinite(memory_bytes()) else "unknown",
-        "device": f"{engine.device}, auto precision {engine.precision}",
-    }
+    yield "processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch"
+    yield "memory", f"{memory_bytes() / 1e9:.1f} GB" if math.isfinite(memory_bytes()) else "unknown"
+    yield "device", f"{engine.device}, auto precision {engine.precision}"
     if engine.device == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name()
-    facts |= {name: _version(name) for name in LIBRARIES}
-    facts |= {name: _version(name, "'herbage[openvino]'") for name in ("openvino", "nncf")}
-    facts |= {name: _version(name, "'herbage[onnx]'") for name in ("onnx", "onnxscript", "onnxruntime")}
-    for name, extra in (("geopandas", "gis"), ("pillow-heif", "heic"), ("ray", "cluster")):
-        facts[name] = _version(name, f"'herbage[{extra}]'")
-    facts["backbone texture"] = "ready, needs no weights"
-    facts["backbone facebook/dinov2-giant"] = _giant()
+        yield "gpu", torch.cuda.get_device_name()
+    yield from ((name, _version(name)) for name in LIBRARIES)
+    for extra, names in EXTRAS.items():
+        yield from ((name, _version(name, f"'herbage[{extra}]'")) for name in names)
+    yield "backbone texture", "ready, needs no weights"
+    yield BACKBONE, _giant()
     if importlib.util.find_spec("torchvision"):
-        facts["torchvision"] = (
-            "installed but not used by herbage; a build that does not match torch breaks transformers"
-        )
-    return facts
+        yield "torchvision", "installed but not used by herbage; a build that does not match torch breaks transformers"
 
 
 def _version(name: str, install: str | None = None) -> str:
@@ -46,7 +53,6 @@ def _version(name: str, install: str | None = None) -> str:
 def _giant() -> str:
     from huggingface_hub import try_to_load_from_cache
 
-    name = "facebook/dinov2-giant"
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+    if isinstance(try_to_load_from_cache(GIANT, "config.json"), str):
         return "in the hub's cache"
-    return f"missing: `hf download {name} --local-dir DIR` (4.5 GB, needs a network), then `--backbone DIR`"
+    return f"missing: `hf download {GIANT} --local-dir DIR` (4.5 GB, needs a network), then `--backbone DIR`"

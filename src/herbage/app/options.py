@@ -5,15 +5,18 @@ path or option is reported at once.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, validators
 
 from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
 from herbage.hub import check_backbone_name, check_model_name
+
+if TYPE_CHECKING:
+    from herbage.tables.spreadsheet import TableFormat
 
 FLAGS = {"quadrat_area_m2": "--quadrat-area", "as_format": "--format"}
 """Options whose name differs from that of the Python parameter."""
@@ -194,6 +197,12 @@ class TableArguments:
             "sheet": self.sheet,
             "dates": self.dates,
         }
+
+    def format(self, measured: Sequence[str] = ()) -> "TableFormat":
+        """The format as the readers of tables take it, for commands that read a table before they import torch."""
+        from herbage.tables.spreadsheet import TableFormat
+
+        return TableFormat(**self.options(), measured=tuple(measured))
 
 
 def visit_of(text: str) -> tuple[str, str]:

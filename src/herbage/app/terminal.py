@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -65,12 +66,18 @@ class _ConsoleHandler(logging.Handler):
         console.print(as_options(self.format(record)), style=style, markup=False, soft_wrap=True)
 
 
-def log_to_console(quiet: bool) -> None:
-    """Send herbage's log messages to standard error."""
+def begin(quiet: bool, *inputs: str | Path) -> None:
+    """Send herbage's log messages to standard error; the first names the inputs.
+
+    A command calls it after the checks of its arguments and before it imports the libraries that take seconds, so that
+    the user does not wait in front of an empty terminal.
+    """
     log = logging.getLogger("herbage")
     log.handlers = [_ConsoleHandler()]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
+    if inputs:
+        log.info("Reading %s", " and ".join(map(str, inputs)))
 
 
 def tracker(quiet: bool) -> Any:

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
-from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid
 from herbage.farm import geopackage, schema
 from herbage.farm.export import EXPORTED, export_tables
@@ -19,8 +18,7 @@ from herbage.farm.photos import AddOptions, Changes, PaddockNames, PhotoIdentity
 from herbage.farm.season import Season
 from herbage.farm.visits import delete_photos, read_visits, write_visits
 from herbage.farm.walk_file import WalkFile, in_paddocks
-from herbage.model.estimate import Estimate
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
+from herbage.model.estimate import DEFAULT_LEVEL, Estimate
 from herbage.outputs import check_output_files
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile
@@ -29,6 +27,10 @@ from herbage.remarks import Remark
 from herbage.results.paddock_assignment import Assignment, read_assignment
 from herbage.results.paddock_polygons import Polygons
 from herbage.tables.spreadsheet import TableFormat
+
+if TYPE_CHECKING:
+    from herbage.backbones.opening import BackboneOptions
+    from herbage.model.model import HerbageModel
 
 
 class Farm:
@@ -66,7 +68,7 @@ class Farm:
 
     def add(
         self,
-        model: str | Path | HerbageModel,
+        model: "str | Path | HerbageModel",
         photos: str | Path,
         *,
         paddocks: str | None = None,
@@ -77,7 +79,7 @@ class Farm:
         replace_estimates: bool = False,
         store: str | Path | None = None,
         track: Track = silent,
-        **options: Unpack[BackboneOptions],
+        **options: "Unpack[BackboneOptions]",
     ) -> Changes:
         """Estimate photos and add them; `herbage.predict` with `farm` writes a results folder as well.
 
@@ -85,6 +87,8 @@ class Farm:
         photos are assigned by their positions to the polygons of the farm. `date` is the day of photos without a
         capture time. Raises InputInvalid and PhotosMissing; photos that cannot be read are left out.
         """
+        from herbage.model.model import open_model  # imported here: all else of a farm needs no torch
+
         opened = open_model(model)
         place = Path(photos)
         adding = self.begin(date, AddOptions(reassign, replace_estimates), by_position=paddocks is None)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from herbage.errors import InputInvalid
 from herbage.farm import geopackage
 from herbage.farm.schema import MODEL_COLUMNS
-from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
 from herbage.targets import TARGETS, TargetMask, kg_per_ha, known_names, main_target, named_targets
+
+if TYPE_CHECKING:
+    from herbage.model.model import HerbageModel
 
 NotNegative = Annotated[float, Field(ge=0)]
 PerTarget = Annotated[tuple[NotNegative | None, ...], Field(min_length=len(TARGETS), max_length=len(TARGETS))]
@@ -63,7 +65,7 @@ class ModelRecord(BaseModel):
     measured: ErrorsRecord | None = None
 
     @classmethod
-    def of(cls, model: HerbageModel) -> "ModelRecord":
+    def of(cls, model: "HerbageModel") -> "ModelRecord":
         """What is needed of this model."""
         evidence = model.evidence
         sets = {"alone": evidence.alone, "measured": evidence.measured} if evidence else {}

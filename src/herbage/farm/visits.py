@@ -16,7 +16,7 @@ from herbage.farm import geopackage
 from herbage.farm.models import ModelRecord, read_models
 from herbage.farm.paddocks import Paddocks
 from herbage.farm.schema import VISIT_COLUMNS, sql_type
-from herbage.model.model import DEFAULT_LEVEL
+from herbage.model.estimate import DEFAULT_LEVEL
 from herbage.photos.exif import FIRST_DIGITAL_YEAR, is_possible_day
 from herbage.results.cover import Cover, Growth
 from herbage.results.paddocks import plain_rows

@@ -26,6 +26,9 @@ FLAGS = ("in_domain", "training_photo", "shape_differs", "measured")
 NUMBERS = tuple(name for name in COLUMNS if name not in ("photo", "status", "taken_at", "message", *FLAGS))
 """Columns of numbers."""
 
+DEFAULT_LEVEL = 0.9
+"""The level of intervals where none is given."""
+
 DIGITS = 6
 """Decimal places of numbers."""
 
@@ -51,7 +54,7 @@ class Estimate:
     grams: Float[np.ndarray, "5"] = field(default_factory=_nothing)
     low: Float[np.ndarray, "5"] = field(default_factory=_nothing)
     high: Float[np.ndarray, "5"] = field(default_factory=_nothing)
-    level: float = 0.9
+    level: float = DEFAULT_LEVEL
     quadrat_area_m2: float = math.nan
     map: Float[np.ndarray, "target row column"] | None = field(default=None, repr=False)
     in_domain: bool | None = None

@@ -29,7 +29,7 @@ from herbage.model.assessment import Assessment
 from herbage.model.card import write_card
 from herbage.model.config import CalibrationRecord, ModelConfig, read_config, write_config
 from herbage.model.earlier import EARLIER_FORMAT, upgrade_heads
-from herbage.model.estimate import COLUMNS, NUMBERS, Estimate
+from herbage.model.estimate import COLUMNS, DEFAULT_LEVEL, NUMBERS, Estimate
 from herbage.model.evidence import Evidence
 from herbage.model.folder import download, read_tensors, refuse_links
 from herbage.outputs import check_model_place
@@ -47,9 +47,6 @@ log = logging.getLogger("herbage")
 
 ASPECT_FACTOR = 1.25
 """A photo's aspect ratio may differ from the training photos' by this factor before it is flagged."""
-
-DEFAULT_LEVEL = 0.9
-"""The default level of intervals."""
 
 
 class HerbageModel(ModelHubMixin, library_name="herbage", tags=["pasture", "biomass"]):

@@ -1,12 +1,15 @@
 """The error of the mean of several photos of one paddock, which share a part of the model's error."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from herbage.model.assessment import Assessment
 from herbage.model.intervals import spread_g
+
+if TYPE_CHECKING:
+    from herbage.model.assessment import Assessment
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class MeanErrors:
     widened: float = 1.0
 
     @classmethod
-    def of(cls, assessment: Assessment) -> "MeanErrors":
+    def of(cls, assessment: "Assessment") -> "MeanErrors":
         """The errors of means of estimates by these heads."""
         oof = assessment.oof
         return replace(cls.fit(oof.weighed_g, oof.estimated_g, oof.group_index), widened=assessment.widened)

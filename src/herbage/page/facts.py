@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from herbage.heads.measured import MeasuredColumn
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.model.estimate import DEFAULT_LEVEL
+from herbage.model.model import HerbageModel
 from herbage.page.captions import caption
 from herbage.results.overlay import swatches
 from herbage.targets import TARGETS, known_names, main_target

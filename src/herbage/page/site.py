@@ -16,7 +16,8 @@ from herbage.errors import InputInvalid, OutputExists
 from herbage.farm.models import ModelRecord
 from herbage.files import new_folder
 from herbage.formatting import file_size
-from herbage.model.model import ASPECT_FACTOR, DEFAULT_LEVEL, HerbageModel
+from herbage.model.estimate import DEFAULT_LEVEL
+from herbage.model.model import ASPECT_FACTOR, HerbageModel
 from herbage.page.facts import model_facts
 from herbage.page.files import BROWSER, MODULES, read_strings
 from herbage.page.icons import icon_png

@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from herbage.evaluation.out_of_fold import OutOfFold
 from herbage.results.overlay import COLOURS
 from herbage.targets import LABELS, TARGETS, known_targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from herbage.evaluation.out_of_fold import OutOfFold
 
 THUMBNAIL_PX = 480
 """Width of an image in a report."""
@@ -38,7 +39,7 @@ def png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def draw_scatter(oof: OutOfFold, *, residuals: bool = False) -> bytes:
+def draw_scatter(oof: "OutOfFold", *, residuals: bool = False) -> bytes:
     """A PNG of weighed against out-of-fold estimated grams with the 1:1 line, or of the residuals, by State."""
     truth, guess = oof.weighed_g, oof.estimated_g
     known = [target for target in range(len(TARGETS)) if known_targets(truth)[target]]
@@ -92,7 +93,7 @@ def thumbnail(picture: bytes | UInt8[np.ndarray, "height width 3"], width_px: in
     return buffer.getvalue()
 
 
-def worst_photos(oof: OutOfFold, count: int) -> list[tuple[int, Float[np.ndarray, "2"]]]:
+def worst_photos(oof: "OutOfFold", count: int) -> list[tuple[int, Float[np.ndarray, "2"]]]:
     """Rows with the largest error of the heaviest known target, and that target's weighed and estimated grams."""
     truth, guess = oof.weighed_g, oof.estimated_g
     heaviest = int(np.nanargmax(truth.mean(0)))

@@ -26,7 +26,8 @@ from herbage.heads.heads import Heads
 from herbage.heads.measured import append_measured, measured_inputs
 from herbage.model.assessment import Assessment
 from herbage.model.domain import mean_token
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.model.estimate import DEFAULT_LEVEL
+from herbage.model.model import HerbageModel
 from herbage.photos.photo import PhotoFile, open_photo
 from herbage.results.export import score_line
 from herbage.results.onnx_int8 import quantise

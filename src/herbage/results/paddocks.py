@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from herbage.formatting import counted
 from herbage.model.estimate import Estimate
-from herbage.model.model import HerbageModel
 from herbage.model.paddock_error import MeanErrors
 from herbage.remarks import NAMES_STORED, Remark
 from herbage.results.cover import Cover, Growth, deviation_g
@@ -17,6 +16,9 @@ from herbage.results.paddock_polygons import Polygons
 from herbage.results.predictions import spreadsheet_text
 from herbage.results.visits import PaddockPhotos, PhotoSums
 from herbage.targets import CLOVER, GDM, TOTAL, TargetMask, kg_per_ha, main_target
+
+if TYPE_CHECKING:
+    from herbage.model.model import HerbageModel
 
 COLUMNS = (
     "paddock", "photos", "taken_on", "kg_per_ha", "kg_per_ha_low", "kg_per_ha_high", "sampling_kg_per_ha",
@@ -53,7 +55,7 @@ class PaddockSummary:
         self._paddocks: dict[str, PaddockPhotos] = {}
 
     @classmethod
-    def of(cls, model: HerbageModel, level: float) -> "PaddockSummary":
+    def of(cls, model: "HerbageModel", level: float) -> "PaddockSummary":
         """An empty summary with the errors of this model's means."""
         evidence = model.evidence
         return cls(

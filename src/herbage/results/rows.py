@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from herbage.formatting import clean
-from herbage.model.estimate import COLUMNS, Estimate
-from herbage.model.model import DEFAULT_LEVEL
+from herbage.model.estimate import COLUMNS, DEFAULT_LEVEL, Estimate
 from herbage.targets import QUADRAT_AREA_M2
 
 Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from herbage.backbones.openvino import Exported
-from herbage.errors import InputInvalid
 from herbage.files import write_atomic
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import EXPORT_FOLDER, check_output_folder
@@ -14,6 +13,7 @@ from herbage.page.site import export_site
 from herbage.photos.discovery import find_photos
 from herbage.results.export import Parity, export_openvino
 from herbage.results.onnx import OnnxParity, export_onnx
+from herbage.steps.checks import check_export_options
 from herbage.steps.run_record import run_record
 
 
@@ -41,12 +41,7 @@ def export(
     """
     started = time.time()
     check_output_folder(Path(out), EXPORT_FOLDER, overwrite=overwrite)
-    if precision == "int8" and photos is None:
-        raise InputInvalid("`precision=int8` needs `photos`: some dozens of photos to measure its differences on.")
-    if as_format != "openvino" and precision == "bf16":
-        raise InputInvalid(f"`as_format={as_format}` has fp32 and int8, not bf16; `as_format=openvino` has it.")
-    if runtime is not None and as_format != "web":
-        raise InputInvalid("`runtime` has the JavaScript packages of a site; it needs `as_format=web`.")
+    check_export_options(as_format, precision, photos, runtime)
     files = [] if photos is None else find_photos(photos)
     opened = open_model(model)
     if as_format == "web":

@@ -5,7 +5,7 @@ from pathlib import Path
 from herbage.farm.farm import Farm
 from herbage.farm.report import FILES, write_report
 from herbage.farm.season import Season
-from herbage.model.model import DEFAULT_LEVEL
+from herbage.model.estimate import DEFAULT_LEVEL
 from herbage.outputs import check_output_files
 from herbage.remarks import log_remarks
 

@@ -21,8 +21,8 @@ from herbage.farm.models import ModelRecord
 from herbage.farm.photos import AddOptions, Changes, refuse_without
 from herbage.files import write_atomic
 from herbage.formatting import counted
-from herbage.model.estimate import Estimate
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel, open_model
+from herbage.model.estimate import DEFAULT_LEVEL, Estimate
+from herbage.model.model import HerbageModel, open_model
 from herbage.photos.copies import same_shot_names
 from herbage.photos.discovery import find_photos
 from herbage.photos.photo import PhotoFile, open_photo

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from herbage.backbones.opening import BackboneOptions
-from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
+from herbage.errors import InputInvalid, PhotosMissing
 from herbage.evaluation.baselines import named_baselines
 from herbage.evaluation.comparison import Difference, average_estimates, no_better_than_mean, paired_difference
 from herbage.evaluation.groups import name_groups
@@ -22,6 +22,7 @@ from herbage.model.estimate import skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
+from herbage.steps.checks import check_new_table
 from herbage.steps.measuring import both_grams, from_columns, log_unused_columns
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
@@ -190,13 +191,8 @@ def _new_table(
     how: TableFormat,
     unit: Unit,
 ) -> _NewTable | None:
-    if table is None and photos is not None:
-        raise InputInvalid("`photos` requires `table`: without a table the out-of-fold estimates are scored.")
-    if table is None:
-        return None
-    if photos is None:
-        raise TableInvalid("`table` requires `photos`, the folder of its photos.")
-    return _NewTable(table, photos, how, unit)
+    check_new_table(table, photos)
+    return None if table is None or photos is None else _NewTable(table, photos, how, unit)
 
 
 def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:

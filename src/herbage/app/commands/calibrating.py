@@ -2,6 +2,9 @@
 
 import shlex
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
 
 from herbage.app.options import (
     BackboneArguments,
@@ -17,7 +20,7 @@ from herbage.app.options import (
     TablePhotos,
     Unit,
 )
-from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.app.terminal import begin, print_failures, tracker
 from herbage.outputs import check_model_place, check_output_file
 
 
@@ -25,7 +28,7 @@ def plan_cuts(
     model: Model,
     photos: Photos,
     *,
-    count: int,
+    count: Annotated[int, Parameter(validator=validators.Number(gte=1))],
     out: Path,
     table: MeasuredTable = None,
     how: TableArguments = TableArguments(),
@@ -47,9 +50,9 @@ def plan_cuts(
         The table to write: one row per photo, with an empty column for the weight. `calibrate` reads the filled table.
     """
     check_output_file(out, overwrite=overwrite)
+    begin(quiet, model, photos)
     from herbage import steps
 
-    log_to_console(quiet)
     plan = steps.plan_cuts(
         model,
         photos,
@@ -101,9 +104,9 @@ def calibrate(
         Square metres in the photos of the cuts, if this differs from the training photos.
     """
     check_model_place(model_out, overwrite=overwrite, inputs=[photos, cuts_csv], parameter="model_out")
+    begin(quiet, model, cuts_csv)
     from herbage import steps
 
-    log_to_console(quiet)
     calibrated = steps.calibrate(
         model,
         cuts_csv,

@@ -12,12 +12,12 @@ def check(*, as_json: Json = False) -> int:
         herbage check
         herbage check --json
     """
-    from herbage.app.machine import describe_machine
+    from herbage.app.machine import BACKBONE, describe_machine
 
     facts = describe_machine()
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps(dict(facts), indent=2))
     else:
-        width = max(map(len, facts))
-        print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+        for name, fact in facts:
+            print(f"{name:<{len(BACKBONE)}}  {fact}", flush=True)  # those of torch follow, after its import
     return 0

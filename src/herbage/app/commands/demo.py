@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herbage.app.options import Overwrite, Quiet
-from herbage.app.terminal import log_to_console, tracker
+from herbage.app.terminal import begin, tracker
 from herbage.outputs import DEMO_FOLDER, check_output_folder
 
 
@@ -19,8 +19,8 @@ def demo(*, out: Path = Path("demo"), overwrite: Overwrite = False, quiet: Quiet
         The folder for all files of the demo.
     """
     check_output_folder(out, DEMO_FOLDER, overwrite=overwrite)
+    begin(quiet)
     from herbage.app.demo import run_demo
 
-    log_to_console(quiet)
     print(run_demo(out, track=tracker(quiet)))
     return 0

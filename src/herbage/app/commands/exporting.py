@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from herbage.app.options import Backbone, Model, OptionalPhotos, Overwrite, Quiet, Store
-from herbage.app.terminal import log_to_console
+from herbage.app.terminal import begin
 from herbage.outputs import EXPORT_FOLDER, check_output_folder
 
 WRITTEN = {"openvino": "Backbone", "onnx": "Estimator", "web": "Site"}
@@ -54,9 +54,12 @@ def export(
         A folder with the JavaScript packages of the web format; without it npm fetches them, once.
     """
     check_output_folder(out, EXPORT_FOLDER, overwrite=overwrite)
+    from herbage.steps.checks import check_export_options
+
+    check_export_options(as_format, precision, photos, runtime)
+    begin(quiet, model)
     from herbage import steps
 
-    log_to_console(quiet)
     parity = steps.export(
         model,
         out=out,

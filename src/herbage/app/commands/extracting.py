@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from herbage.app.options import BackboneArguments, OnCluster, Photos, Quiet, Recipe, Shard, Views, WorkerCpus
-from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.app.terminal import begin, print_failures, tracker
 from herbage.formatting import counted
 
 
@@ -45,9 +45,9 @@ def extract(
     verify
         Read and check every stored token file; without it, damage is found when the tokens are used.
     """
+    begin(quiet, photos)
     from herbage import steps
 
-    log_to_console(quiet)
     if status:
         progress = steps.extraction_status(
             photos, store=store, recipe=recipe, shard=shard, views=views, **engine.options()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from herbage.app.options import Level, Overwrite, Quiet, visit_of
-from herbage.app.terminal import log_to_console
+from herbage.app.terminal import begin
 from herbage.errors import InputInvalid
 from herbage.formatting import counted
 from herbage.outputs import check_output_files
@@ -71,16 +71,17 @@ def farm(
     residual
         Cover in kg DM/ha that is left after grazing, where the farm has no target for a paddock.
     """
+    if paddock_name is not None and paddocks is None:
+        raise InputInvalid(f"`paddock_name={paddock_name}`: expected a file of polygons as `paddocks` as well.")
+    visit = None if drop_visit is None else visit_of(drop_visit)
+    begin(quiet, farm)
     from herbage.farm.export import EXPORTED
     from herbage.farm.farm import Farm
     from herbage.farm.photos import AddOptions, refuse_without
     from herbage.farm.report import FILES
 
-    log_to_console(quiet)
     if add is None:
         refuse_without("the file of a walk as `add`", date, AddOptions(reassign, replace_estimates))
-    if paddock_name is not None and paddocks is None:
-        raise InputInvalid(f"`paddock_name={paddock_name}`: expected a file of polygons as `paddocks` as well.")
     # Before the farm is changed: a run that is refused changes nothing.
     for folder, names in ((out, FILES), (export, EXPORTED)):
         if folder is not None:
@@ -92,8 +93,8 @@ def farm(
         changes = opened.add_walk(add, date=date, reassign=reassign, replace_estimates=replace_estimates)
         print(changes)
         log_remarks(changes.remarks())
-    if drop_visit is not None:
-        copy = opened.drop_visit(*visit_of(drop_visit))
+    if visit is not None:
+        copy = opened.drop_visit(*visit)
         print(f"{drop_visit} deleted from the farm. A copy of the farm before that: {copy}")
     if export is not None:
         print(f"{counted(len(opened.export(export, overwrite=overwrite)), 'file')} written: {export}")

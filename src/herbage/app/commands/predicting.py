@@ -20,7 +20,7 @@ from herbage.app.options import (
     Views,
     WorkerCpus,
 )
-from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.app.terminal import begin, print_failures, tracker
 from herbage.formatting import counted
 
 
@@ -105,9 +105,9 @@ def predict(
     from herbage.results.predictions import check_results_place
 
     check_results_place(out, overwrite=overwrite)
+    begin(quiet, model, photos)
     from herbage import steps
 
-    log_to_console(quiet)
     summary = steps.predict(
         model,
         photos,

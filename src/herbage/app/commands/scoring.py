@@ -13,7 +13,7 @@ from herbage.app.options import (
     TableArguments,
     Unit,
 )
-from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
+from herbage.app.terminal import begin, error_line, print_failures, score_table, tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,12 @@ def score(
     photos
         The folder of the new table's photos.
     """
+    from herbage.steps.checks import check_new_table
+
+    check_new_table(table, photos)
+    begin(quiet, *models)
     from herbage import steps
 
-    log_to_console(quiet)
     scores = steps.score(
         models,
         table=table,

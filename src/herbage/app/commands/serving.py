@@ -3,16 +3,19 @@
 import os
 import signal
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
 
 from herbage.app.options import BackboneArguments, Model, Quiet
-from herbage.app.terminal import console, log_to_console
+from herbage.app.terminal import begin, console
 
 
 def serve(
     model: Model,
     *,
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8000,
     token: str | None = None,
     farm: Path | None = None,
     engine: BackboneArguments = BackboneArguments(),
@@ -37,11 +40,15 @@ def serve(
     farm
         A farm file (GeoPackage) to which the page can save estimates, and whose season it shows; it may be new.
     """
+    if farm is not None:
+        from herbage.farm.schema import check_place
+
+        check_place(farm)
+    begin(quiet, model)
     from herbage.app.web.serving import serve as serve_forever
     from herbage.farm.farm import Farm
     from herbage.model.model import HerbageModel
 
-    log_to_console(quiet)
     season = None if farm is None else Farm(farm)
     if season is not None:
         season.paddocks()  # those drawn in a GIS get their ids, and their shapes are checked before photos are taken

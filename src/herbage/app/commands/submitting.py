@@ -13,7 +13,7 @@ from herbage.app.options import (
     TableArguments,
     TablePhotos,
 )
-from herbage.app.terminal import log_to_console, print_failures, tracker
+from herbage.app.terminal import begin, print_failures, tracker
 from herbage.formatting import counted
 from herbage.outputs import check_output_file
 
@@ -50,9 +50,9 @@ def submit(
         The file to write.
     """
     check_output_file(out, overwrite=overwrite)
+    begin(quiet, *models, test_csv)
     from herbage import steps
 
-    log_to_console(quiet)
     failed = steps.submit(
         models,
         test_csv,

@@ -1,6 +1,9 @@
 """Commands that create a model: train, import-heads."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
 
 from herbage.app.options import (
     BackboneArguments,
@@ -14,7 +17,7 @@ from herbage.app.options import (
     Unit,
     names_of,
 )
-from herbage.app.terminal import error_line, log_to_console, print_failures, score_table, tracker
+from herbage.app.terminal import begin, error_line, print_failures, score_table, tracker
 from herbage.outputs import check_model_place
 
 
@@ -25,7 +28,7 @@ def train(
     model: Path,
     recipe: Recipe = "field",
     store: Path | None = None,
-    folds: int = 5,
+    folds: Annotated[int, Parameter(validator=validators.Number(gte=2))] = 5,
     group_by: str | None = None,
     measured: str | None = None,
     seed: int = 0,
@@ -71,11 +74,15 @@ def train(
         Square metres of the quadrat, which a photo shows and a weight refers to.
     """
     check_model_place(model, overwrite=overwrite, inputs=[table, photos])
+    begin(quiet, table)
+    from herbage.steps.checks import check_training_table
+
+    groups, beside = None if group_by is None else names_of(group_by), names_of(measured)
+    check_training_table(table, photos, how.format(beside), unit=unit, quadrat_area_m2=quadrat_area, group_by=groups)
     from herbage import steps
     from herbage.evaluation.baselines import named_baselines
     from herbage.targets import TARGETS
 
-    log_to_console(quiet)
     trained = steps.train(
         table,
         photos=photos,
@@ -83,8 +90,8 @@ def train(
         recipe=recipe,
         store=store,
         folds=folds,
-        group_by=None if group_by is None else names_of(group_by),
-        measured=names_of(measured),
+        group_by=groups,
+        measured=beside,
         seed=seed,
         quadrat_area_m2=quadrat_area,
         **how.options(),
@@ -104,7 +111,7 @@ def train(
 
 
 def import_heads(
-    folder: Path,
+    folder: Annotated[Path, Parameter(validator=validators.Path(exists=True, file_okay=False))],
     *,
     model: Path,
     engine: BackboneArguments = BackboneArguments(),
@@ -124,9 +131,9 @@ def import_heads(
         The model folder to write.
     """
     check_model_place(model, overwrite=overwrite, inputs=[folder])
+    begin(quiet, folder)
     from herbage import steps
 
-    log_to_console(quiet)
     steps.import_heads(folder, model=model, overwrite=overwrite, **engine.options())
     print(f"Model: {model}")
     return 0

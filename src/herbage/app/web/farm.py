@@ -16,7 +16,7 @@ from herbage.farm.models import ModelRecord
 from herbage.farm.photos import AddOptions
 from herbage.farm.season import Feed, Season
 from herbage.farm.walk_file import in_paddocks
-from herbage.model.model import DEFAULT_LEVEL
+from herbage.model.estimate import DEFAULT_LEVEL
 from herbage.remarks import Remark
 from herbage.results.paddocks import plain_rows
 

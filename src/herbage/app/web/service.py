@@ -18,8 +18,8 @@ from herbage.app.web.worker import Worker
 from herbage.backbones.backbone import Backbone
 from herbage.errors import HerbageError, PhotoUnreadable
 from herbage.farm.models import ModelRecord
-from herbage.model.estimate import Estimate
-from herbage.model.model import DEFAULT_LEVEL, HerbageModel
+from herbage.model.estimate import DEFAULT_LEVEL, Estimate
+from herbage.model.model import HerbageModel
 from herbage.photos.photo import Corners, PhotoFile, open_photo
 from herbage.remarks import Remark
 from herbage.results.geojson import photos_geojson
