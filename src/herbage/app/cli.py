@@ -16,11 +16,12 @@ from herbage.app.commands.demo import demo
 from herbage.app.commands.exporting import export
 from herbage.app.commands.extracting import extract
 from herbage.app.commands.farming import farm
-from herbage.app.commands.predicting import predict
+from herbage.app.commands.predicting import FarmArguments, PaddockArguments, predict
 from herbage.app.commands.scoring import score
 from herbage.app.commands.serving import serve
 from herbage.app.commands.submitting import submit
 from herbage.app.commands.training import import_heads, train
+from herbage.app.options import BackboneArguments, TableArguments
 from herbage.app.terminal import console, print_error
 from herbage.errors import HerbageError
 
@@ -46,6 +47,8 @@ for command in (
 ):  # fmt: skip
     command.__doc__ = with_long_lines(command.__doc__)
     app.command(command)
+for options in (BackboneArguments, TableArguments, PaddockArguments, FarmArguments):
+    options.__doc__ = with_long_lines(options.__doc__)
 app.register_install_completion_command(help="Complete commands and options in this shell.")
 
 

@@ -76,6 +76,18 @@ class PredictionSummary:
         self.measured += estimate.measured
         self.with_message += bool(estimate.message)
 
+    def __str__(self) -> str:
+        counts = {
+            "with measured columns": self.measured,
+            "with a message in their row": self.with_message,
+            "without paddock": self.without_paddock,
+        }
+        return (
+            f"{counted(self.estimated, 'photo')} estimated, {len(self.failed)} failed, "
+            f"{self.without_position} without position, {self.outside} out of domain"
+            + "".join(f", {count} {what}" for what, count in counts.items() if count)
+        )
+
     def remarks(self) -> Iterator[Remark]:
         """The failed photos, for run.json; the command line and the report list them in another way."""
         if self.failed:
@@ -133,18 +145,17 @@ def predict(
     overlay and an array in g/m2 per photo. `views` is the number of views per photo, by default that of the recipe.
     `table` is a sidecar table with `image_path` and further columns: the quadrats' corners x1 y1 ... x4 y4, where
     photos show more than the quadrat; the model's measured columns; and the column that `paddocks` names. `columns`
-    maps herbage's column names to the table's. `paddocks` is such a column, the word `folder`, or a file of polygons
-    (GeoJSON, GeoPackage, KML or Shapefile), whose property `paddock_name`, by default a guess, names the paddocks; it
-    adds paddocks.csv, paddocks.geojson and wedge.png, whose target line goes from `pre_grazing` to `residual` (kg
-    DM/ha). `farm` is a farm file (`herbage.Farm`), to which the estimates are added when predictions.csv is complete;
-    without `paddocks`, photos are assigned by their positions to its polygons. `date` is the day of photos without a
-    capture time; `reassign` moves photos that are in the farm already to the paddocks of this run, and
-    `replace_estimates` replaces their estimates.
-    `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at
-    the same paths.
+    maps herbage's column names to the table's.
 
-    An interrupted run resumes after its last complete row, if the model and the settings are the same. Memory does not
-    grow with the number of photos. Raises InputInvalid, PhotosMissing and OutputExists.
+    `paddocks` is such a column, the word `folder`, or a file of polygons (GeoJSON, GeoPackage, KML or Shapefile), whose
+    property `paddock_name`, by default a guess, names the paddocks; it adds paddocks.csv, paddocks.geojson and
+    wedge.png, whose target line goes from `pre_grazing` to `residual` (kg DM/ha). `farm` is a farm file (`Farm`), to
+    which the estimates are added when predictions.csv is complete; without `paddocks`, photos are assigned by their
+    positions to its polygons. `date`, `reassign` and `replace_estimates` are those of `Farm.add`.
+
+    `cluster` is `auto` or the address of a Ray cluster whose machines have the model, the photos and `out` at the same
+    paths. An interrupted run resumes after its last complete row, if the model and the settings are the same. Memory
+    does not grow with the number of photos. Raises InputInvalid, PhotosMissing and OutputExists.
     """
     started = time.time()
     _check_options(model, level, quadrat_area_m2, cluster)
@@ -152,11 +163,10 @@ def predict(
     check_results_place(Path(out), overwrite=overwrite)
     opened = open_model(model)
     recipe = opened.recipe.in_prediction(views)
-    found = find_photos(photos)
-    files = _outside(Path(out), found, Path(photos))
     how = TableFormat(columns or {}, decimal, sheet, dates)
-    of_farm = None if adding is None else adding.polygons
-    read = read_assignment(files, Path(photos), paddocks, table, how, paddock_name, opened.measured_names, of_farm)
+    found = find_photos(photos)
+    own, of_farm = _outside(Path(out), found, Path(photos)), None if adding is None else adding.polygons
+    read = read_assignment(own, Path(photos), paddocks, table, how, paddock_name, opened.measured_names, of_farm)
     files, assignment = read.files, read.assignment
     remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment), *outside_range(opened, files)]
     log_remarks(remarks)
@@ -167,19 +177,11 @@ def predict(
     backbone = opened.open_backbone(**options)
     _warn_of_level(opened, level)
     request = PredictRequest(
-        herbage=herbage.__version__,
-        model=opened.digest,
-        backbone=backbone.digest,
-        engine=backbone.engine.record(),
-        level=level,
-        quadrat_area_m2=quadrat_area_m2,
-        maps=maps and _has_map(opened),
-        views=recipe.views,
-        table=None if table is None else table_sha256(table),
-        table_format=how,
-        coordinates=coordinates,
-        round_coordinates=round_coordinates,
-    )
+        herbage=herbage.__version__, model=opened.digest, backbone=backbone.digest, engine=backbone.engine.record(),
+        level=level, quadrat_area_m2=quadrat_area_m2, maps=maps and _has_map(opened), views=recipe.views,
+        table=None if table is None else table_sha256(table), table_format=how,
+        coordinates=coordinates, round_coordinates=round_coordinates,
+    )  # fmt: skip
     of_paddocks = None if assignment is None else PaddockOptions(assignment, pre_grazing, residual)
     folder = ResultsFolder(Path(out), opened, request, paddocks=of_paddocks, remarks=remarks, overwrite=overwrite)
     reused = folder.begin(files)
@@ -187,22 +189,17 @@ def predict(
     if reused:
         log.info("%d of %d photos are already in the table.", reused, len(files))
 
-    folders = Folders(folder.maps, None if store is None else Path(store))
+    folders, left = Folders(folder.maps, None if store is None else Path(store)), files[reused:]
     if cluster is None or isinstance(model, HerbageModel):
-        made = estimate_photos(opened, backbone, request, folders, files[reused:])
+        made = estimate_photos(opened, backbone, request, folders, left)
     else:
         uses_gpu = options.get("device", "auto") in ("auto", "cuda")
         where = Cluster(cluster, folder.attempts, "run it again with `overwrite=True`", worker_cpus, uses_gpu)
-        made = estimate_on_cluster(model, options, request, folders, files[reused:], where)
+        made = estimate_on_cluster(model, options, request, folders, left, where)
     area = quadrat_area_m2 or opened.quadrat_area_m2
     reread = not coordinates or (assignment is not None and assignment.polygons is not None)
     earlier = _from_rows(files, folder.reused_rows(), level, area, reread_facts=reread)
-    summary = PredictionSummary()
-    with folder:
-        for item in track(chain(earlier, made), "predict", len(files)):
-            summary.count(item.estimate)
-            folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
-    summary.without_paddock = folder.unassigned
+    summary = _fill(folder, track(chain(earlier, made), "predict", len(files)))
     if adding is not None:
         summary.farm = adding.add(folder.estimates(area), record)
         folder.remarks += summary.farm.remarks()
@@ -216,6 +213,17 @@ def predict(
     )  # fmt: skip
     write_atomic(Path(out) / "run.json", run)
     folder.finish()
+    return summary
+
+
+def _fill(folder: ResultsFolder, estimates: Iterable[Estimated]) -> PredictionSummary:
+    """Add the estimates to the folder and count them."""
+    summary = PredictionSummary()
+    with folder:
+        for item in estimates:
+            summary.count(item.estimate)
+            folder.add(item.file, item.estimate, partial(item.picture, folder.maps))
+    summary.without_paddock = folder.unassigned
     return summary
 
 

@@ -1,9 +1,10 @@
 """The command that estimates photos."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from herbage.app.options import (
     BackboneArguments,
@@ -21,7 +22,53 @@ from herbage.app.options import (
     WorkerCpus,
 )
 from herbage.app.terminal import begin, print_failures, tracker
-from herbage.formatting import counted
+
+
+@Parameter(name="*", group=Group("Paddocks", sort_key=3))
+@dataclass(frozen=True)
+class PaddockArguments:
+    """How photos are assigned to paddocks.
+
+    Parameters
+    ----------
+    paddocks
+        How photos are assigned to paddocks: a column of --table, the word folder, or a file of polygons (GeoJSON,
+        GeoPackage, KML, Shapefile or zipped Shapefile). Adds paddocks.csv, paddocks.geojson and wedge.png.
+    paddock_name
+        The property of the polygons that names the paddocks; by default it is guessed and reported.
+    pre_grazing
+        Start of the feed wedge's target line, kg DM/ha.
+    residual
+        End of the target line, kg DM/ha.
+    """
+
+    paddocks: str | None = None
+    paddock_name: str | None = None
+    pre_grazing: float | None = None
+    residual: float | None = None
+
+
+@Parameter(name="*", group=Group("Farm file", sort_key=4))
+@dataclass(frozen=True)
+class FarmArguments:
+    """What goes into a farm file.
+
+    Parameters
+    ----------
+    farm
+        A farm file (GeoPackage) to add the estimates to; without --paddocks, photos are assigned to its polygons.
+    date
+        The day, YYYY-MM-DD, of photos without a capture time.
+    reassign
+        Move photos that are in the farm already to the paddocks of this run.
+    replace_estimates
+        Replace estimates of photos that are in the farm already, such as those of another model.
+    """
+
+    farm: Path | None = None
+    date: str | None = None
+    reassign: Annotated[bool, Parameter(negative="")] = False
+    replace_estimates: Annotated[bool, Parameter(negative="")] = False
 
 
 def predict(
@@ -35,14 +82,8 @@ def predict(
     quadrat_area: OptionalArea = None,
     table: OptionalTable = None,
     how: TableArguments = TableArguments(),
-    paddocks: str | None = None,
-    paddock_name: str | None = None,
-    pre_grazing: float | None = None,
-    residual: float | None = None,
-    farm: Path | None = None,
-    date: str | None = None,
-    reassign: Annotated[bool, Parameter(negative="")] = False,
-    replace_estimates: Annotated[bool, Parameter(negative="")] = False,
+    by: PaddockArguments = PaddockArguments(),
+    of_farm: FarmArguments = FarmArguments(),
     round_coordinates: int | None = None,
     no_coordinates: Annotated[bool, Parameter(negative="")] = False,
     store: Store = None,
@@ -80,23 +121,6 @@ def predict(
     table
         A table of image_path and the model's measured columns, such as Height_Ave_cm; the quadrat's corners (x1 y1 ...
         x4 y4), where photos show more than the quadrat; and the column that --paddocks names.
-    paddocks
-        How photos are assigned to paddocks: a column of --table, the word folder, or a file of polygons (GeoJSON,
-        GeoPackage, KML, Shapefile or zipped Shapefile). Adds paddocks.csv, paddocks.geojson and wedge.png.
-    paddock_name
-        The property of the polygons that names the paddocks; by default it is guessed and reported.
-    pre_grazing
-        Start of the feed wedge's target line, kg DM/ha.
-    residual
-        End of the target line, kg DM/ha.
-    farm
-        A farm file (GeoPackage) to add the estimates to; without --paddocks, photos are assigned to its polygons.
-    date
-        The day, YYYY-MM-DD, of photos without a capture time.
-    reassign
-        Move photos that are in the farm already to the paddocks of this run.
-    replace_estimates
-        Replace estimates of photos that are in the farm already, such as those of another model.
     round_coordinates
         Decimal places of latitude and longitude, for privacy.
     no_coordinates
@@ -118,14 +142,8 @@ def predict(
         quadrat_area_m2=quadrat_area,
         table=table,
         **how.options(),
-        paddocks=paddocks,
-        paddock_name=paddock_name,
-        pre_grazing=pre_grazing,
-        residual=residual,
-        farm=farm,
-        date=date,
-        reassign=reassign,
-        replace_estimates=replace_estimates,
+        **vars(by),
+        **vars(of_farm),
         coordinates=not no_coordinates,
         round_coordinates=round_coordinates,
         store=store,
@@ -135,14 +153,7 @@ def predict(
         track=tracker(quiet),
         **engine.options(),
     )
-    print(
-        f"{counted(summary.estimated, 'photo')} estimated, {len(summary.failed)} failed, "
-        f"{summary.without_position} without position, {summary.outside} out of domain"
-        + (f", {summary.measured} with measured columns" if summary.measured else "")
-        + (f", {summary.with_message} with a message in their row" if summary.with_message else "")
-        + (f", {summary.without_paddock} without paddock" if summary.without_paddock else "")
-        + f": {out}"
-    )
+    print(f"{summary}: {out}")
     if summary.farm is not None:
-        print(f"{summary.farm}: {farm}")
+        print(f"{summary.farm}: {of_farm.farm}")
     return print_failures(summary.failed)
