@@ -1,12 +1,11 @@
 """Describe the machine: versions, devices, precisions, and what is missing and how to get it."""
 
 import importlib.util
-import math
 import os
 import platform
 
 import herbage
-from herbage.environment import LIBRARIES, installed_version, memory_bytes
+from herbage.environment import LIBRARIES, installed_version, memory_size
 
 
 def describe_machine() -> dict[str, str]:
@@ -20,7 +19,7 @@ def describe_machine() -> dict[str, str]:
         "herbage": herbage.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch",
-        "memory": f"{memory_bytes() / 1e9:.1f} GB" if math.isfinite(memory_bytes()) else "unknown",
+        "memory": memory_size(),
         "device": f"{engine.device}, auto precision {engine.precision}",
     }
     if engine.device == "cuda":

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
-from herbage.files import write_atomic
+from herbage.files import common_folder, write_atomic
 from herbage.formatting import counted
 from herbage.model.assessment import Assessment
 from herbage.model.calibration import MIN_CUTS, Errors, fit_correction
@@ -283,7 +283,7 @@ def plan_cuts(
     main = main_target(opened.known)
     weights = np.array(grams)[:, main]
     chosen = choose_cuts(weights, np.array(means), count)
-    folder = Path(photos) if Path(photos).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
+    folder = Path(photos) if Path(photos).is_dir() else common_folder(path.parent for path in paths)
     plan = pd.DataFrame({
         "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),
