@@ -48,14 +48,14 @@ def write_result(name: str, out: Path, **result: Any) -> None:
     record = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "command": _command_line(), "machine": machine(), **result}
     out.mkdir(parents=True, exist_ok=True)
     place = out / f"{name}.json"
-    place.write_text(json.dumps(record, indent=1) + "\n")
+    place.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     print(place)
 
 
 def machine() -> dict[str, str]:
     """The processor, and versions and devices as `herbage check` prints them."""
     try:
-        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         cpuinfo = []
     models = [line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")]

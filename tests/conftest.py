@@ -236,7 +236,7 @@ def recipes(tmp_path_factory):
         "balanced": ("whole", "patch", "true"),
     }
     for name, (crops, heads, balance) in kinds.items():
-        (folder / f"{name}.toml").write_text(SMALL_RECIPE.format(crops=crops, heads=heads, balance=balance))
+        (folder / f"{name}.toml").write_text(SMALL_RECIPE.format(crops=crops, heads=heads, balance=balance), "utf-8")
     return folder
 
 

@@ -14,10 +14,10 @@ def test_a_new_folder_replaces_the_old_one_only_when_it_is_complete(tmp_path):
     with suppress(KeyError), new_folder(place) as new:
         (new / "a").write_text("second")
         raise KeyError
-    assert (place / "a").read_text() == "first"
+    assert (place / "a").read_text("utf-8") == "first"
     with new_folder(place) as new:
         (new / "b").write_text("third")
-        assert (place / "a").read_text() == "first"
+        assert (place / "a").read_text("utf-8") == "first"
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "b"]
 
 
@@ -35,5 +35,5 @@ def test_the_old_folder_is_restored_where_the_new_one_cannot_be_renamed(tmp_path
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(OSError, match="no"), new_folder(place) as new:
         (new / "a").write_text("second")
-    assert [path.read_text() for path in tmp_path.rglob("a")] == ["first"]
+    assert [path.read_text("utf-8") for path in tmp_path.rglob("a")] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -62,7 +62,7 @@ def test_a_pickled_backbone_of_a_model_is_not_loaded(model_folder, tiny_dinov2, 
     elsewhere.mkdir()
     shutil.copy(tiny_dinov2 / "config.json", elsewhere)
     (elsewhere / "pytorch_model.bin").write_bytes(pickle.dumps(Canary(created)))
-    config = json.loads((untrusted / "config.json").read_text())
+    config = json.loads((untrusted / "config.json").read_text("utf-8"))
     config["backbone"]["name"] = str(untrusted / "../elsewhere")
     (untrusted / "config.json").write_text(json.dumps(config))
     model = HerbageModel.from_pretrained(untrusted)

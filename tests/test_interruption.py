@@ -83,11 +83,11 @@ def test_rows_of_another_request_are_never_reused(model, weighed_photos, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         steps.predict(model, photos, out=out, track=stops_after(2))
-    interrupted = (out / "predictions.csv").read_text()
+    interrupted = (out / "predictions.csv").read_text("utf-8")
     assert interrupted.count("\n") == 3
     with pytest.raises(OutputExists, match="belongs to an interrupted run with another model or other settings"):
         steps.predict(model, photos, out=out, level=0.5)
-    assert (out / "predictions.csv").read_text() == interrupted
+    assert (out / "predictions.csv").read_text("utf-8") == interrupted
     steps.predict(model, photos, out=out, level=0.5, overwrite=True)
     steps.predict(model, photos, out=tmp_path / "other", level=0.5)
     assert (out / "predictions.csv").read_bytes() == (tmp_path / "other/predictions.csv").read_bytes()

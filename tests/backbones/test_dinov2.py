@@ -144,7 +144,7 @@ def test_a_folder_without_a_backbone_is_refused(tmp_path, tiny_dinov2):
     with pytest.raises(BackboneInvalid, match=r"neither config\.json nor openvino\.json"):
         open_backbone(tmp_path / "empty")
     shutil.copytree(tiny_dinov2, tmp_path / "vit")
-    config = json.loads((tmp_path / "vit/config.json").read_text())
+    config = json.loads((tmp_path / "vit/config.json").read_text("utf-8"))
     (tmp_path / "vit/config.json").write_text(json.dumps({**config, "model_type": "vit"}))
     with pytest.raises(BackboneInvalid, match=r"'vit'.*expected one of dinov2"):
         open_backbone(tmp_path / "vit")

@@ -119,7 +119,7 @@ def test_other_weights_are_refused(models, tiny_dinov2):
 def broken_model(models, tmp_path, change):
     shutil.copytree(models / "ridge", tmp_path / "m")
     tensors = load_file(tmp_path / "m/model.safetensors")
-    config = json.loads((tmp_path / "m/config.json").read_text())
+    config = json.loads((tmp_path / "m/config.json").read_text("utf-8"))
     change(tmp_path / "m", tensors, config)
     return tmp_path / "m"
 
@@ -184,7 +184,7 @@ def test_the_files_pushed_to_the_hub_are_those_of_the_model_folder(models, monke
 @pytest.mark.parametrize("heads", ["ridge", "patch"])
 def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
     recipe = SMALL_RECIPE.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
-    (tmp_path / "class.toml").write_text(recipe)
+    (tmp_path / "class.toml").write_text(recipe, "utf-8")
     model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
     assert model.evidence.alone.score.weighted_r2 > 0.5
     assert model.estimate(weighed_photos / "train/ID0.png").map is None
@@ -226,7 +226,7 @@ def test_a_tensor_of_another_shape_or_type_or_with_nan_is_named(models, tmp_path
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\x00\x01"])
 def test_a_damaged_oof_table_is_named(models, tmp_path, content):
     shutil.copytree(models / "ridge", tmp_path / "m")
-    (tmp_path / "m/oof.csv").write_text(content)
+    (tmp_path / "m/oof.csv").write_text(content, "utf-8")
     with pytest.raises(ModelInvalid, match=r"oof\.csv is damaged"):
         HerbageModel.from_pretrained(tmp_path / "m")
 
@@ -234,7 +234,7 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
 def of_version_0_1_0(folder, place, **recipe):
     """The model as version 0.1.0 wrote it."""
     shutil.copytree(folder, place)
-    config = json.loads((place / "config.json").read_text())
+    config = json.loads((place / "config.json").read_text("utf-8"))
     assert config.pop("colours_converted") is True
     for name in ("measured", "measured_columns"):
         assert not config.pop(name)

@@ -16,7 +16,7 @@ def test_photos_are_found_in_a_folder_a_file_and_a_list(tmp_path):
     (tmp_path / "notes.md").write_text("no photo")
     assert [f.name for f in find_photos(tmp_path)] == ["a.PNG", "b.jpg", "sub dir/c é.webp"]
     assert [f.name for f in find_photos(tmp_path / "b.jpg")] == ["b.jpg"]
-    (tmp_path / "list.txt").write_text("sub dir/c é.webp\n\ngone.jpg\n")
+    (tmp_path / "list.txt").write_text("sub dir/c é.webp\n\ngone.jpg\n", "utf-8")
     listed = find_photos(tmp_path / "list.txt")
     assert [f.name for f in listed] == ["sub dir/c é.webp", "gone.jpg"]
     assert listed[0].path.is_file()

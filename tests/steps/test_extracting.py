@@ -70,7 +70,7 @@ def test_a_clock_that_was_set_back_costs_nothing(weighed_photos, tmp_path, monke
     clock = iter([future, *[0.0] * 1000])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     assert steps.extract(photos, **options).present == 23, "the photo that changed, though it is older, is seen"
-    assert json.loads((store / "run.json").read_text())["seconds"] == 0
+    assert json.loads((store / "run.json").read_text("utf-8"))["seconds"] == 0
 
 
 def test_ten_thousand_photos_in_one_folder(weighed_photos, tmp_path):

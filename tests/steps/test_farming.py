@@ -65,7 +65,7 @@ def test_photos_are_added_by_folder_and_a_second_run_changes_nothing(trained, wa
     with sqlite3.connect(farm) as plain:
         for name, grams, latitude in plain.execute("SELECT photo, GDM_g, latitude FROM photos"):
             assert (grams, latitude) == tuple(table.loc[name, ["GDM_g", "latitude"]])
-    record = json.loads((tmp_path / "out/run.json").read_text())
+    record = json.loads((tmp_path / "out/run.json").read_text("utf-8"))
     assert [remark["what"] for remark in record["remarks"]] == ["farm_paddocks_added"]
     moved = tmp_path / "renamed"
     shutil.copytree(walk, moved / "again")
@@ -126,7 +126,7 @@ def test_a_farm_that_cannot_be_written_loses_nothing_that_is_done(trained, walk,
     other.rollback()
     other.close()
     assert predict(trained, walk, out, *options) == 0
-    assert json.loads((out / "run.json").read_text())["kept_rows"] == 3  # none was estimated again
+    assert json.loads((out / "run.json").read_text("utf-8"))["kept_rows"] == 3  # none was estimated again
     assert Farm(farm).visits()["paddock"].tolist() == ["North", "South"]
     assert predict(trained, walk, out, *options) == 2
     assert "already exists" in capsys.readouterr().err

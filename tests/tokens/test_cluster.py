@@ -99,7 +99,7 @@ def test_a_killed_worker_is_replaced_and_the_bytes_equal_those_without_a_cluster
 
 def test_a_photo_that_kills_its_worker_twice_is_skipped_and_named(weighed_photos, tmp_path):
     script = tmp_path / "poison.py"
-    script.write_text(POISON)
+    script.write_text(POISON, "utf-8")
     (tmp_path / "attempted").mkdir()
     done = subprocess.run(
         [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "attempted")],
