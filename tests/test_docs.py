@@ -15,7 +15,11 @@ from herbage.farm.walk_file import WalkFile, WalkPhoto
 from tests.results.farms import feature, square, write_farm
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BY_HAND = ("serve",)
 """Commands that do not end by themselves; tests/app/web/test_serving.py runs them."""
@@ -135,7 +139,7 @@ def test_the_code_of_a_page_runs(page, ground, coarse, tmp_path, monkeypatch):
 def test_every_page_is_reached_from_the_first():
     index = (ROOT / "docs/index.md").read_text("utf-8")
     for page in (ROOT / "docs").rglob("*.md"):
-        name = str(page.relative_to(ROOT / "docs").with_suffix(""))
+        name = page.relative_to(ROOT / "docs").with_suffix("").as_posix()
         assert name == "index" or re.search(rf"^{name}$", index, re.MULTILINE), f"{name} is in no toctree"
 
 

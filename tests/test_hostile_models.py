@@ -14,6 +14,7 @@ from herbage import steps
 from herbage.errors import CheckpointRefused, ModelInvalid, WeightsMissing
 from herbage.model.model import HerbageModel
 from herbage.model.notebook import read_head
+from tests.conftest import needs_links
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ def test_a_pickled_backbone_of_a_model_is_not_loaded(model_folder, tiny_dinov2, 
     assert created.exists(), "loading the pickle would have created it"
 
 
+@needs_links
 @pytest.mark.parametrize("name", ["model.safetensors", "report.html", "oof.csv", "config.json"])
 def test_a_link_that_leads_out_of_a_models_folder_is_not_opened(model_folder, tmp_path, name):
     untrusted, secret = tmp_path / "untrusted", tmp_path / "secret"

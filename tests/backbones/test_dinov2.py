@@ -173,7 +173,7 @@ def test_a_device_that_is_not_available_is_named():
 def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
     code = (
         "import sys; from herbage.backbones.opening import open_backbone; import herbage.steps, herbage.app.cli;"
-        f"open_backbone({str(tiny_dinov2)!r}); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
+        f"open_backbone({str(tiny_dinov2)!r}, device='cpu'); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -16,7 +16,7 @@ from herbage.model.model import HerbageModel
 from herbage.photos.discovery import find_photos
 from herbage.steps.estimating import estimate_photos
 from herbage.targets import TARGETS, TOTAL
-from tests.conftest import draw_photo
+from tests.conftest import ODD_NAME, draw_photo
 from tests.results.farms import feature, square, write_farm
 from tests.steps.conftest import rows
 
@@ -30,7 +30,7 @@ def test_predict_deletes_only_its_own_old_maps(trained, survey, tmp_path):
     assert run([*command, "--maps", "--paddocks", "folder"]) == 1
     of_paddocks = {"paddocks.csv", "paddocks.geojson", "wedge.png"}
     assert of_paddocks <= {path.name for path in out.iterdir()}
-    (survey / "b <script>.png").unlink()
+    (survey / ODD_NAME).unlink()
     assert run([*command, "--maps", "--overwrite"]) == 1
     assert {path.name for path in (out / "maps").iterdir()} == {"farm.png", "soil.npy", "a.jpg.png", "a.jpg.npy"}
     assert not of_paddocks & {path.name for path in out.iterdir()}
@@ -55,7 +55,7 @@ def test_predict_writes_every_kind_of_result_and_names_what_failed(trained, surv
     assert points[0]["properties"]["Dry_Total_g"] == frame.loc[0, "Dry_Total_g"]
     for kind in ("png", "npy"):
         names = sorted(p.name for p in (out / "maps").glob(f"*.{kind}"))
-        assert names == [f"a.jpg.{kind}", f"b <script>.png.{kind}"]
+        assert names == [f"a.jpg.{kind}", f"{ODD_NAME}.{kind}"]
     report = (out / "report.html").read_text("utf-8")
     assert "b &lt;script&gt;.png" in report
     assert "<script" not in report
