@@ -335,6 +335,12 @@ def tokens_of(root: Path) -> dict[Path, bytes]:
     return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
 
 
+def overwrite(path):
+    """Write zeros over the content of a file, in place."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+
+
 def files_of(folder):
     """The files of a folder and what is in them."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from itertools import chain
 
@@ -27,13 +28,13 @@ OTHER = a_model(digest="b" * 64, seed=2)
 
 
 def rows(farm, query):
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         return plain.execute(query).fetchall()
 
 
 def edit(farm, *statements):
     """An edit by another program, such as a GIS."""
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         for statement in statements:
             plain.execute(statement)
 
@@ -251,7 +252,7 @@ def test_what_is_no_farm_is_refused(tmp_path, walked):
     (tmp_path / "text.gpkg").write_text("no database, but long enough to be taken for one" * 100, "utf-8")
     with pytest.raises(InputInvalid, match="could not be used as a GeoPackage: file is not a database"):
         Farm(tmp_path / "text.gpkg")
-    with sqlite3.connect(tmp_path / "other.gpkg") as other:
+    with closing(sqlite3.connect(tmp_path / "other.gpkg")) as other, other:
         other.execute("CREATE TABLE fields (id)")
     with pytest.raises(InputInvalid, match="is not a farm file"):
         Farm(tmp_path / "other.gpkg")

@@ -21,7 +21,7 @@ from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.targets import SUMS, TARGETS, balance
-from tests.conftest import SMALL_RECIPE, files_of
+from tests.conftest import SMALL_RECIPE, files_of, overwrite
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch"])
@@ -43,6 +43,15 @@ def test_a_saved_and_opened_model_gives_the_same_estimates(models, weighed_photo
     assert files_of(tmp_path / "copy") == {k: v for k, v in saved.items() if k != "run.json"}
     again = HerbageModel.from_pretrained(str(tmp_path / "copy"))
     pd.testing.assert_frame_equal(model.predict(weighed_photos / "train"), again.predict(weighed_photos / "train"))
+
+
+def test_a_model_does_not_change_with_its_file_once_it_is_opened(model_folder):
+    """Tensors that map their file into memory would, and Windows would not let such a model be replaced."""
+    model = HerbageModel.from_pretrained(model_folder)
+    before = model.digest
+    overwrite(model_folder / "model.safetensors")
+    model.save_pretrained(model_folder)
+    assert HerbageModel.from_pretrained(model_folder).digest == before
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
