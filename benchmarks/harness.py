@@ -68,7 +68,7 @@ def run_herbage(*arguments: object) -> tuple[float, float]:
 
     The command reads its own peak (VmHWM, Linux) when it ends: that of `wait4` would include this process before exec.
     """
-    with tempfile.NamedTemporaryFile("r") as status:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as status:
         copy = f"atexit.register(lambda: shutil.copyfile('/proc/self/status', {status.name!r}))"
         code = f"import atexit, shutil; {copy}; {HERBAGE[-1]}"
         started = time.monotonic()
@@ -80,7 +80,7 @@ def run_herbage(*arguments: object) -> tuple[float, float]:
 
 
 def peak_gb(status: str) -> float:
-    """The peak resident memory of a process, from its /proc/PID/status."""
+    """The peak resident memory of a process, from its /proc/PID/status, which only Linux has."""
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1e6
 
