@@ -25,6 +25,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from PIL import ExifTags, Image  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -62,6 +63,9 @@ def can_link():
 
 
 needs_links = pytest.mark.skipif(not can_link(), reason="Windows makes symbolic links only with a privilege")
+
+NAMES_ARE_BYTES = sys.platform == "linux"
+"""Whether names of files need not be UTF-8."""
 
 ODD_NAME = "b <script>.png" if os.name == "posix" else "b &script;.png"
 """A name that has to be escaped in HTML; Windows has no names with < and >."""
@@ -333,6 +337,11 @@ def model_folder(model, tmp_path):
 def tokens_of(root: Path) -> dict[Path, bytes]:
     """The token files below a folder and what is in them."""
     return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
+
+
+def tensors_of(path):
+    """The tensors of a file, as copies: a file that is mapped into memory cannot be written on Windows."""
+    return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
 def overwrite(path):

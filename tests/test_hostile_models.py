@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from herbage import steps
 from herbage.errors import CheckpointRefused, ModelInvalid, WeightsMissing
 from herbage.model.model import HerbageModel
 from herbage.model.notebook import read_head
-from tests.conftest import needs_links
+from tests.conftest import needs_links, tensors_of
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from tests.conftest import needs_links
 )  # fmt: skip
 def test_a_model_with_damaged_tensors_is_refused(model_folder, damage, message):
     file = model_folder / "model.safetensors"
-    save_file(damage(load_file(file)), file)
+    save_file(damage(tensors_of(file)), file)
     with pytest.raises(ModelInvalid, match=message):
         HerbageModel.from_pretrained(model_folder)
 

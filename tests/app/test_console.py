@@ -4,18 +4,16 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
-from tests.conftest import HERBAGE, posix_only
+from tests.conftest import HERBAGE, NAMES_ARE_BYTES, posix_only
 
 ASCII = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
 WINDOWS = {"PYTHONIOENCODING": "cp1252"}
 
-BROKEN = [b"broken\xff.jpg"] if sys.platform == "linux" else []
-"""A name that is no UTF-8, which only Linux has."""
+BROKEN = [b"broken\xff.jpg"] if NAMES_ARE_BYTES else []
 
 follows_locale = posix_only(reason="on Windows the encodings do not follow the locale")
 

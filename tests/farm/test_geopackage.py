@@ -177,7 +177,7 @@ def test_layers_that_geopandas_saved_again_are_the_same_farm(walked):
         geopandas.read_file(walked.path, layer=layer).to_file(walked.path, layer=layer, driver="GPKG")
     after = walked.season()
     pd.testing.assert_frame_equal(after.visits_table(), before.visits_table())
-    assert after.feed() == before.feed()
+    assert repr(after.feed()) == repr(before.feed())  # a cell that is not known is NaN
     changes = walked.add_estimates(a_walk(DAY, {"North": 2000, "South": 1500}, place=(-41.499, 147.001)), a_model())
     assert str(changes) == "0 photos added, 8 already there"
     assert list(changes.remarks()) == []

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import ExifTags, Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import herbage
 from herbage import steps
@@ -21,7 +21,7 @@ from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.targets import SUMS, TARGETS, balance
-from tests.conftest import SMALL_RECIPE, files_of, overwrite
+from tests.conftest import SMALL_RECIPE, files_of, overwrite, tensors_of
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch"])
@@ -127,7 +127,7 @@ def test_other_weights_are_refused(models, tiny_dinov2):
 
 def broken_model(models, tmp_path, change):
     shutil.copytree(models / "ridge", tmp_path / "m")
-    tensors = load_file(tmp_path / "m/model.safetensors")
+    tensors = tensors_of(tmp_path / "m/model.safetensors")
     config = json.loads((tmp_path / "m/config.json").read_text("utf-8"))
     change(tmp_path / "m", tensors, config)
     return tmp_path / "m"
@@ -254,7 +254,7 @@ def of_version_0_1_0(folder, place, **recipe):
     )
     config["recipe"]["ridge"]["heterogeneity_weight"] = 1.0
     config["recipe"] |= {"heterogeneity": False, **recipe}
-    tensors = load_file(place / "model.safetensors")
+    tensors = tensors_of(place / "model.safetensors")
     if "heads.common" in tensors:
         del tensors["heads.common"]
         tensors |= {f"heads.{n}": tensors[f"heads.{n}"][:, :-1].contiguous() for n in ("coefficient", "intercept")}
@@ -266,7 +266,7 @@ def test_a_ridge_model_of_version_0_1_0_has_its_old_meaning(models, weighed_phot
     """The mean of linear heads over folds and views; grams per patch below 0 count as 0, and nothing is removed."""
     old = HerbageModel.from_pretrained(of_version_0_1_0(models / "ridge", tmp_path / "old"))
     assert old.recipe.ridge.link == "linear"
-    tensors = load_file(tmp_path / "old/model.safetensors")
+    tensors = tensors_of(tmp_path / "old/model.safetensors")
     coefficient, intercept = tensors["heads.coefficient"].double(), tensors["heads.intercept"].double()
     _, tokens = steps.photo_tokens(weighed_photos / "train/ID3.png", recipe=old.recipe)
     vectors = torch.from_numpy(tokens[0]).double()

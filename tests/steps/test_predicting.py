@@ -16,7 +16,7 @@ from herbage.model.model import HerbageModel
 from herbage.photos.discovery import find_photos
 from herbage.steps.estimating import estimate_photos
 from herbage.targets import TARGETS, TOTAL
-from tests.conftest import ODD_NAME, draw_photo
+from tests.conftest import NAMES_ARE_BYTES, ODD_NAME, draw_photo, posix_only
 from tests.results.farms import feature, square, write_farm
 from tests.steps.conftest import rows
 
@@ -150,19 +150,22 @@ NAMES = [
 ]  # fmt: skip
 
 
+@posix_only(reason="Windows has no names with line breaks, quotation marks, < or >")
 def test_photos_of_any_name_have_their_rows_maps_and_places_in_the_report(model, weighed_photos, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     for name in NAMES:
         shutil.copy(weighed_photos / "train/ID1.png", photos / name)
-    os.link(photos / "a b.png", os.fsencode(photos) + b"/\xff\xfe.png")
+    if NAMES_ARE_BYTES:
+        os.link(photos / "a b.png", os.fsencode(photos) + b"/\xff\xfe.png")
+    count = len(NAMES) + NAMES_ARE_BYTES
     done = steps.predict(model, photos, out=tmp_path / "out", maps=True, paddocks="folder")
-    assert (done.estimated, done.failed) == (len(NAMES) + 1, {})
+    assert (done.estimated, done.failed) == (count, {})
     table = pd.read_csv(tmp_path / "out/predictions.csv")
-    assert len(table) == len(NAMES) + 1
+    assert len(table) == count
     assert table["Dry_Total_g"].nunique() == 1
     assert not table["photo"].str.match(r"[=+\-@]").any()
-    assert len(list((tmp_path / "out/maps").glob("*.png"))) == len(NAMES) + 1
+    assert len(list((tmp_path / "out/maps").glob("*.png"))) == count
     report = (tmp_path / "out/report.html").read_text("utf-8")
     assert "<b>x" not in report
     assert "&lt;b&gt;x&lt;&amp;.png" in report
@@ -212,13 +215,15 @@ def test_an_invalid_quadrat_area_is_refused(models, weighed_photos, tmp_path, ar
         steps.train(weighed_photos / "wide.csv", photos=weighed_photos, quadrat_area_m2=area)
 
 
+@posix_only(reason="Windows has no names with line breaks, and shorter paths")
 def test_odd_photos_never_stop_predict(models, weighed_photos, tmp_path):
     photos = tmp_path / "p"
     photos.mkdir()
     Image.new("RGB", (180, 9000)).save(photos / "a thin.png")
     Image.new("RGB", (9000, 180)).save(photos / "b flat.png")
     Image.new("RGB", (2, 9000)).save(photos / "h thinner.png")
-    for name in (b"c\xff.png", b"d\nline.png", b"e\rreturn.png", b"f" * 240 + b".png", "g 🌱 é.png".encode()):
+    third = b"c\xff.png" if NAMES_ARE_BYTES else b"c.png"
+    for name in (third, b"d\nline.png", b"e\rreturn.png", b"f" * 240 + b".png", "g 🌱 é.png".encode()):
         shutil.copy(weighed_photos / "train/ID0.png", os.path.join(os.fsencode(photos), name))
     done = steps.predict(models / "ridge", photos, out=photos / "results", maps=True, store=tmp_path / "s")
     assert done.estimated == 7
