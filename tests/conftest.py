@@ -7,6 +7,7 @@ import tests.typecheck  # noqa: F401  # the hook looks it up by name
 
 install_import_hook("herbage", "tests.typecheck.check")
 
+import atexit  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -29,8 +30,9 @@ from safetensors.torch import load_file  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
-CACHE = tempfile.TemporaryDirectory(prefix="herbage-cache-", ignore_cleanup_errors=True)
-os.environ["XDG_CACHE_HOME"] = CACHE.name
+CACHE = tempfile.mkdtemp(prefix="herbage-cache-")
+atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
+os.environ["XDG_CACHE_HOME"] = CACHE
 # Figures are those of a CPU; and a virtual Mac has a GPU on which nothing can be allocated.
 torch.backends.mps.is_available = lambda: False
 

@@ -76,7 +76,11 @@ def run_place(result: Path) -> Path:
 
 def table_sha256(table: str | Path | pd.DataFrame) -> str:
     """The sha256 of a table's file, or of a table in memory as CSV."""
-    content = table.to_csv(index=False).encode() if isinstance(table, pd.DataFrame) else Path(table).read_bytes()
+    content = (
+        table.to_csv(index=False, lineterminator="\n").encode()
+        if isinstance(table, pd.DataFrame)
+        else Path(table).read_bytes()
+    )
     return sha256(content).hexdigest()
 
 
