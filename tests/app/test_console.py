@@ -74,10 +74,10 @@ def test_a_list_of_names_is_read_where_the_locale_has_no_such_letters(trained, n
 
 @follows_locale
 def test_an_ascii_console_gets_messages_json_and_help(trained, tmp_path):
-    missing = os.fsencode(tmp_path) + "/Süd".encode() + b"\xff"
+    missing = os.fsencode(tmp_path) + "/Süd".encode() + (b"\xff" if NAMES_ARE_BYTES else b"")
     code, _, errors = herbage(ASCII, "predict", trained / "model", missing, "--out", tmp_path / "r")
     assert code == 2
-    assert rb"S\xfcd\udcff does not exist" in errors
+    assert (rb"S\xfcd\udcff" if NAMES_ARE_BYTES else rb"S\xfcd") + b" does not exist" in errors
     code, printed, _ = herbage(ASCII, "predict", "--help")
     assert code == 0
     assert printed.isascii()
