@@ -2,6 +2,8 @@
 
 Each prints its result and writes it as JSON to docs/data, with date, machine and command. `pages` writes these figures
 into the pages of docs/; `pages NAME` (or NAME-page) into one page.
+
+Those that report peak memory read it from /proc, so they run on Linux only.
 """
 
 import importlib

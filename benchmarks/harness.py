@@ -48,14 +48,14 @@ def write_result(name: str, out: Path, **result: Any) -> None:
     record = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "command": _command_line(), "machine": machine(), **result}
     out.mkdir(parents=True, exist_ok=True)
     place = out / f"{name}.json"
-    place.write_text(json.dumps(record, indent=1) + "\n")
+    place.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     print(place)
 
 
 def machine() -> dict[str, str]:
     """The processor, and versions and devices as `herbage check` prints them."""
     try:
-        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         cpuinfo = []
     models = [line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")]
@@ -68,7 +68,7 @@ def run_herbage(*arguments: object) -> tuple[float, float]:
 
     The command reads its own peak (VmHWM, Linux) when it ends: that of `wait4` would include this process before exec.
     """
-    with tempfile.NamedTemporaryFile("r") as status:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as status:
         copy = f"atexit.register(lambda: shutil.copyfile('/proc/self/status', {status.name!r}))"
         code = f"import atexit, shutil; {copy}; {HERBAGE[-1]}"
         started = time.monotonic()
@@ -80,7 +80,7 @@ def run_herbage(*arguments: object) -> tuple[float, float]:
 
 
 def peak_gb(status: str) -> float:
-    """The peak resident memory of a process, from its /proc/PID/status."""
+    """The peak resident memory of a process, from its /proc/PID/status, which only Linux has."""
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1e6
 

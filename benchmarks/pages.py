@@ -327,10 +327,10 @@ def source(results: Results) -> str:
 def fill(name: str, docs: Path, data: Path) -> list[str]:
     """Write the blocks of a page; returns the missing JSON files, whose blocks have no figures."""
     page = (docs.parent if name == "README" else docs) / f"{name}.md"
-    text, missing = page.read_text(), []
+    text, missing = page.read_text("utf-8"), []
     for make, names in PAGES[name].items():
         files = {one: sorted(data.glob(f"{one}.json")) for one in names}
-        results = [json.loads(file.read_text()) for found in files.values() for file in found]
+        results = [json.loads(file.read_text("utf-8")) for found in files.values() for file in found]
         block = rf"(<!-- begin {make.__name__} -->\n).*(\n<!-- end {make.__name__} -->)"
         if lacking := [one for one, found in files.items() if not found]:
             missing += [f"{one}.json" for one in lacking]
@@ -340,7 +340,7 @@ def fill(name: str, docs: Path, data: Path) -> list[str]:
         text, count = re.subn(block, lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"{page} has {count} blocks named {make.__name__}, not one")
-    page.write_text(text)
+    page.write_text(text, "utf-8")
     return missing
 
 

@@ -7,6 +7,7 @@ import tests.typecheck  # noqa: F401  # the hook looks it up by name
 
 install_import_hook("herbage", "tests.typecheck.check")
 
+import atexit  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -14,6 +15,8 @@ import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
+from contextlib import suppress  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import matplotlib  # noqa: E402
@@ -23,11 +26,15 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from PIL import ExifTags, Image  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 matplotlib.use("agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
-CACHE = tempfile.TemporaryDirectory(prefix="herbage-cache-")
-os.environ["XDG_CACHE_HOME"] = CACHE.name
+CACHE = tempfile.mkdtemp(prefix="herbage-cache-")
+atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
+os.environ["XDG_CACHE_HOME"] = CACHE
+# Figures are those of a CPU; and a virtual Mac has a GPU on which nothing can be allocated.
+torch.backends.mps.is_available = lambda: False
 
 from herbage.targets import SUMS, TARGETS  # noqa: E402
 
@@ -44,6 +51,26 @@ PATIENCE_S = 600
 """How long a test waits for another process, on however busy a machine, before it takes it for dead."""
 
 TEXTURE = ["--backbone", "texture", "--quiet"]
+
+posix_only = partial(pytest.mark.skipif, os.name != "posix")
+"""Skips a test on Windows; `reason` says what Windows lacks."""
+
+
+def can_link():
+    """Whether this system and user can make symbolic links."""
+    with tempfile.TemporaryDirectory() as folder, suppress(OSError):
+        Path(folder, "link").symlink_to("nowhere")
+        return True
+    return False
+
+
+needs_links = pytest.mark.skipif(not can_link(), reason="Windows makes symbolic links only with a privilege")
+
+NAMES_ARE_BYTES = sys.platform == "linux"
+"""Whether names of files need not be UTF-8."""
+
+ODD_NAME = "b <script>.png" if os.name == "posix" else "b &script;.png"
+"""A name that has to be escaped in HTML; Windows has no names with < and >."""
 
 SMALL_RECIPE = 'backbone="texture"\ncrops="{crops}"\ngrid=6\nviews=2\nheads="{heads}"\nbalance={balance}\n[patch]\nepochs=8\nhidden=16\n'
 """A recipe of few patches and little training, to be filled in."""
@@ -62,7 +89,7 @@ SLOW_FIRST = (
 
 def pytest_collection_modifyitems(items):
     def rank(item):
-        name = str(item.path.relative_to(Path(__file__).parent))
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
         return next((n for n, start in enumerate(SLOW_FIRST) if name.startswith(start)), len(SLOW_FIRST))
 
     items.sort(key=rank)
@@ -190,6 +217,8 @@ def stop_midway(command, count, *, least, most, before=lambda: None, again=lambd
     `before()` is called as soon as `least` are there. A run that ended before it was stopped is started anew, after
     `again()`, so that a slow test beside a fast command never fails by chance.
     """
+    if os.name != "posix":
+        pytest.skip("Windows has no signal that stops a process")
     for _ in range(10):
         process = subprocess.Popen([*map(str, command)], **options)
         deadline = time.monotonic() + PATIENCE_S
@@ -236,7 +265,7 @@ def recipes(tmp_path_factory):
         "balanced": ("whole", "patch", "true"),
     }
     for name, (crops, heads, balance) in kinds.items():
-        (folder / f"{name}.toml").write_text(SMALL_RECIPE.format(crops=crops, heads=heads, balance=balance))
+        (folder / f"{name}.toml").write_text(SMALL_RECIPE.format(crops=crops, heads=heads, balance=balance), "utf-8")
     return folder
 
 
@@ -277,7 +306,7 @@ def survey(weighed_photos, tmp_path):
     gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "S", (42.0, 30.0, 36.0)
     gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "E", (147.0, 15.0, 0.0)
     Image.open(weighed_photos / "train/ID0.png").save(photos / "a.jpg", exif=exif)
-    shutil.copy(weighed_photos / "train/ID1.png", photos / "b <script>.png")
+    shutil.copy(weighed_photos / "train/ID1.png", photos / ODD_NAME)
     (photos / "c.jpg").write_bytes(b"broken")
     return photos
 
@@ -310,6 +339,17 @@ def model_folder(model, tmp_path):
 def tokens_of(root: Path) -> dict[Path, bytes]:
     """The token files below a folder and what is in them."""
     return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.safetensors")}
+
+
+def tensors_of(path):
+    """The tensors of a file, as copies: a file that is mapped into memory cannot be written on Windows."""
+    return {name: tensor.clone() for name, tensor in load_file(path).items()}
+
+
+def overwrite(path):
+    """Write zeros over the content of a file, in place."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
 
 
 def files_of(folder):

@@ -108,16 +108,16 @@ def test_a_page_has_the_figures_of_the_data_and_no_others(name, tmp_path):
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "README.md", tmp_path)
     page = (tmp_path if name == "README" else docs) / f"{name}.md"
-    committed = page.read_text()
+    committed = page.read_text("utf-8")
     fill(name, docs, docs / "data")
-    assert page.read_text() == committed, f"run python -m benchmarks pages {name}"
+    assert page.read_text("utf-8") == committed, f"run python -m benchmarks pages {name}"
     assert committed.count("<!-- begin") == len(PAGES[name])
 
 
 def test_the_benchmark_of_a_farm_measures_a_small_one(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "farm", "--quick", "--work", tmp_path, "--out", tmp_path / "data"]
     subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE_S, stdout=subprocess.DEVNULL)
-    result = json.loads((tmp_path / "data/farm.json").read_text())
+    result = json.loads((tmp_path / "data/farm.json").read_text("utf-8"))
     assert {name: result["farm"][name] for name in ("paddocks", "walks", "photos")} == {
         "paddocks": 20, "walks": 6, "photos": 600,
     }  # fmt: skip
@@ -126,7 +126,7 @@ def test_the_benchmark_of_a_farm_measures_a_small_one(tmp_path):
     assert (added["photos"].sum(), drawn["photos"].sum()) == (660, 600)
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
     assert fill("scale", docs, tmp_path / "data") == ["scale.json", "many.json", "parts.json"]
-    page = (docs / "scale.md").read_text()
+    page = (docs / "scale.md").read_text("utf-8")
     assert "20 paddocks, 6 walks, 600 photos" in page
     assert "docs/data has no result of `python -m benchmarks parts`" in page
     assert "H100, 16 cores" not in page, "figures without their data"

@@ -15,7 +15,11 @@ from herbage.farm.walk_file import WalkFile, WalkPhoto
 from tests.results.farms import feature, square, write_farm
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BY_HAND = ("serve",)
 """Commands that do not end by themselves; tests/app/web/test_serving.py runs them."""
@@ -31,7 +35,7 @@ ELSEWHERE = {
 
 def blocks(page):
     """What a page runs: (its kind, the text), in order; of plain blocks the lines that are herbage commands."""
-    for kind, text in BLOCK.findall((ROOT / page).read_text()):
+    for kind, text in BLOCK.findall((ROOT / page).read_text("utf-8")):
         if kind == "python":
             yield "python", text
         elif kind in ("", "bash", "sh"):
@@ -85,7 +89,7 @@ def save_walk(model, photo, place):
     """What the page saves of a walk."""
     cells = model.estimate(photo).row() | {"photo_sha256": "5d" * 32, "model": model.digest, "paddock": "River"}
     walk = WalkFile(model=ModelRecord.of(model), photos=[WalkPhoto(**cells, day="2026-09-04")])
-    place.write_text(walk.model_dump_json())
+    place.write_text(walk.model_dump_json(), "utf-8")
 
 
 def weigh(cuts):
@@ -117,8 +121,8 @@ def coarse(tmp_path, monkeypatch):
     place = tmp_path / "recipes"
     place.mkdir()
     for recipe in (ROOT / "src/herbage/recipes").glob("*.toml"):
-        text = re.sub(r"(?m)^grid = \d+", "grid = 8", recipe.read_text())
-        (place / recipe.name).write_text(re.sub(r"(?m)^epochs = \d+", "epochs = 8", text))
+        text = re.sub(r"(?m)^grid = \d+", "grid = 8", recipe.read_text("utf-8"))
+        (place / recipe.name).write_text(re.sub(r"(?m)^epochs = \d+", "epochs = 8", text), "utf-8")
     monkeypatch.setattr("herbage.recipe._shipped", lambda: place)
 
 
@@ -127,24 +131,24 @@ def test_the_code_of_a_page_runs(page, ground, coarse, tmp_path, monkeypatch):
     here = tmp_path / "here"
     shutil.copytree(ground, here)
     monkeypatch.chdir(here)
-    if "herbage train" in (ROOT / page).read_text():
+    if "herbage train" in (ROOT / page).read_text("utf-8"):
         shutil.rmtree(here / "model")
     run_page(page, here)
 
 
 def test_every_page_is_reached_from_the_first():
-    index = (ROOT / "docs/index.md").read_text()
+    index = (ROOT / "docs/index.md").read_text("utf-8")
     for page in (ROOT / "docs").rglob("*.md"):
-        name = str(page.relative_to(ROOT / "docs").with_suffix(""))
+        name = page.relative_to(ROOT / "docs").with_suffix("").as_posix()
         assert name == "index" or re.search(rf"^{name}$", index, re.MULTILINE), f"{name} is in no toctree"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text()):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text("utf-8")):
         if not target.startswith(("http", "mailto")):
             assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
 
 
 def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 150

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from herbage import steps
 from herbage.errors import CheckpointRefused, ModelInvalid, WeightsMissing
 from herbage.model.model import HerbageModel
 from herbage.model.notebook import read_head
+from tests.conftest import needs_links, tensors_of
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ from herbage.model.notebook import read_head
 )  # fmt: skip
 def test_a_model_with_damaged_tensors_is_refused(model_folder, damage, message):
     file = model_folder / "model.safetensors"
-    save_file(damage(load_file(file)), file)
+    save_file(damage(tensors_of(file)), file)
     with pytest.raises(ModelInvalid, match=message):
         HerbageModel.from_pretrained(model_folder)
 
@@ -62,7 +63,7 @@ def test_a_pickled_backbone_of_a_model_is_not_loaded(model_folder, tiny_dinov2, 
     elsewhere.mkdir()
     shutil.copy(tiny_dinov2 / "config.json", elsewhere)
     (elsewhere / "pytorch_model.bin").write_bytes(pickle.dumps(Canary(created)))
-    config = json.loads((untrusted / "config.json").read_text())
+    config = json.loads((untrusted / "config.json").read_text("utf-8"))
     config["backbone"]["name"] = str(untrusted / "../elsewhere")
     (untrusted / "config.json").write_text(json.dumps(config))
     model = HerbageModel.from_pretrained(untrusted)
@@ -73,6 +74,7 @@ def test_a_pickled_backbone_of_a_model_is_not_loaded(model_folder, tiny_dinov2, 
     assert created.exists(), "loading the pickle would have created it"
 
 
+@needs_links
 @pytest.mark.parametrize("name", ["model.safetensors", "report.html", "oof.csv", "config.json"])
 def test_a_link_that_leads_out_of_a_models_folder_is_not_opened(model_folder, tmp_path, name):
     untrusted, secret = tmp_path / "untrusted", tmp_path / "secret"

@@ -58,7 +58,7 @@ def test_a_folder_is_no_hub_id_whatever_it_is_called(tmp_path):
 def test_a_local_backbone_is_checked_without_loading_it(tmp_path):
     for name in ("texture", "facebook/dinov2-giant", "somebody/else@abc"):
         check_backbone_name(name)
-    for name in ("./nowhere", "a/b/c", str(tmp_path / "no"), "word"):
+    for name in ("./nowhere", "a/b/c", str(tmp_path / "no"), "word", "C:/vits"):
         with pytest.raises(WeightsMissing, match="does not exist"):
             check_backbone_name(name)
     with pytest.raises(BackboneInvalid, match=r"has neither config\.json nor openvino\.json"):

@@ -19,7 +19,7 @@ def room_of(parts: tuple[str, ...]) -> str:
 
 def imported_rooms(path: Path) -> set[str]:
     rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("herbage"):
             inner = node.module.split(".")[1:]
             rooms |= {inner[0]} if inner else {alias.name for alias in node.names}
@@ -51,7 +51,7 @@ def test_nothing_imports_what_the_project_does_without():
     for path in FILES:
         names = {
             name.split(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
             for name in (
                 [alias.name for alias in node.names]
                 if isinstance(node, ast.Import)

@@ -93,7 +93,7 @@ def test_the_table_of_the_page(tmp_path):
     page.parent.mkdir()
     page.write_text("above\n<!-- begin maps -->\n\n<!-- end maps -->\nbelow\n")
     assert fill("explanation/patches", tmp_path, tmp_path) == []
-    text = page.read_text()
+    text = page.read_text("utf-8")
     assert "| measure | 1 view, a | 1 view, b | 4 views, a | 4 views, b |" in text
     assert "| 25 % | 25 % |" in text
     assert text.count("\n|") == 2 + len(values)

@@ -1,7 +1,6 @@
 """Folders and photos without permissions, and full disks."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -10,6 +9,8 @@ import pytest
 
 from herbage import steps
 from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway, tokens_of
+
+resource = pytest.importorskip("resource", reason="Windows has other permissions, and no limits of a process")
 
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 """Root ignores permissions, so as root commands are started without the capabilities that allow this."""

@@ -22,9 +22,9 @@ def test_crosspvt_sees_native_tiles_and_can_bring_back_the_originals_defects_one
     assert shipped.crosspvt.defects == frozenset()
     file = tmp_path / "original.toml"
     for value, defects in (("true", {"padding", "detached", "raw_grams"}), ('["padding"]', {"padding"})):
-        file.write_text(TILES.replace('"ridge"', '"crosspvt"') + f"[crosspvt]\nas_published={value}\n")
+        file.write_text(TILES.replace('"ridge"', '"crosspvt"') + f"[crosspvt]\nas_published={value}\n", "utf-8")
         assert load_recipe(file).crosspvt.defects == defects
-    file.write_text(TILES + '[crosspvt]\nas_published=["leaky_folds"]\n')
+    file.write_text(TILES + '[crosspvt]\nas_published=["leaky_folds"]\n', "utf-8")
     with pytest.raises(RecipeInvalid, match="leaky_folds"):
         load_recipe(file)
 
@@ -45,14 +45,14 @@ TILES = GOOD.replace('"whole"', '"tiles"') + 'keep="class"\n'
 ])  # fmt: skip
 def test_settings_that_do_not_fit_together_are_refused(tmp_path, text, said):
     file = tmp_path / "x.toml"
-    file.write_text(text)
+    file.write_text(text, "utf-8")
     with pytest.raises(RecipeInvalid, match=said):
         load_recipe(file)
 
 
 def test_a_file_is_a_recipe_named_after_it(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text(GOOD + "[patch]\nepochs=3\n")
+    file.write_text(GOOD + "[patch]\nepochs=3\n", "utf-8")
     mine = load_recipe(file)
     assert (mine.name, mine.patch.epochs, mine.patch.rho) == ("mine", 3, 0.05)
     assert hash(mine) == hash(load_recipe(file))
@@ -60,7 +60,9 @@ def test_a_file_is_a_recipe_named_after_it(tmp_path):
 
 def test_all_faults_are_in_one_message(tmp_path):
     file = tmp_path / "bad.toml"
-    file.write_text(GOOD.replace("grid=16", "grid=0").replace("views=2", "views=7") + "colour=1\n[patch]\nrho=-1.0\n")
+    file.write_text(
+        GOOD.replace("grid=16", "grid=0").replace("views=2", "views=7") + "colour=1\n[patch]\nrho=-1.0\n", "utf-8"
+    )
     with pytest.raises(RecipeInvalid) as caught:
         load_recipe(file)
     for part in ("bad.toml", "4 faults", "grid", "views", "colour", "patch.rho", "-1.0"):
@@ -70,7 +72,7 @@ def test_all_faults_are_in_one_message(tmp_path):
 @pytest.mark.parametrize("text", ["grid = ", 'grid = "16"\n' + GOOD.replace("grid=16\n", "")])
 def test_what_is_no_recipe_is_refused(tmp_path, text):
     file = tmp_path / "x.toml"
-    file.write_text(text)
+    file.write_text(text, "utf-8")
     with pytest.raises(RecipeInvalid):
         load_recipe(file)
 
@@ -91,5 +93,5 @@ def test_prediction_has_the_first_views_of_training():
 
 def test_a_recipe_file_of_version_0_1_0_without_heterogeneity_is_read(tmp_path):
     file = tmp_path / "old.toml"
-    file.write_text(GOOD + "heterogeneity=false\n[ridge]\nheterogeneity_weight=1.0\nalphas=[3.0]\n")
+    file.write_text(GOOD + "heterogeneity=false\n[ridge]\nheterogeneity_weight=1.0\nalphas=[3.0]\n", "utf-8")
     assert load_recipe(file).ridge.alphas == (3.0,)

@@ -33,7 +33,9 @@ def main() -> None:
         columns = ["photo", *TARGETS, *(f"{target}_{end}" for target in TARGETS for end in ("low", "high"))]
         rows[columns].round(3).to_csv(GOLDEN / "predictions.csv", index=False, lineterminator="\n")
         scores = {
-            name: json.loads((demo / name / "config.json").read_text())["score"]["weighted_r2"]
+            name: json.loads((demo / name / "config.json").read_text("utf-8"))["score"]["weighted_r2"]
             for name in ("model", "model-seed")
         }
-        (GOLDEN / "scores.json").write_text(json.dumps({k: round(v, 4) for k, v in scores.items()}, indent=1) + "\n")
+        (GOLDEN / "scores.json").write_text(
+            json.dumps({k: round(v, 4) for k, v in scores.items()}, indent=1) + "\n", "utf-8"
+        )

@@ -156,7 +156,7 @@ def prepare(place: Path) -> dict[str, Job]:
     """Draw photos and a farm, train a model, and return each command."""
     model, table = str(drawn_model(place, small_recipe(place))), str(place / "drawn.csv")
     pd.read_csv(table)[::12].to_csv(place / "cuts.csv", index=False)
-    (place / "crosspvt.toml").write_text(CROSSPVT)
+    (place / "crosspvt.toml").write_text(CROSSPVT, "utf-8")
     photos = str(place / "drawn")
     adding = ["predict", model, str(place / "walks"), "--out", "OUT/results", "--paddocks", "folder"]
     adding += ["--farm", f"OUT/{FARM}"]
@@ -219,7 +219,7 @@ def killed(
         found["already_complete"] += 1
     elif again.returncode != 0:
         faults.append(f"exit {again.returncode}: {again.stderr.strip()}")
-    elif complete_rows and json.loads((out / "results/run.json").read_text())["kept_rows"] != complete_rows:
+    elif complete_rows and json.loads((out / "results/run.json").read_text("utf-8"))["kept_rows"] != complete_rows:
         faults.append("complete rows were estimated again")
     if any(path.stat().st_ino != inode for path, inode in done.items()):
         faults.append("complete files were written again")

@@ -9,7 +9,6 @@ per folder, and all differ, so everything but decoding and the backbone is timed
 import argparse
 import json
 import logging
-import resource
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.harness import option_parser, parse, write_result
+from benchmarks.harness import option_parser, parse, peak_gb, write_result
 from herbage.backbones.engine import resolve_engine
 from herbage.model.estimate import Estimate
 from herbage.photos.discovery import PhotoList, find_photos
@@ -113,7 +112,7 @@ def measure(count: int, place: Path) -> dict[str, float]:
         write_rows(files, 0, count // 2, place / "results")
     with timed("rows_resumed"):
         write_rows(files, count // 2, count, place / "results")
-    took["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    took["peak_gb"] = peak_gb(Path("/proc/self/status").read_text("utf-8"))
     return took
 
 

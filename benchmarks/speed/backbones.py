@@ -92,5 +92,5 @@ def photos(count: int, place: Path) -> Path:
                 Image.fromarray(noisy).save(file, quality=95)
     listed = place / f"photos-{count}.txt"
     place.mkdir(parents=True, exist_ok=True)
-    listed.write_text("\n".join(map(str, files)) + "\n")
+    listed.write_text("\n".join(map(str, files)) + "\n", "utf-8")
     return listed

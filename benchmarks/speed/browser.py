@@ -134,7 +134,7 @@ def _renderer_gb() -> float:
     peaks = []
     for process in psutil.process_iter(["cmdline"]):
         if "--type=renderer" in " ".join(process.info["cmdline"] or []):
-            peaks.append(peak_gb(Path(f"/proc/{process.pid}/status").read_text()))
+            peaks.append(peak_gb(Path(f"/proc/{process.pid}/status").read_text("utf-8")))
     return max(peaks)
 
 

@@ -85,7 +85,7 @@ def add_walk(place: Path, paddocks: int, walks: int, photos: int, new: int) -> d
     seconds = timed(lambda: farm.add_estimates(estimates, a_model()))
     rows = farm.visits()
     assert (len(rows), rows["photos"].sum()) == (paddocks * (walks + 1), photos + new)
-    return {"seconds": seconds, "peak_gb": peak_gb(Path("/proc/self/status").read_text())}
+    return {"seconds": seconds, "peak_gb": peak_gb(Path("/proc/self/status").read_text("utf-8"))}
 
 
 def write_polygons(place: Path, paddocks: int) -> None:

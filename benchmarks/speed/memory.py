@@ -39,7 +39,7 @@ def copies(files: Sequence[Path], count: int, place: Path) -> Path:
 def small_recipe(folder: Path) -> Path:
     """A recipe of one view for texture."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "small.toml").write_text(SMALL)
+    (folder / "small.toml").write_text(SMALL, "utf-8")
     return folder / "small.toml"
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     lines = []
     with tempfile.TemporaryDirectory(dir=options.work) as scratch:
         folder = Path(scratch)
-        files = [Path(line) for line in photos(24, options.work).read_text().splitlines()]
+        files = [Path(line) for line in photos(24, options.work).read_text("utf-8").splitlines()]
         few, all_photos = copies(files, many // 10, folder / "few"), copies(files, many, folder / "many")
         for name, place, recipe, backbone in (
             (f"texture, {many // 10} photos", few, "seed", "texture"),

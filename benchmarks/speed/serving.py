@@ -82,7 +82,7 @@ class Crowd:
 
 def resident_gb(process: int) -> float:
     """Resident memory of a process, Linux only."""
-    status = Path(f"/proc/{process}/status").read_text()
+    status = Path(f"/proc/{process}/status").read_text("utf-8")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 1e6
@@ -142,6 +142,8 @@ def predict_rate(model: Path, files: list[Path], count: int) -> float:
         taken = []
         for part in (count // 4, count):
             paths = Path(scratch) / f"{part}.txt"
-            paths.write_text("\n".join(str(file.resolve()) for file in itertools.islice(itertools.cycle(files), part)))
+            paths.write_text(
+                "\n".join(str(file.resolve()) for file in itertools.islice(itertools.cycle(files), part)), "utf-8"
+            )
             taken.append(run_herbage("predict", model, paths, "--out", Path(scratch) / str(part), "--quiet")[0])
     return (count - count // 4) / (taken[1] - taken[0])

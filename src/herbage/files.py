@@ -3,10 +3,13 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from uuid import uuid4
+
+from herbage.errors import InputInvalid
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -18,12 +21,23 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # "no space left on device" comes without a file name
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _replace(new: Path, place: Path) -> None:
+    """Rename a file; on Windows, wait a moment for others who have the old one open, such as a virus scanner."""
+    for wait_s in (0.01, 0.1, 1.0) if os.name == "nt" else ():
+        try:
+            new.replace(place)
+            return
+        except PermissionError:
+            time.sleep(wait_s)
+    new.replace(place)
 
 
 @contextmanager
@@ -42,6 +56,14 @@ def new_folder(place: Path) -> Iterator[Path]:
             old.rename(place)
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def common_folder(folders: Iterable[PurePath]) -> Path:
+    """The deepest folder that contains all of these; raises InputInvalid where they are on several drives."""
+    try:
+        return Path(os.path.commonpath(list(folders)))
+    except ValueError as error:  # on Windows
+        raise InputInvalid("The photos are on several drives: copy them below one folder.") from error
 
 
 def user_cache(name: str) -> Path:

@@ -26,7 +26,8 @@ def pinned(name: str) -> tuple[str, str | None]:
 
 def is_hub_id(name: str) -> bool:
     """Whether a name has the form OWNER/NAME of a hub id, and not that of a local path."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+    is_path = name.startswith((".", "/", "~")) or name.endswith("/") or ":" in name  # C:/model on Windows
+    return name.count("/") == 1 and not is_path
 
 
 def hub_is_unreachable() -> bool:

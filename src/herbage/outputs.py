@@ -74,7 +74,8 @@ def check_output_files(folder: Path, names: Iterable[str], *, overwrite: bool) -
 
 def check_writable(path: Path) -> None:
     """Raise OSError where nothing can be written at `path`; creates nothing."""
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    parents = path.absolute().parents
+    parent = next((folder for folder in parents if folder.exists()), parents[-1])  # Windows: a drive that is missing
     if not parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from herbage.app.cli import run
-from tests.conftest import TEXTURE
+from tests.conftest import TEXTURE, posix_only
 
 COMMANDS = [
     "demo", "extract", "train", "score", "predict", "farm", "submit", "plan-cuts", "calibrate", "import-heads",
@@ -34,8 +34,8 @@ def test_the_help_of_an_option_has_no_line_breaks_of_its_own(capsys, monkeypatch
     (["extract"], "--photos"),
     (["train", "t.csv", "--photos", "p", "--model", "m", "--folds", "many"], "many"),
     (["predict", "m", "p", "--out", "o", "--precision", "fp8"], "fp8"),
-    (["predict", "no/such/model", "p", "--out", "o"], "no/such/model is neither a model folder on this machine nor a model that could be loaded from the hub"),
-    (["extract", "no/such/folder", "--store", "s"], "no/such/folder does not exist"),
+    (["predict", "no/such/model", "p", "--out", "o"], "model is neither a model folder on this machine nor a model that could be loaded from the hub"),
+    (["extract", "no/such/folder", "--store", "s"], "folder does not exist"),
 ])  # fmt: skip
 def test_a_wrong_call_is_one_message_on_standard_error_and_exit_2(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -70,6 +70,7 @@ def test_check_describes_this_machine(capsys):
     assert "texture" in "".join(facts)
 
 
+@posix_only(reason="it needs a POSIX shell")
 def test_a_closed_output_pipe_gives_no_traceback(trained):
     code = "from herbage.app.cli import main; main()"
     result = subprocess.run(

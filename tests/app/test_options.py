@@ -44,7 +44,7 @@ def test_the_library_names_parameters_and_never_options():
     for path in SOURCE.rglob("*.py"):
         if path.is_relative_to(SOURCE / "app") or path.name == "card.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not options & set(re.findall(r"--[a-z][\w-]*", node.value)), f"{path.name}: {node.value}"
 

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from herbage.backbones.dinov2 import Dinov2Backbone, attention_per_image
 from herbage.backbones.engine import cpu_has_bf16, resolve_engine
@@ -18,6 +18,7 @@ from herbage.backbones.views import view_images
 from herbage.errors import BackboneInvalid, DeviceMissing, WeightsMissing
 from herbage.recipe import load_recipe
 from herbage.tokens.layout import BackboneOutput, tokens_shape, upright_tokens
+from tests.conftest import tensors_of
 
 
 def images(count=2, side=56):
@@ -110,7 +111,7 @@ def test_the_message_about_gated_weights_names_the_licence_and_the_page():
 def test_the_digest_depends_on_the_weights_and_not_on_the_file(tiny_dinov2, tmp_path):
     first = open_backbone(tiny_dinov2)
     shutil.copytree(tiny_dinov2, tmp_path / "copy")
-    tensors = load_file(tmp_path / "copy/model.safetensors")
+    tensors = tensors_of(tmp_path / "copy/model.safetensors")
     save_file(dict(reversed(tensors.items())), tmp_path / "copy/model.safetensors", {"format": "pt", "note": "moved"})
     assert open_backbone(tmp_path / "copy", precision="fp32").digest == first.digest
     tensors["layernorm.bias"][0] += 1e-3
@@ -144,7 +145,7 @@ def test_a_folder_without_a_backbone_is_refused(tmp_path, tiny_dinov2):
     with pytest.raises(BackboneInvalid, match=r"neither config\.json nor openvino\.json"):
         open_backbone(tmp_path / "empty")
     shutil.copytree(tiny_dinov2, tmp_path / "vit")
-    config = json.loads((tmp_path / "vit/config.json").read_text())
+    config = json.loads((tmp_path / "vit/config.json").read_text("utf-8"))
     (tmp_path / "vit/config.json").write_text(json.dumps({**config, "model_type": "vit"}))
     with pytest.raises(BackboneInvalid, match=r"'vit'.*expected one of dinov2"):
         open_backbone(tmp_path / "vit")
@@ -152,7 +153,7 @@ def test_a_folder_without_a_backbone_is_refused(tmp_path, tiny_dinov2):
 
 def test_a_missing_weight_is_never_filled_with_random_numbers(tmp_path, tiny_dinov2):
     shutil.copytree(tiny_dinov2, tmp_path / "part")
-    tensors = load_file(tmp_path / "part/model.safetensors")
+    tensors = tensors_of(tmp_path / "part/model.safetensors")
     del tensors["encoder.layer.1.norm1.weight"]
     save_file(tensors, tmp_path / "part/model.safetensors", {"format": "pt"})
     with pytest.raises(WeightsMissing, match=r"incomplete: encoder\.layer\.1\.norm1\.weight"):
@@ -173,7 +174,7 @@ def test_a_device_that_is_not_available_is_named():
 def test_opening_a_backbone_imports_no_torchvision(tiny_dinov2):
     code = (
         "import sys; from herbage.backbones.opening import open_backbone; import herbage.steps, herbage.app.cli;"
-        f"open_backbone({str(tiny_dinov2)!r}); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
+        f"open_backbone({str(tiny_dinov2)!r}, device='cpu'); sys.exit('torchvision' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -72,7 +72,7 @@ def test_options_that_do_not_fit_an_export_and_damaged_exports_are_refused(expor
         if content is None:
             (broken / name).unlink()
         else:
-            (broken / name).write_text(content)
+            (broken / name).write_text(content, "utf-8")
         with pytest.raises(BackboneInvalid, match=message):
             open_backbone(broken)
         shutil.rmtree(broken)
@@ -83,7 +83,7 @@ def story(tiny_dinov2, weighed_photos, tmp_path_factory):
     """A model trained on the tiny network, and its int8 export, by the commands."""
     pytest.importorskip("nncf")
     place = tmp_path_factory.mktemp("story")
-    (place / "small.toml").write_text(RECIPE)
+    (place / "small.toml").write_text(RECIPE, "utf-8")
     train = ["train", weighed_photos / "train.csv", "--photos", weighed_photos, "--model", place / "model"]
     assert (
         run([*map(str, train), "--recipe", str(place / "small.toml"), "--backbone", str(tiny_dinov2), "--quiet"]) == 0
@@ -100,13 +100,13 @@ def test_an_int8_export_works_with_the_model_and_is_replaced_only_on_request(sto
     monkeypatch.setattr("herbage.results.export.CALIBRATION_IMAGES", 8)
     assert export(story, weighed_photos / "train") == 0
     printed = capfd.readouterr().out
-    parity = json.loads((story / "int8/parity.json").read_text())
+    parity = json.loads((story / "int8/parity.json").read_text("utf-8"))
     assert f"tokens of {parity['photos']} photos: cosine {parity['cosine_median']:.5f} median" in printed
     assert parity["photos"] == parity["trained_photos"] == 24
     assert parity["cosine_median"] > 0.99
     oof = pd.read_csv(story / "model/oof.csv")
     assert len(oof) == 24
-    config = json.loads((story / "model/config.json").read_text())
+    config = json.loads((story / "model/config.json").read_text("utf-8"))
     assert parity["score_source"] == pytest.approx(config["score"]["weighted_r2"], abs=1e-4)
 
     predict = ["predict", story / "model", weighed_photos / "train", "--out", story / "r", "--backbone", story / "int8"]
@@ -138,5 +138,5 @@ def test_training_photos_are_recognised_by_content_not_by_name(story, weighed_ph
     (tmp_path / "photos" / names[0]).write_bytes((weighed_photos / "train" / names[5]).read_bytes() + b"0")
     command = ["export", story / "model", "--out", tmp_path / "fp32", "--precision", "fp32"]
     assert run([*map(str, command), "--photos", str(tmp_path / "photos"), "--quiet"]) == 0
-    parity = json.loads((tmp_path / "fp32/parity.json").read_text())
+    parity = json.loads((tmp_path / "fp32/parity.json").read_text("utf-8"))
     assert (parity["photos"], parity["trained_photos"]) == (4, 3)

@@ -31,7 +31,7 @@ epochs = 2
 def place(weighed_photos, tmp_path_factory):
     """A folder with a recipe of few weights and a model trained by it."""
     out = tmp_path_factory.mktemp("crosspvt")
-    (out / "small.toml").write_text(RECIPE)
+    (out / "small.toml").write_text(RECIPE, "utf-8")
     how = ["--photos", str(weighed_photos), "--store", str(out / "tokens"), "--quiet"]
     for name, recipe in (("model", str(out / "small.toml")), ("other", "field")):
         table = str(weighed_photos / "train.csv")
@@ -46,7 +46,7 @@ def test_training_writes_a_model_whose_weights_add_up_and_leaves_no_checkpoint(p
     assert model.evidence.alone.score.photos == 24
     estimate = model.estimate(weighed_photos / "train/ID3.png")
     assert estimate.map is None
-    assert "--maps" not in (place / "model/README.md").read_text()
+    assert "--maps" not in (place / "model/README.md").read_text("utf-8")
     np.testing.assert_allclose(estimate.grams, SUMS @ estimate.grams[:3], atol=1e-9)
     oof = pd.read_csv(place / "model/oof.csv")
     estimated = oof[[f"{target}_estimated" for target in TARGETS]].to_numpy()
@@ -83,7 +83,7 @@ def test_it_submits(place, weighed_photos, tmp_path):
 
 def test_a_width_that_attention_heads_cannot_share_is_refused_before_extraction(weighed_photos, tmp_path):
     recipe = tmp_path / "tiles.toml"
-    recipe.write_text(RECIPE.replace("inner_width = 12", ""))
+    recipe.write_text(RECIPE.replace("inner_width = 12", ""), "utf-8")
     with pytest.raises(
         RecipeInvalid, match=r"37 dimensions, which 6 attention heads cannot share evenly; set inner_width"
     ):

@@ -24,7 +24,7 @@ from herbage.progress import silent
 from herbage.results.paddock_polygons import Polygons
 from herbage.results.paddocks import COLUMNS as PADDOCK_COLUMNS
 from herbage.targets import TARGETS, TOTAL
-from tests.conftest import HERBAGE, PATIENCE_S
+from tests.conftest import HERBAGE, PATIENCE_S, needs_links
 from tests.photos.not_pasture import write_pictures
 from tests.test_docs import run_page
 
@@ -56,8 +56,8 @@ def test_it_writes_the_files_that_it_lists(demo):
         assert (demo / "results" / name).is_file(), name
         assert (demo / "walk-results/2025-09-22" / name).is_file(), name
     assert len(list((demo / "results/maps").glob("*.png"))) == len(photos)
-    assert json.loads((demo / "model/config.json").read_text())["recipe"]["name"] == "field"
-    assert json.loads((demo / "model-seed/config.json").read_text())["recipe"]["name"] == "seed"
+    assert json.loads((demo / "model/config.json").read_text("utf-8"))["recipe"]["name"] == "field"
+    assert json.loads((demo / "model-seed/config.json").read_text("utf-8"))["recipe"]["name"] == "seed"
 
 
 def test_both_models_are_better_than_the_baseline_out_of_fold(demo):
@@ -75,7 +75,7 @@ def test_its_results_are_the_same_on_every_machine(demo):
     expected = pd.read_csv(golden / "predictions.csv").set_index("photo")
     came = pd.read_csv(demo / "results/predictions.csv").set_index("photo").loc[expected.index, expected.columns]
     assert (came - expected).abs().to_numpy().max() < MAX_DIFFERENCE_G
-    for name, score in json.loads((golden / "scores.json").read_text()).items():
+    for name, score in json.loads((golden / "scores.json").read_text("utf-8")).items():
         assert HerbageModel.from_pretrained(demo / name).evidence.alone.score.weighted_r2 == pytest.approx(
             score, abs=MAX_SCORE_DIFFERENCE
         )
@@ -96,7 +96,7 @@ def test_predictions_have_times_positions_and_weights_that_add_up(demo):
     assert frame["status"].eq("ok").all()
     assert frame["taken_at"].notna().all()
     assert 0 < frame["latitude"].notna().sum() < len(frame)
-    points = json.loads((demo / "results/photos.geojson").read_text())["features"]
+    points = json.loads((demo / "results/photos.geojson").read_text("utf-8"))["features"]
     assert len(points) == frame["latitude"].notna().sum()
     parts = frame["Dry_Clover_g"] + frame["Dry_Dead_g"] + frame["Dry_Green_g"]
     np.testing.assert_allclose(frame["Dry_Total_g"], parts, atol=5e-6)
@@ -121,7 +121,7 @@ def test_the_map_is_brighter_where_more_was_drawn(demo, tmp_path):
 def test_pictures_of_other_things_are_out_of_domain(demo, tmp_path):
     """Noise, flat colours, text, a sky, cats and rockets are out of domain; most new drawn swards are not."""
     pictures = sorted(write_pictures(tmp_path / "pictures").iterdir())[::3]
-    (tmp_path / "some.txt").write_text("\n".join(map(str, pictures)))
+    (tmp_path / "some.txt").write_text("\n".join(map(str, pictures)), "utf-8")
     flagged = HerbageModel.from_pretrained(demo / "model").predict(tmp_path / "some.txt")
     assert len(flagged) > 8
     assert flagged["in_domain"].eq(False).mean() > 0.8, flagged.loc[flagged["in_domain"], "photo"].tolist()
@@ -160,7 +160,7 @@ def test_paddocks_are_written_as_table_map_and_wedge(demo, farm, tmp_path):
         assert len(read) == count
         assert read.crs.to_epsg() == 4326
         assert read.geometry.y.between(-42, -37).all()
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text("utf-8")
     assert "Feed wedge" in page
     assert "<b>high</b>" not in page
     maps = sorted((demo / "results/maps").glob("*.npy"))
@@ -176,9 +176,9 @@ def test_without_coordinates_no_file_has_a_position(demo, farm, tmp_path):
     command = ["predict", demo / "model", demo / "photos", "--out", out, *farm, "--no-coordinates", "--maps"]
     assert run([*map(str, command)]) == 0
     assert not (out / "paddocks.geojson").exists()
-    assert json.loads((out / "photos.geojson").read_text())["features"] == []
+    assert json.loads((out / "photos.geojson").read_text("utf-8"))["features"] == []
     assert pd.read_csv(out / "predictions.csv")["latitude"].isna().all()
-    assert "Points where" not in (out / "report.html").read_text()
+    assert "Points where" not in (out / "report.html").read_text("utf-8")
     for picture in (out / "maps").glob("*.png"):
         with Image.open(picture) as image:
             assert not image.getexif()
@@ -215,7 +215,7 @@ def test_the_farm_has_three_walks_over_five_paddocks(demo):
 
 
 def test_other_programs_read_the_farm_and_photos_are_in_the_paddock_of_their_folder(demo):
-    drawn = {str(path.relative_to(demo / "walks")) for path in (demo / "walks").rglob("*.webp")}
+    drawn = {path.relative_to(demo / "walks").as_posix() for path in (demo / "walks").rglob("*.webp")}
     with closing(sqlite3.connect(demo / "farm.gpkg")) as connection:
         rows = connection.execute(
             "SELECT date, photo, taken_at, latitude, name FROM photos JOIN paddocks ON paddocks.id = paddock_id"
@@ -285,6 +285,7 @@ def test_a_second_demo_replaces_the_first_only_on_request(demo, capsys):
     assert "pass --overwrite to replace it" in capsys.readouterr().err
 
 
+@needs_links
 def test_the_commands_of_the_first_tutorial_work(demo, tmp_path, monkeypatch):
     (tmp_path / "demo").symlink_to(demo)
     monkeypatch.chdir(tmp_path)

@@ -102,9 +102,9 @@ def test_gps_zero(photo, predict, tmp_path):
     save(photo(3), tmp_path / "farm/North/IMG_3.jpg", exif=exif(DAY, ((0, 0, 0), (0, 0, 0)), "NE"))
     rows, _, _ = predict(tmp_path / "farm", paddocks="folder")
     assert rows.loc["North/IMG_3.jpg", ["latitude", "longitude"]].isna().all()
-    (point,) = json.loads((predict.runs[0] / "paddocks.geojson").read_text())["features"]
+    (point,) = json.loads((predict.runs[0] / "paddocks.geojson").read_text("utf-8"))["features"]
     assert point["geometry"]["coordinates"] == [145.25, -38.5]
-    assert len(json.loads((predict.runs[0] / "photos.geojson").read_text())["features"]) == 3
+    assert len(json.loads((predict.runs[0] / "photos.geojson").read_text("utf-8"))["features"]) == 3
 
 
 @pytest.mark.parametrize(("latitude", "longitude", "degrees"), [
@@ -178,7 +178,9 @@ def test_jpeg_damaged(photo, predict, tmp_path):
 def test_not_an_image(photo, predict, tmp_path):
     save(photo(0), tmp_path / "p/a.jpg")
     (tmp_path / "p/b.jpg").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>")
-    (tmp_path / "p/c.jpg").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+    (tmp_path / "p/c.jpg").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n", "utf-8"
+    )
     rows, _, _ = predict(tmp_path / "p")
     assert "web page" in rows.loc["b.jpg", "message"]
     assert "git lfs pull" in rows.loc["c.jpg", "message"]
@@ -191,9 +193,9 @@ def test_copies(photo, predict, tmp_path):
     (_, once, _), (_, copied, said) = (predict(tmp_path / farm, paddocks="folder") for farm in ("once", "copied"))
     pd.testing.assert_frame_equal(once, copied)
     assert "byte-equal" in said
-    run = json.loads((predict.runs[1] / "run.json").read_text())
+    run = json.loads((predict.runs[1] / "run.json").read_text("utf-8"))
     assert [(one["what"], one["count"]) for one in run["remarks"]] == [("copies", 8)]
-    assert "byte-equal" in (predict.runs[1] / "report.html").read_text()
+    assert "byte-equal" in (predict.runs[1] / "report.html").read_text("utf-8")
 
 
 # Folders and paddocks
@@ -341,7 +343,7 @@ def test_table_encodings(weighed_photos, tmp_path):
     lines = [f"{row.image_path},B{number // 4},{row.Dry_Total_g:.1f}".replace(".1f", "") for number, row in
              enumerate(table.itertuples())]  # fmt: skip
     decimal_commas = "".join(f"{','.join(line.rsplit('.', 1))},\n" for line in lines)
-    (tmp_path / "no_name.csv").write_text("image_path,Betrieb,Dry_Total_g,,\n" + decimal_commas)
+    (tmp_path / "no_name.csv").write_text("image_path,Betrieb,Dry_Total_g,,\n" + decimal_commas, "utf-8")
     with pytest.raises(TableInvalid, match="column D, which has no name"):
         train(tmp_path / "no_name.csv", weighed_photos, group_by=["Betrieb"])
 
@@ -423,7 +425,7 @@ def test_paddock_files(photo, predict, tmp_path):
         save(photo(number), tmp_path / f"p/IMG_{number}.jpg", exif=exif(DAY, ((north, 0, 0), (east, 0, 0)), "NE"))
     files = {"plain": ("name", "ABC"), "other_name": ("PADDOCK_NM", ["Home", "Far", "Hill"]), "twice": ("name", "AAC")}
     for name, (key, names) in files.items():
-        (tmp_path / f"{name}.geojson").write_text(paddock_file(key, names))
+        (tmp_path / f"{name}.geojson").write_text(paddock_file(key, names), "utf-8")
     farm = geopandas.read_file(tmp_path / "plain.geojson")
     farm.to_crs(2056).to_file(tmp_path / "farm.gpkg")
     farm.rename(columns={"name": "Name"}).to_file(tmp_path / "farm.kml", driver="KML")

@@ -47,7 +47,7 @@ def test_the_table_is_the_same_in_memory_and_read_from_its_file(tmp_path):
     grams[:, 2] = np.nan
     folds = make_folds(frame, np.nan_to_num(grams), count=2)
     oof = OutOfFold.of(frame, TrainingData([], grams, folds), rng.uniform(0, 90, (20, 5)))
-    (tmp_path / "oof.csv").write_text(oof.csv())
+    (tmp_path / "oof.csv").write_text(oof.csv(), "utf-8")
     again = OutOfFold.read(tmp_path / "oof.csv")
     pd.testing.assert_frame_equal(again.frame(), oof.frame(), check_exact=True)
     np.testing.assert_array_equal(oof.group_index, folds.group)

@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from itertools import chain
 
@@ -27,13 +28,13 @@ OTHER = a_model(digest="b" * 64, seed=2)
 
 
 def rows(farm, query):
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         return plain.execute(query).fetchall()
 
 
 def edit(farm, *statements):
     """An edit by another program, such as a GIS."""
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         for statement in statements:
             plain.execute(statement)
 
@@ -248,10 +249,10 @@ def test_what_is_no_farm_is_refused(tmp_path, walked):
     for name, message in (("farm.sqlite", "ends in .gpkg"), ("no/farm.gpkg", "the folder .*no does not exist")):
         with pytest.raises(InputInvalid, match=message):
             Farm(tmp_path / name)
-    (tmp_path / "text.gpkg").write_text("no database, but long enough to be taken for one" * 100)
+    (tmp_path / "text.gpkg").write_text("no database, but long enough to be taken for one" * 100, "utf-8")
     with pytest.raises(InputInvalid, match="could not be used as a GeoPackage: file is not a database"):
         Farm(tmp_path / "text.gpkg")
-    with sqlite3.connect(tmp_path / "other.gpkg") as other:
+    with closing(sqlite3.connect(tmp_path / "other.gpkg")) as other, other:
         other.execute("CREATE TABLE fields (id)")
     with pytest.raises(InputInvalid, match="is not a farm file"):
         Farm(tmp_path / "other.gpkg")
@@ -402,10 +403,10 @@ def test_an_export_has_every_table_as_other_programs_read_it(walked, tmp_path):
     assert photos["in_domain"].tolist() == [True] * 8
     with (tmp_path / "out/paddocks.csv").open() as file:
         assert [row["soil"] for row in csv.DictReader(file)] == ["'=clay", "'=clay"]  # no formula in a spreadsheet
-    layer = json.loads((tmp_path / "out/paddocks.geojson").read_text())["features"]
+    layer = json.loads((tmp_path / "out/paddocks.geojson").read_text("utf-8"))["features"]
     assert layer[0]["geometry"]["type"] == "MultiPolygon"
     assert layer[0]["properties"]["soil"] == "=clay"
-    points = json.loads((tmp_path / "out/photos.geojson").read_text())["features"]
+    points = json.loads((tmp_path / "out/photos.geojson").read_text("utf-8"))["features"]
     assert points[0]["geometry"] == {"type": "Point", "coordinates": [147.001, -41.499]}
     with pytest.raises(OutputExists):
         walked.export(tmp_path / "out")
@@ -424,14 +425,14 @@ def walk_file(model, **changes):
 
 def test_the_file_of_a_walk_is_added_like_photos(farm, tmp_path):
     path = tmp_path / "walk.json"
-    path.write_text(walk_file(a_model()).model_dump_json())
+    path.write_text(walk_file(a_model()).model_dump_json(), "utf-8")
     assert str(farm.add_walk(path)) == "4 photos added"
     assert str(farm.add_walk(path)) == "0 photos added, 4 already there"
     direct = Farm(tmp_path / "direct.gpkg")
     shutil.copy(farm.path, direct.path)
     changes = direct.add_estimates(a_walk(DAY, {"North": 2000}), a_model())
     assert str(changes) == "0 photos added, 4 already there"
-    path.write_text(walk_file(a_model(), taken_at=None).model_dump_json())
+    path.write_text(walk_file(a_model(), taken_at=None).model_dump_json(), "utf-8")
     new = Farm(tmp_path / "new.gpkg")
     with pytest.raises(InputInvalid, match="4 photos without a capture time"):
         new.add_walk(path)
@@ -442,13 +443,15 @@ def test_the_file_of_a_walk_is_added_like_photos(farm, tmp_path):
 def test_other_errors_of_a_known_model_are_reported_and_not_used(farm, tmp_path):
     path, quiet = tmp_path / "walk.json", a_model(shared=0.1, own=0.1)
     farm.add_estimates(a_walk(DAY, {"South": 2000}), a_model())
-    path.write_text(walk_file(quiet).model_dump_json())
+    path.write_text(walk_file(quiet).model_dump_json(), "utf-8")
     assert [remark.what for remark in farm.add_walk(path).remarks()] == ["farm_model_differs"]
     north, south = farm.visits()["model_kg_per_ha"]
     assert north == pytest.approx(south)
-    path.write_text(walk_file(a_model()).model_dump_json())
+    path.write_text(walk_file(a_model()).model_dump_json(), "utf-8")
     assert list(farm.add_walk(path).remarks()) == []
-    path.write_text(walk_file(a_model(), taken_at="2925-09-04T10:00:00", photo_sha256="5" * 64).model_dump_json())
+    path.write_text(
+        walk_file(a_model(), taken_at="2925-09-04T10:00:00", photo_sha256="5" * 64).model_dump_json(), "utf-8"
+    )
     with pytest.raises(InputInvalid, match="has the day 2925-09-04; expected one from 1990 to tomorrow"):
         farm.add_walk(path)
 
@@ -456,7 +459,7 @@ def test_other_errors_of_a_known_model_are_reported_and_not_used(farm, tmp_path)
 def test_photos_of_a_walk_without_a_paddock_are_assigned_by_position(farm, tmp_path):
     path = tmp_path / "walk.json"
     walk = walk_file(a_model(), paddock=None, latitude=-41.509, longitude=147.001)
-    path.write_text(walk.model_dump_json())
+    path.write_text(walk.model_dump_json(), "utf-8")
     farm.add_walk(path)
     assert farm.visits()["paddock"].tolist() == ["South"]
 

@@ -24,7 +24,7 @@ def season(farm):
 
 def test_the_page_is_one_file_that_says_what_the_season_says(season, tmp_path):
     farm_report(season, out=tmp_path / "out", pre_grazing=2900, residual=1500)
-    page = (tmp_path / "out/season.html").read_text()
+    page = (tmp_path / "out/season.html").read_text("utf-8")
     assert not re.search(r'(?:src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "South &lt;b&gt;" in page
@@ -44,7 +44,7 @@ def test_the_page_is_one_file_that_says_what_the_season_says(season, tmp_path):
         farm_report(season, out=tmp_path / "out")
     before = page
     farm_report(season, out=tmp_path / "out", pre_grazing=2900, residual=1500, overwrite=True)
-    assert (tmp_path / "out/season.html").read_text() == before
+    assert (tmp_path / "out/season.html").read_text("utf-8") == before
 
 
 def test_a_farm_without_visits_has_a_page_too(farm, tmp_path):

@@ -1,6 +1,7 @@
 """Walks, means of the farm, feed on hand and days to the target, against plain arithmetic."""
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import numpy as np
@@ -18,7 +19,7 @@ def walk(farm, days, covers, **more):
 
 
 def set_areas(farm, **areas):
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         for name, area in areas.items():
             plain.execute("UPDATE paddocks SET effective_area_ha = ? WHERE name = ?", (area, name))
 
@@ -93,7 +94,7 @@ def test_feed_on_hand_and_above_the_residual(farm):
     north = visit_of(season, "North").cover
     assert above.kg < above.high < 2 * (north.high - 1500) + 4 * visit_of(season, "South").cover.sampling + 1
     assert 0 <= above.low < above.kg
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         plain.execute("UPDATE paddocks SET residual_kg_per_ha = 800 WHERE name = 'South'")
     assert farm.season(residual=1500).feed()[1].kg == pytest.approx(2 * 500 + 4 * 200)
     assert farm.season().feed()[1].kg == pytest.approx(4 * 200)  # North has no residual of its own
@@ -114,7 +115,7 @@ def test_the_wedge_is_in_order_of_cover_with_days_to_the_target(farm):
     assert east["possible_grazing"]
     assert east["days_note"] == "growth may be zero"  # -0.5 per day, before it was grazed
     assert farm.wedge()["days_note"].tolist() == ["no target"] * 3
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         plain.execute("UPDATE paddocks SET pre_grazing_kg_per_ha = 3300 WHERE name = 'North'")
     assert farm.wedge(pre_grazing=2900).iloc[1]["days_to_target"] == pytest.approx(600 / 30, abs=1e-3)
 

@@ -1,5 +1,7 @@
 """Visits and growth, against the summary of one run and plain arithmetic."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -66,15 +68,13 @@ def test_photos_whose_day_was_given_are_taken_at_noon(tmp_path):
 
 
 def test_a_day_corrected_in_a_gis_moves_the_photo(walked):
-    import sqlite3
-
-    with sqlite3.connect(walked.path) as plain:
+    with closing(sqlite3.connect(walked.path)) as plain, plain:
         plain.execute("UPDATE photos SET date = '2025-08-31' WHERE photo LIKE '%North%'")
     assert walked.visits()[["paddock", "date"]].to_numpy().tolist() == [
         ["North", "2025-08-31"],
         ["South", "2025-09-01"],
     ]
-    with sqlite3.connect(walked.path) as plain:
+    with closing(sqlite3.connect(walked.path)) as plain, plain:
         plain.execute("UPDATE photos SET date = 'yesterday' WHERE photo LIKE '%North%'")
     with pytest.raises(Exception, match="The table photos has a value that cannot be read: .*yesterday"):
         walked.visits()
@@ -98,22 +98,18 @@ def test_a_day_corrected_in_a_gis_moves_the_photo(walked):
     ],
 )
 def test_a_cell_that_cannot_be_right_is_refused_with_its_photo(walked, column, value, message):
-    import sqlite3
-
-    with sqlite3.connect(walked.path) as plain:
+    with closing(sqlite3.connect(walked.path)) as plain, plain:
         plain.execute(f"UPDATE photos SET {column} = ? WHERE photo LIKE '%North/0.jpg'", (value,))
     with pytest.raises(InputInvalid, match=f"{message}.*delete the row to leave the photo out"):
         walked.visits()
-    with sqlite3.connect(walked.path) as plain:
+    with closing(sqlite3.connect(walked.path)) as plain, plain:
         plain.execute("DELETE FROM photos WHERE photo LIKE '%North/0.jpg'")
     assert walked.visits()["photos"].tolist() == [3, 4]
 
 
 def test_a_time_that_a_gis_adds_to_a_day_is_of_no_meaning(walked):
-    import sqlite3
-
     before = walked.visits()
-    with sqlite3.connect(walked.path) as plain:
+    with closing(sqlite3.connect(walked.path)) as plain, plain:
         plain.execute("UPDATE photos SET date = date || 'T23:00:00.000Z' WHERE photo LIKE '%North/0.jpg'")
     pd.testing.assert_frame_equal(walked.visits(), before)
 

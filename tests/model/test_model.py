@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import ExifTags, Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import herbage
 from herbage import steps
@@ -21,7 +21,7 @@ from herbage.model.intervals import LEVELS, Intervals, coverage
 from herbage.model.model import HerbageModel
 from herbage.photos.icc import DISPLAY_P3, profile_of
 from herbage.targets import SUMS, TARGETS, balance
-from tests.conftest import SMALL_RECIPE, files_of
+from tests.conftest import SMALL_RECIPE, files_of, overwrite, tensors_of
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch"])
@@ -43,6 +43,15 @@ def test_a_saved_and_opened_model_gives_the_same_estimates(models, weighed_photo
     assert files_of(tmp_path / "copy") == {k: v for k, v in saved.items() if k != "run.json"}
     again = HerbageModel.from_pretrained(str(tmp_path / "copy"))
     pd.testing.assert_frame_equal(model.predict(weighed_photos / "train"), again.predict(weighed_photos / "train"))
+
+
+def test_a_model_does_not_change_with_its_file_once_it_is_opened(model_folder):
+    """Tensors that map their file into memory would, and Windows would not let such a model be replaced."""
+    model = HerbageModel.from_pretrained(model_folder)
+    before = model.digest
+    overwrite(model_folder / "model.safetensors")
+    model.save_pretrained(model_folder)
+    assert HerbageModel.from_pretrained(model_folder).digest == before
 
 
 @pytest.mark.parametrize("name", ["ridge", "patch", "balanced"])
@@ -118,8 +127,8 @@ def test_other_weights_are_refused(models, tiny_dinov2):
 
 def broken_model(models, tmp_path, change):
     shutil.copytree(models / "ridge", tmp_path / "m")
-    tensors = load_file(tmp_path / "m/model.safetensors")
-    config = json.loads((tmp_path / "m/config.json").read_text())
+    tensors = tensors_of(tmp_path / "m/model.safetensors")
+    config = json.loads((tmp_path / "m/config.json").read_text("utf-8"))
     change(tmp_path / "m", tensors, config)
     return tmp_path / "m"
 
@@ -184,7 +193,7 @@ def test_the_files_pushed_to_the_hub_are_those_of_the_model_folder(models, monke
 @pytest.mark.parametrize("heads", ["ridge", "patch"])
 def test_heads_on_class_vectors_have_no_map(weighed_photos, tmp_path, heads):
     recipe = SMALL_RECIPE.format(crops="halves", heads=heads, balance="true").replace("grid=6", 'grid=6\nkeep="class"')
-    (tmp_path / "class.toml").write_text(recipe)
+    (tmp_path / "class.toml").write_text(recipe, "utf-8")
     model = steps.train(weighed_photos / "wide.csv", photos=weighed_photos, recipe=tmp_path / "class.toml")
     assert model.evidence.alone.score.weighted_r2 > 0.5
     assert model.estimate(weighed_photos / "train/ID0.png").map is None
@@ -226,7 +235,7 @@ def test_a_tensor_of_another_shape_or_type_or_with_nan_is_named(models, tmp_path
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\x00\x01"])
 def test_a_damaged_oof_table_is_named(models, tmp_path, content):
     shutil.copytree(models / "ridge", tmp_path / "m")
-    (tmp_path / "m/oof.csv").write_text(content)
+    (tmp_path / "m/oof.csv").write_text(content, "utf-8")
     with pytest.raises(ModelInvalid, match=r"oof\.csv is damaged"):
         HerbageModel.from_pretrained(tmp_path / "m")
 
@@ -234,7 +243,7 @@ def test_a_damaged_oof_table_is_named(models, tmp_path, content):
 def of_version_0_1_0(folder, place, **recipe):
     """The model as version 0.1.0 wrote it."""
     shutil.copytree(folder, place)
-    config = json.loads((place / "config.json").read_text())
+    config = json.loads((place / "config.json").read_text("utf-8"))
     assert config.pop("colours_converted") is True
     for name in ("measured", "measured_columns"):
         assert not config.pop(name)
@@ -245,7 +254,7 @@ def of_version_0_1_0(folder, place, **recipe):
     )
     config["recipe"]["ridge"]["heterogeneity_weight"] = 1.0
     config["recipe"] |= {"heterogeneity": False, **recipe}
-    tensors = load_file(place / "model.safetensors")
+    tensors = tensors_of(place / "model.safetensors")
     if "heads.common" in tensors:
         del tensors["heads.common"]
         tensors |= {f"heads.{n}": tensors[f"heads.{n}"][:, :-1].contiguous() for n in ("coefficient", "intercept")}
@@ -257,7 +266,7 @@ def test_a_ridge_model_of_version_0_1_0_has_its_old_meaning(models, weighed_phot
     """The mean of linear heads over folds and views; grams per patch below 0 count as 0, and nothing is removed."""
     old = HerbageModel.from_pretrained(of_version_0_1_0(models / "ridge", tmp_path / "old"))
     assert old.recipe.ridge.link == "linear"
-    tensors = load_file(tmp_path / "old/model.safetensors")
+    tensors = tensors_of(tmp_path / "old/model.safetensors")
     coefficient, intercept = tensors["heads.coefficient"].double(), tensors["heads.intercept"].double()
     _, tokens = steps.photo_tokens(weighed_photos / "train/ID3.png", recipe=old.recipe)
     vectors = torch.from_numpy(tokens[0]).double()

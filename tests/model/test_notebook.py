@@ -99,7 +99,7 @@ def hostile(canary):
     touch = f"open({str(canary)!r}, 'w').close()"
     path = str(canary)
     return {
-        "os.system": Reduces(os.system, f"touch {path}"),
+        "os.system": Reduces(os.system, f"echo > {path}"),
         "eval": Reduces(eval, f"open({path!r}, 'w')"),
         "exec": Reduces(exec, touch),
         "open": Reduces(builtins.open, path, "w"),
@@ -107,7 +107,7 @@ def hostile(canary):
         "import": Reduces(importlib.import_module, "this"),
         "Path.touch": Reduces(Path.touch, Path(path)),
         "in a module": {"net": nn.Linear(2, 2), "hook": Reduces(os.mkdir, path)},
-        "in a list": [torch.zeros(2), Reduces(os.system, f"touch {path}")],
+        "in a list": [torch.zeros(2), Reduces(os.system, f"echo > {path}")],
         "getattr": Reduces(getattr, Path(path), "touch"),
     }
 

@@ -254,8 +254,8 @@ def test_a_result_that_could_not_be_stored_is_tried_again(visit, photos):
 
 
 def test_a_version_whose_files_are_not_the_listed_ones_is_not_taken(visit, host):
-    listed = (host.folder / "site.js").read_text()
-    (host.folder / "site.js").write_text(listed.replace('"version": "', '"version": "9'))
+    listed = (host.folder / "site.js").read_text("utf-8")
+    (host.folder / "site.js").write_text(listed.replace('"version": "', '"version": "9'), "utf-8")
     (host.folder / "card.js").write_text("damaged")
     visit.reload()
     visit.wait_for_selector("#target option", state="attached")

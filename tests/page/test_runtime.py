@@ -8,6 +8,7 @@ import pytest
 from herbage.errors import InputInvalid
 from herbage.page import runtime as module
 from herbage.page.runtime import PACK, PACKAGES, runtime_files
+from tests.conftest import posix_only
 
 
 def test_a_package_that_is_another_one_is_refused(runtime, tmp_path):
@@ -21,6 +22,7 @@ def test_a_package_that_is_another_one_is_refused(runtime, tmp_path):
         dict(runtime_files(folder))
 
 
+@posix_only(reason="the npm of this test is a shell script")
 def test_packages_are_fetched_once_and_failures_name_the_way_out(runtime, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))

@@ -87,7 +87,7 @@ def test_nothing_of_this_computer_is_published(site, weighed_photos):
 
 def test_the_same_export_is_the_same_version(model, site, runtime, tmp_path):
     steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime)
-    assert (tmp_path / "again/site.js").read_text() == (site / "site.js").read_text()
+    assert (tmp_path / "again/site.js").read_text("utf-8") == (site / "site.js").read_text("utf-8")
     with pytest.raises(OutputExists):
         steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime)
     steps.export(model, out=tmp_path / "again", as_format="web", runtime=runtime, overwrite=True)

@@ -43,7 +43,7 @@ def test_onnx_agrees_with_herbage(recipe, backbone, weighed_photos, other_shapes
     assert parity.map_apart is None or parity.map_apart < 1e-3
     assert parity.interval_apart < 1e-4
     assert parity.distance_apart < 1e-3
-    record = json.loads((tmp_path / "out/onnx.json").read_text())
+    record = json.loads((tmp_path / "out/onnx.json").read_text("utf-8"))
     session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
     assert [one.name for one in session.get_inputs()] == list(record["input"])
     assert [one.name for one in session.get_outputs()] == list(record["output"])
@@ -58,7 +58,7 @@ def test_measured_values_are_a_second_input_and_nan_means_none(weighed_photos, o
     )
     parity = steps.export(model, out=tmp_path / "out", as_format="onnx", photos=other_shapes)
     assert (parity.photos, parity.grams_apart < 1e-4, parity.map_apart < 1e-3) == (3, True, True)
-    record = json.loads((tmp_path / "out/onnx.json").read_text())
+    record = json.loads((tmp_path / "out/onnx.json").read_text("utf-8"))
     assert "Height_Ave_cm, sensor" in record["input"]["measured"]
     session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
     photo = weighed_photos / "train/ID5.png"
@@ -76,7 +76,7 @@ def test_interval_and_domain_are_those_of_predict(weighed_photos, tmp_path):
     table["Sampling_Date"] = [f"2015-01-{1 + number // 2}" for number in range(len(table))]  # enough groups for 90 %
     model = steps.train(table, photos=weighed_photos, recipe=FIELD, backbone="texture")
     steps.export(model, out=tmp_path / "out", as_format="onnx")
-    record = json.loads((tmp_path / "out/onnx.json").read_text())
+    record = json.loads((tmp_path / "out/onnx.json").read_text("utf-8"))
     session = onnxruntime.InferenceSession(tmp_path / "out/estimator.onnx")
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (200, 400, 3)).astype(np.uint8)).save(tmp_path / "noise.png")
@@ -106,7 +106,7 @@ def test_int8_shrinks_the_backbone_alone_and_says_what_it_moves(tiny_dinov2, wei
     assert (found.photos, found.trained_photos) == (24, 24)
     assert exact.score_export == pytest.approx(exact.score_source, abs=1e-6)
     assert found.score_export == pytest.approx(found.score_source, abs=0.05)
-    assert json.loads((tmp_path / "int8/onnx.json").read_text())["precision"] == "int8"
+    assert json.loads((tmp_path / "int8/onnx.json").read_text("utf-8"))["precision"] == "int8"
     assert not list((tmp_path / "int8").glob("*.data"))
     weights = {name: onnx.load(tmp_path / name / "estimator.onnx").graph.initializer for name in ("fp32", "int8")}
     kinds = {name: [one.data_type for one in of] for name, of in weights.items()}

@@ -43,9 +43,9 @@ def test_a_paddock_is_the_path_below_the_photos_without_the_cameras_folders(tmp_
 ])  # fmt: skip
 def test_a_list_of_paths_uses_the_folder_that_its_paddocks_have_in_common(tmp_path, listed, paddocks):
     photos_of(tmp_path, *listed)
-    (tmp_path / "list.txt").write_text("\n".join(listed))
+    (tmp_path / "list.txt").write_text("\n".join(listed), "utf-8")
     assert list(by_folder(tmp_path / "list.txt")[0].values()) == paddocks
-    (tmp_path / "list.txt").write_text("\n".join(str(tmp_path / path) for path in listed))
+    (tmp_path / "list.txt").write_text("\n".join(str(tmp_path / path) for path in listed), "utf-8")
     assert list(by_folder(tmp_path / "list.txt")[0].values()) == paddocks
 
 
@@ -68,7 +68,7 @@ def test_a_column_names_paddocks_as_written_and_nearly_equal_names_are_said(tmp_
     photos_of(tmp_path, *names)
     codes = ["01", "1", "1E2", " North 1 ", "north-1", ""]
     rows = [f"{name},{code}" for name, code in zip(names, codes, strict=True)]
-    (tmp_path / "t.csv").write_text("image_path,paddock\n" + "\n".join(rows) + "\ngone.jpg,x\n")
+    (tmp_path / "t.csv").write_text("image_path,paddock\n" + "\n".join(rows) + "\ngone.jpg,x\n", "utf-8")
     read = read_assignment(find_photos(tmp_path), tmp_path, "paddock", tmp_path / "t.csv", TableFormat())
     paddocks = [read.assignment.paddock_of(file, NO_FACTS) for file in read.files]
     assert paddocks == ["01", "1", "1E2", "North 1", "north-1", None]

@@ -134,7 +134,7 @@ def test_the_polygons_of_a_collection_are_taken_from_it(tmp_path):
 def test_all_folders_of_a_kml_file_are_read(tmp_path):
     inner = f"<Folder><name>Hills</name>{placemark('B', 149)}</Folder>"
     folders = f"<Folder><name>North</name>{placemark('A', 147)}{inner}</Folder><Folder><name>North</name>{placemark('C', 151)}</Folder>"
-    (tmp_path / "farm.kml").write_text(kml(placemark("root", 145), folders))
+    (tmp_path / "farm.kml").write_text(kml(placemark("root", 145), folders), "utf-8")
     shapes, remarks = read(tmp_path / "farm.kml")
     assert sorted(shapes) == ["A", "B", "C", "root"]
     assert not remarks["polygons_layers"].is_warning

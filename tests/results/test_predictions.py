@@ -37,7 +37,7 @@ def test_rows_are_in_the_file_as_soon_as_they_are_added(tmp_path):
         with started(path).writer() as table:
             table.add(an_estimate(facts=PLACE))
             table.add(Estimate.failed("b.jpg", PhotoUnreadable("b.jpg is broken")))
-            assert len(path.read_text().splitlines()) == 3
+            assert len(path.read_text("utf-8").splitlines()) == 3
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -55,7 +55,7 @@ def test_an_old_table_stays_until_the_new_one_is_complete(tmp_path):
     table = started(path)
     with table.writer() as rows:
         rows.add(an_estimate())
-        assert path.read_text() == "the old table"
+        assert path.read_text("utf-8") == "the old table"
     table.finish()
     assert pd.read_csv(path)["photo"].tolist() == ["a.jpg"]
     assert [p.name for p in tmp_path.iterdir()] == ["predictions.csv"]

@@ -38,10 +38,10 @@ def build_farm(place):
     cuts = table[new].assign(**{"Yield (kg/ha)": table["Yield (kg/ha)"] * 1.5})
     cuts.iloc[:10].to_excel(place / "cuts.xlsx", index=False)
     rest = truth[new].iloc[10:]
-    (place / "rest.txt").write_text("\n".join(rest["image_path"]))
+    (place / "rest.txt").write_text("\n".join(rest["image_path"]), "utf-8")
     truth[new].iloc[:10].to_csv(place / "all_weights.csv", index=False)
     command = ["train", place / "weighed.xlsx", "--photos", place, "--model", place / "model", *NAMES]
-    (place / "small.toml").write_text(SMALL)
+    (place / "small.toml").write_text(SMALL, "utf-8")
     command += ["--recipe", place / "small.toml", "--quadrat-area", 0.25, "--quiet"]
     assert run([*map(str, command)]) == 0
 

@@ -36,8 +36,8 @@ def test_ten_cuts_correct_a_model_for_a_new_place(farm, capsys):
     mine = HerbageModel.from_pretrained(farm / "mine")
     record = mine.evidence.alone.calibration
     assert record.rmse_g[1] < 0.8 * record.rmse_g[0]
-    assert "Calibration with own cuts" in (farm / "mine/report.html").read_text()
-    card = (farm / "mine/README.md").read_text()
+    assert "Calibration with own cuts" in (farm / "mine/report.html").read_text("utf-8")
+    card = (farm / "mine/README.md").read_text("utf-8")
     assert "## Calibration with own cuts" in card
     assert "10 cuts: corrected by" in card
     estimate = mine.estimate(farm / "photos/sward_47.jpg")
@@ -90,10 +90,10 @@ def named_cuts(farm, cuts, tmp_path, caplog, **options):
     caplog.clear()
     caplog.set_level("INFO", "herbage")
     steps.calibrate(farm / "model", cuts, photos=farm, model_out=tmp_path / "mine", overwrite=True, **options)
-    said = {one["what"]: one for one in json.loads((tmp_path / "mine/run.json").read_text())["remarks"]}
+    said = {one["what"]: one for one in json.loads((tmp_path / "mine/run.json").read_text("utf-8"))["remarks"]}
     assert all(one["message"] in caplog.text for one in said.values())
     assert all(
-        html.escape(one["message"], quote=False) in html.unescape((tmp_path / "mine/report.html").read_text())
+        html.escape(one["message"], quote=False) in html.unescape((tmp_path / "mine/report.html").read_text("utf-8"))
         for one in said.values()
     )
     return {what: one for what, one in said.items() if what != "photos_without_row"}
@@ -145,13 +145,15 @@ def test_the_plan_of_cuts_is_a_table_to_fill_in(farm, capsys):
     with pytest.raises(OutputExists, match=r"`model_out=.*` contains .*tokens, which the model is made from"):
         steps.calibrate(farm / "model", plan, photos=farm / "photos", store=farm / "new/tokens", model_out=farm / "new")
     some = [f"photos/sward_{number:02}.jpg" for number in range(12)]
-    (farm / "some.txt").write_text("\n".join(some))
+    (farm / "some.txt").write_text("\n".join(some), "utf-8")
     of_a_list = steps.plan_cuts(farm / "model", farm / "some.txt", count=3)
     assert {f"photos/{name}" for name in of_a_list["image_path"]} <= set(some)
     assert of_a_list.attrs["photos"] == str(farm / "photos")
     (farm / "broken").mkdir()
     (farm / "broken/a.jpg").write_bytes(b"no photo")
-    (farm / "mixed.txt").write_text(f"{farm}/photos/sward_01.jpg\nbroken/../photos/sward_02.jpg\nbroken/a.jpg\n")
+    (farm / "mixed.txt").write_text(
+        f"{farm}/photos/sward_01.jpg\nbroken/../photos/sward_02.jpg\nbroken/a.jpg\n", "utf-8"
+    )
     mixed = ["plan-cuts", farm / "model", farm / "mixed.txt", "--count", 2, "--out", farm / "mixed.csv", "--quiet"]
     assert run([*map(str, mixed)]) == 1
     assert "failed: broken/a.jpg is not a readable image" in capsys.readouterr().out

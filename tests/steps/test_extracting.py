@@ -70,14 +70,18 @@ def test_a_clock_that_was_set_back_costs_nothing(weighed_photos, tmp_path, monke
     clock = iter([future, *[0.0] * 1000])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     assert steps.extract(photos, **options).present == 23, "the photo that changed, though it is older, is seen"
-    assert json.loads((store / "run.json").read_text())["seconds"] == 0
+    assert json.loads((store / "run.json").read_text("utf-8"))["seconds"] == 0
 
 
 def test_ten_thousand_photos_in_one_folder(weighed_photos, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(10_000):
-        os.link(weighed_photos / "train/ID0.png", photos / f"{number:05}.png")
+        place = photos / f"{number:05}.png"
+        if number % 1000 == 0:  # a file has at most 1024 links on Windows
+            source = shutil.copy(weighed_photos / "train/ID0.png", place)
+        else:
+            os.link(source, place)
     options = {"store": tmp_path / "store", "recipe": "seed", "backbone": "texture"}
     assert [file.name for file in find_photos(photos)[9_998:]] == ["09998.png", "09999.png"]
     first = steps.extract(photos, **options)

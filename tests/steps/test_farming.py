@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -62,10 +63,10 @@ def test_photos_are_added_by_folder_and_a_second_run_changes_nothing(trained, wa
         assert row.kg_per_ha == pytest.approx(own["kg_per_ha"], abs=1e-3)
         assert row.green_share == pytest.approx(own["green_share"], abs=1e-4)
     table = pd.read_csv(tmp_path / "out/predictions.csv").set_index("photo")
-    with sqlite3.connect(farm) as plain:
+    with closing(sqlite3.connect(farm)) as plain, plain:
         for name, grams, latitude in plain.execute("SELECT photo, GDM_g, latitude FROM photos"):
             assert (grams, latitude) == tuple(table.loc[name, ["GDM_g", "latitude"]])
-    record = json.loads((tmp_path / "out/run.json").read_text())
+    record = json.loads((tmp_path / "out/run.json").read_text("utf-8"))
     assert [remark["what"] for remark in record["remarks"]] == ["farm_paddocks_added"]
     moved = tmp_path / "renamed"
     shutil.copytree(walk, moved / "again")
@@ -83,7 +84,7 @@ def test_photos_are_assigned_by_position_to_the_farms_own_polygons(trained, walk
     assert [remark.what for remark in summary.farm.remarks()] == ["farm_unassigned"]
     assert farm.visits()["paddock"].tolist() == ["North", "South"]
     assert pd.read_csv(tmp_path / "out/paddocks.csv")["photos"].tolist() == [3, 3]
-    with sqlite3.connect(farm.path) as plain:  # no coordinates are stored, as asked
+    with closing(sqlite3.connect(farm.path)) as plain, plain:  # no coordinates are stored, as asked
         assert plain.execute("SELECT count(geom), count(latitude) FROM photos").fetchone() == (0, 0)
 
 
@@ -126,7 +127,7 @@ def test_a_farm_that_cannot_be_written_loses_nothing_that_is_done(trained, walk,
     other.rollback()
     other.close()
     assert predict(trained, walk, out, *options) == 0
-    assert json.loads((out / "run.json").read_text())["kept_rows"] == 3  # none was estimated again
+    assert json.loads((out / "run.json").read_text("utf-8"))["kept_rows"] == 3  # none was estimated again
     assert Farm(farm).visits()["paddock"].tolist() == ["North", "South"]
     assert predict(trained, walk, out, *options) == 2
     assert "already exists" in capsys.readouterr().err
@@ -184,12 +185,12 @@ def test_the_command_farm_imports_reports_drops_and_exports(trained, walk, tmp_p
 def test_what_the_farm_cannot_take_is_refused_before_anything_is_estimated(trained, walk, tmp_path, capsys):
     farm = Farm(tmp_path / "farm.gpkg")
     assert predict(trained, walk, tmp_path / "first", "--farm", farm.path, "--paddocks", "folder") == 0
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         plain.execute("INSERT INTO paddocks (id, name) VALUES ('1', 'North')")
     capsys.readouterr()
     assert predict(trained, walk, tmp_path / "out", "--farm", farm.path, "--paddocks", "folder") == 2
     assert "North may be North (1) and North (" in capsys.readouterr().err
-    with sqlite3.connect(farm.path) as plain:
+    with closing(sqlite3.connect(farm.path)) as plain, plain:
         plain.execute("DELETE FROM paddocks WHERE id = '1'")
         plain.execute("UPDATE models SET targets = 'Dry_Green_g'")
     assert predict(trained, walk, tmp_path / "out", "--farm", farm.path, "--paddocks", "folder") == 2

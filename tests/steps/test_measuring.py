@@ -56,7 +56,7 @@ def test_photos_with_all_values_use_them_and_the_others_do_not(measured, weighed
         np.testing.assert_allclose(table.loc[lacking, target], alone.loc[lacking, target], rtol=1e-5)
         assert (table[f"{target}_low"] <= table[target]).all()
     assert (table.drop(lacking)["Dry_Total_g"] - alone.drop(lacking)["Dry_Total_g"]).abs().max() > 0.1
-    run_json = json.loads((tmp_path / "r/run.json").read_text())
+    run_json = json.loads((tmp_path / "r/run.json").read_text("utf-8"))
     assert run_json["measured"] == 21
     assert "3 photos without Height_Ave_cm or sensor 2" in json.dumps(run_json["remarks"])
 
@@ -90,7 +90,7 @@ def test_both_sets_have_out_of_fold_estimates_and_the_measured_ones_know_the_hei
     assert error["_measured_estimated"] < error["_estimated"]
     assert evidence.measured.score.weighted_r2 > evidence.alone.score.weighted_r2
     for name in ("report.html", "README.md"):
-        assert "with Height_Ave_cm and sensor 2" in (measured / name).read_text()
+        assert "with Height_Ave_cm and sensor 2" in (measured / name).read_text("utf-8")
     assert run(["score", str(measured)]) == 0
     printed = capsys.readouterr().out
     assert f"{measured} with Height_Ave_cm and sensor 2" in printed
@@ -359,7 +359,7 @@ def test_measured_heads_that_are_worse_than_the_photo_alone_are_warned_about(hei
 def test_a_model_of_which_a_part_is_missing_is_refused(measured, tmp_path):
     for number, key in enumerate(("measured", "measured_columns")):
         place = shutil.copytree(measured, tmp_path / str(number))
-        config = json.loads((place / "config.json").read_text())
+        config = json.loads((place / "config.json").read_text("utf-8"))
         config[key] = None if key == "measured" else []
         (place / "config.json").write_text(json.dumps(config))
         with pytest.raises(ModelInvalid, match="only a part of what belongs to measured columns"):

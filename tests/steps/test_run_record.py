@@ -27,18 +27,18 @@ def test_every_command_that_writes_records_what_it_ran_on(model_folder, weighed_
     }
     digest = HerbageModel.from_pretrained(model_folder).digest
     for command, place in places.items():
-        record = json.loads(place.read_text())
+        record = json.loads(place.read_text("utf-8"))
         assert record["command"] == command
         assert record["backbone"]["weights_sha256"]
         assert record["versions"]["torch"]
         assert record["seconds"] >= 0
         if command in ("predict", "submit", "plan-cuts"):
             assert record["model_sha256"] == digest
-    assert json.loads(places["calibrate"].read_text())["source_sha256"] == digest
+    assert json.loads(places["calibrate"].read_text("utf-8"))["source_sha256"] == digest
     assert (
-        json.loads(places["calibrate"].read_text())["model_sha256"]
+        json.loads(places["calibrate"].read_text("utf-8"))["model_sha256"]
         == HerbageModel.from_pretrained(tmp_path / "mine").digest
     )
-    commit = json.loads(places["predict"].read_text())["git_commit"]
+    commit = json.loads(places["predict"].read_text("utf-8"))["git_commit"]
     there = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
     assert commit is None if there.returncode else commit.removesuffix("-dirty") == there.stdout.strip()

@@ -82,7 +82,7 @@ def test_the_total_alone_is_trained_scored_and_estimated(farm, capsys):
     assert "Dry_Total" in printed
     assert "GDM" not in printed
     for page in (farm / "model/report.html", farm / "model/README.md", farm / "r/report.html"):
-        assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page.read_text().lower()))
+        assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page.read_text("utf-8").lower()))
     assert len(list((farm / "r/maps").glob("*.png"))) == len(frame)
 
 
@@ -102,7 +102,7 @@ def test_an_existing_model_is_replaced_only_on_request_and_kept_when_training_fa
             steps.train(weighed_photos / "train.csv", overwrite=True, **options)
     assert files_of(tmp_path / "m") == before
     steps.train(weighed_photos / "train.csv", overwrite=True, seed=1, **options)
-    assert json.loads((tmp_path / "m/config.json").read_text())["training"]["seed"] == 1
+    assert json.loads((tmp_path / "m/config.json").read_text("utf-8"))["training"]["seed"] == 1
     assert not list(tmp_path.glob(".m.*"))
 
 

@@ -43,9 +43,9 @@ def test_rows_of_a_photo_that_agree_are_one_and_others_are_refused(tmp_path):
         "image_path,target_name,State\n",
         [f"{p}.jpg,{t},Tas\n" for p in "ab" for t in ("GDM_g", "Dry_Total_g")],
     )
-    (tmp_path / "long.csv").write_text(header + "".join(rows))
+    (tmp_path / "long.csv").write_text(header + "".join(rows), "utf-8")
     read = read_sidecar(tmp_path / "long.csv", files, "State")
     assert (read.files, read.text, read.remarks) == (files, {"a.jpg": "Tas", "b.jpg": "Tas"}, ())
-    (tmp_path / "long.csv").write_text(header + "".join(rows).replace("b.jpg,GDM_g,Tas", "b.jpg,GDM_g,Vic"))
+    (tmp_path / "long.csv").write_text(header + "".join(rows).replace("b.jpg,GDM_g,Tas", "b.jpg,GDM_g,Vic"), "utf-8")
     with pytest.raises(TableInvalid, match=r"b\.jpg has several values of State: Vic \(row 4\), Tas \(row 5\)"):
         read_sidecar(tmp_path / "long.csv", files, "State")

@@ -61,7 +61,7 @@ def refusal(table, **how):
 
 @pytest.mark.parametrize("content", ["", "image_path\n", "\x00\xff"])
 def test_an_unreadable_table_is_one_message(tmp_path, content):
-    (tmp_path / "t.csv").write_text(content)
+    (tmp_path / "t.csv").write_text(content, "utf-8")
     with pytest.raises(TableInvalid):
         read_weighed_table(tmp_path / "t.csv", tmp_path)
     with pytest.raises(TableInvalid, match="does not exist"):
@@ -69,14 +69,14 @@ def test_an_unreadable_table_is_one_message(tmp_path, content):
 
 
 def test_forms_of_csv_from_spreadsheets_are_read_or_refused(weighed_photos, tmp_path):
-    lines = (weighed_photos / "wide.csv").read_text().splitlines()
+    lines = (weighed_photos / "wide.csv").read_text("utf-8").splitlines()
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     assert len(read_weighed_table(tmp_path / "bom.csv", weighed_photos).files) == 24
-    (tmp_path / "comma.csv").write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]))
+    (tmp_path / "comma.csv").write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]), "utf-8")
     with pytest.raises(TableInvalid, match="rows with more cells than its header"):
         read_weighed_table(tmp_path / "comma.csv", weighed_photos)
     european = "\n".join(lines).replace(",", ";").replace(".", ",").replace(",png", ".png")
-    (tmp_path / "semicolon.csv").write_text(european)
+    (tmp_path / "semicolon.csv").write_text(european, "utf-8")
     np.testing.assert_array_equal(
         read_weighed_table(tmp_path / "semicolon.csv", weighed_photos).grams,
         read_weighed_table(weighed_photos / "wide.csv", weighed_photos).grams,
@@ -113,10 +113,10 @@ def test_a_state_called_na_is_a_state(weighed_photos, tmp_path):
 
 
 def test_rows_have_the_numbers_of_a_spreadsheet(weighed_photos, tmp_path):
-    lines = (weighed_photos / "wide.csv").read_text().splitlines()
+    lines = (weighed_photos / "wide.csv").read_text("utf-8").splitlines()
     lines[3:3] = ["", ",,"]
     lines[7] = lines[7].replace(lines[7].split(",")[-1], "-1")
-    (tmp_path / "gaps.csv").write_text("\n".join(lines) + "\n\n")
+    (tmp_path / "gaps.csv").write_text("\n".join(lines) + "\n\n", "utf-8")
     frame = pd.read_csv(tmp_path / "gaps.csv", skip_blank_lines=False)
     frame.to_excel(tmp_path / "gaps.xlsx", index=False)
     for name in ("gaps.csv", "gaps.xlsx"):

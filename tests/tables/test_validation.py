@@ -61,10 +61,10 @@ def test_a_code_for_a_missing_weight_is_a_fault_that_shows_it_or_is_skipped_on_r
 
 def test_a_corner_that_is_no_number_is_named(tmp_path):
     header = "image_path;x1;y1;x2;y2;x3;y3;x4;y4\n"
-    (tmp_path / "t.csv").write_text(header + "a.jpg;0;0;9;0;9;9 px;0;9\n")
+    (tmp_path / "t.csv").write_text(header + "a.jpg;0;0;9;0;9;9 px;0;9\n", "utf-8")
     with pytest.raises(TableInvalid, match="row 2, column y3: not a number .got '9 px'."):
         read_sidecar(tmp_path / "t.csv", [PhotoFile("a.jpg", tmp_path / "a.jpg")])
-    (tmp_path / "t.csv").write_text(header + "a.jpg;0;0;1.024;0;1.024;900;0;900\n")
+    (tmp_path / "t.csv").write_text(header + "a.jpg;0;0;1.024;0;1.024;900;0;900\n", "utf-8")
     with pytest.raises(TableInvalid, match="row 2, column x2: '1.024' is 1.024 with a decimal point, 1024 with"):
         read_sidecar(tmp_path / "t.csv", [PhotoFile("a.jpg", tmp_path / "a.jpg")])
     how = TableFormat(decimal="comma")

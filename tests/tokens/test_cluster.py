@@ -16,7 +16,7 @@ from herbage import steps
 from herbage.errors import InputInvalid
 from herbage.photos.photo import PhotoFile
 from herbage.tokens.cluster import MAX_TRIES, _Attempts
-from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, stop_midway
+from tests.conftest import HERBAGE, PATIENCE_S, photos_that_differ, posix_only, stop_midway
 
 pytest.importorskip("ray")
 
@@ -97,9 +97,10 @@ def test_a_killed_worker_is_replaced_and_the_bytes_equal_those_without_a_cluster
     assert list((store / ".attempts").iterdir()) == []
 
 
+@posix_only(reason="Windows has no signal that kills")
 def test_a_photo_that_kills_its_worker_twice_is_skipped_and_named(weighed_photos, tmp_path):
     script = tmp_path / "poison.py"
-    script.write_text(POISON)
+    script.write_text(POISON, "utf-8")
     (tmp_path / "attempted").mkdir()
     done = subprocess.run(
         [sys.executable, str(script), str(weighed_photos / "train"), str(tmp_path / "attempted")],

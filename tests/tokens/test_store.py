@@ -13,6 +13,7 @@ from herbage.errors import TokensCorrupt, TokensStale
 from herbage.photos.photo import PhotoFile
 from herbage.recipe import load_recipe
 from herbage.tokens.store import UNKNOWN, IndexEntry, TokensIdentity, TokenStore
+from tests.conftest import overwrite
 
 RECIPE = load_recipe("seed").model_copy(update={"grid": 2})
 PHOTO, OTHER = "ab" * 32, "cd" * 32
@@ -62,6 +63,14 @@ def test_a_file_of_another_photo_is_stale(store):
     os.replace(store.path(OTHER), store.path(PHOTO))
     with pytest.raises(TokensStale, match=f"photo {OTHER}"):
         store.load(PHOTO)
+
+
+def test_tokens_do_not_change_with_their_file_once_they_are_loaded(store):
+    """A tensor that maps its file into memory would, and Windows would not let such a file be replaced."""
+    store.save(PHOTO, tokens())
+    loaded = store.load(PHOTO)
+    overwrite(store.path(PHOTO))
+    assert torch.equal(loaded, tokens())
 
 
 def test_a_file_of_other_settings_is_stale(store, tmp_path):

@@ -1,13 +1,12 @@
 """Describe the machine: versions, devices, precisions, and what is missing and how to get it."""
 
 import importlib.util
-import math
 import os
 import platform
 from collections.abc import Iterator
 
 import herbage
-from herbage.environment import LIBRARIES, installed_version, memory_bytes
+from herbage.environment import LIBRARIES, installed_version, memory_size
 
 EXTRAS = {
     "openvino": ("openvino", "nncf"),
@@ -33,7 +32,7 @@ def describe_machine() -> Iterator[tuple[str, str]]:
 
     engine = resolve_engine(library="torch")
     yield "processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch"
-    yield "memory", f"{memory_bytes() / 1e9:.1f} GB" if math.isfinite(memory_bytes()) else "unknown"
+    yield "memory", memory_size()
     yield "device", f"{engine.device}, auto precision {engine.precision}"
     if engine.device == "cuda":
         yield "gpu", torch.cuda.get_device_name()

@@ -66,7 +66,7 @@ def cpu_has_bf16() -> bool:
     if platform.machine() in ("x86_64", "AMD64"):
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     try:
-        return " bf16" in Path("/proc/cpuinfo").read_text()
+        return " bf16" in Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
         return False
 

@@ -3,14 +3,16 @@
 It is written with Python's own sqlite3, because one transaction must hold everything that a command changes.
 """
 
+import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 from herbage.errors import InputInvalid
 
@@ -85,13 +87,19 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S)
+    connection = sqlite3.connect(f"{_uri(path.absolute())}?mode={mode}", uri=True, timeout=WAIT_S)
     connection.isolation_level = None  # transactions begin and end where this module says so
     # The triggers of a spatial index, which QGIS adds to a layer, call these functions; their order is that of _bounds.
     for number, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
         connection.create_function(name, 1, partial(_bound, number), deterministic=True)
     connection.create_function("ST_IsEmpty", 1, _is_empty, deterministic=True)
     return connection
+
+
+def _uri(path: PurePath) -> str:
+    """The URI of an absolute path. SQLite takes a share of Windows (//server/share) as a path, not as a host."""
+    place = path.as_posix()
+    return f"file://{'' if place[0] == '/' else '/'}{quote(os.fsencode(place), safe='/:')}"
 
 
 @contextmanager

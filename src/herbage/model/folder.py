@@ -55,8 +55,8 @@ def refuse_links(folder: Path) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a model file; raises ModelInvalid where it is missing or damaged."""
     try:
-        tensors: dict[str, Tensor] = load_file(path)
-        return tensors
+        # Copies: while tensors map the file into memory, Windows does not let the model be replaced.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except FileNotFoundError as error:
         raise ModelInvalid(f"{path.parent} is not a complete model: it has no model.safetensors.") from error
     except (SafetensorError, OSError) as error:

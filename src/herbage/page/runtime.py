@@ -8,6 +8,7 @@ import base64
 import hashlib
 import importlib.util
 import io
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -110,21 +111,19 @@ def _fetch(missing: list[Package], folder: Path) -> None:
     if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        "npm",
-        "pack",
-        "--loglevel=error",
-        "--pack-destination",
-        str(folder),
-        *(package.spec for package in missing),
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=FETCH_SECONDS, cwd=folder)
-    except FileNotFoundError as error:
+    npm = shutil.which("npm")  # on Windows its name is npm.cmd
+    if npm is None:
         raise InputInvalid(
             f"`as_format=web` needs npm, once, to fetch the JavaScript packages of the site: install Node.js, or pass "
             f"as `runtime` a folder in which another computer has run: {PACK}"
-        ) from error
+        )
+    specs = [package.spec for package in missing]
+    command = [npm, "pack", "--loglevel=error", "--pack-destination", str(folder), *specs]
+    try:
+        subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=FETCH_SECONDS,
+            cwd=folder,
+        )  # fmt: skip
     except (subprocess.SubprocessError, OSError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip()
         raise InputInvalid(

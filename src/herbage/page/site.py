@@ -14,7 +14,7 @@ from typing import Any, Literal
 import herbage
 from herbage.errors import InputInvalid, OutputExists
 from herbage.farm.models import ModelRecord
-from herbage.files import new_folder
+from herbage.files import new_folder, write_atomic
 from herbage.formatting import file_size
 from herbage.model.estimate import DEFAULT_LEVEL
 from herbage.model.model import ASPECT_FACTOR, HerbageModel
@@ -97,7 +97,7 @@ def export_site(
         _write_json(site / "manifest.webmanifest", MANIFEST)
         _write_json(site / "model.json", site_facts(model, site / "estimator"))
         index = (site / "index.html").read_text("utf-8")
-        (site / "index.html").write_text(_after(index, '<meta charset="utf-8">\n', HEAD), "utf-8")
+        write_atomic(site / "index.html", _after(index, '<meta charset="utf-8">\n', HEAD))
         _write_list(site)
     return parity
 
@@ -140,7 +140,7 @@ def _after(text: str, place: str, addition: str) -> str:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), "utf-8")
+    write_atomic(path, json.dumps(content, ensure_ascii=False, allow_nan=False))
 
 
 def _write_list(site: Path) -> None:
@@ -154,4 +154,4 @@ def _write_list(site: Path) -> None:
             listed[name] = {"bytes": len(content), "integrity": f"sha256-{digest}"}
     version = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()[:16]
     text = json.dumps({"version": version, "files": listed}, indent=1)
-    (site / "site.js").write_text(f"self.site = {text};\n", "utf-8")
+    write_atomic(site / "site.js", f"self.site = {text};\n")

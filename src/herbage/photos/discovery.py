@@ -60,7 +60,8 @@ NAMES_KEPT = 1000
 class PhotoList(Sequence[PhotoFile]):
     """Photos below `root`, stored as relative paths; each PhotoFile is created on access.
 
-    `remarks` name what was found but is no photo, and `skipped` are the first NAMES_KEPT of these names.
+    Paths of a folder have / between their parts on every system. `remarks` name what was found but is no photo, and
+    `skipped` are the first NAMES_KEPT of these names.
     """
 
     def __init__(
@@ -260,7 +261,7 @@ def _walk(
         return
     skipped.search(folder, present)
     for name, is_folder, is_link in found:
-        inner = f"{folder}{name}{os.sep}"
+        inner = f"{folder}{name}/"
         if not is_folder:
             yield folder + name
         elif not (is_link or behind_link):

@@ -92,7 +92,7 @@ def export_onnx(
             f"`as_format=onnx` does not support the tiles of recipe {model.recipe.name}; `as_format=openvino` does."
         )
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise InputInvalid(f"`as_format=onnx` needs more packages: {INSTALL}") from error
@@ -102,8 +102,7 @@ def export_onnx(
         if precision == "int8":
             _to_int8(new, backbone)
         _forget_where_it_was_made(new / NETWORK)
-        session = onnxruntime.InferenceSession(new / NETWORK, providers=["CPUExecutionProvider"])
-        found = _measure_parity(model, backbone, session, files) if files else None
+        found = _check_network(new / NETWORK, model, backbone, files)
         record = _record(model, found) | {"precision": precision}
         write_atomic(new / EXPORT_RECORD, json.dumps(record, indent=2) + "\n")
     if found is not None and precision == "fp32" and found.grams_apart > TOLERANCE:
@@ -272,6 +271,19 @@ def _compare(model: HerbageModel, backbone: Backbone, session: Any, files: Seque
             inputs = {"photo": photo, **({"measured": np.array(values, np.float32)} if columns else {})}
             row = evidence.row(item.sha256) if evidence is not None and not own.measured else None
             yield _Compared(expected, dict(zip(names, session.run(None, inputs), strict=True)), row)
+
+
+def _check_network(
+    network: Path, model: HerbageModel, backbone: Backbone, files: Sequence[PhotoFile]
+) -> OnnxParity | None:
+    """Open the exported network and measure its parity on the photos, if there are any.
+
+    The session ends with this function: it maps the weights into memory, and Windows renames no folder of such files.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    return _measure_parity(model, backbone, session, files) if files else None
 
 
 def _measure_parity(model: HerbageModel, backbone: Backbone, session: Any, files: Sequence[PhotoFile]) -> OnnxParity:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from herbage.files import common_folder
 from herbage.formatting import clean
 from herbage.photos.photo import PhotoFile
 
@@ -39,7 +40,7 @@ class FolderPaddocks:
         """
         found = dict.fromkeys(_folder(file, is_list) for file in files)
         folders = {folder: _without_camera_folders(folder) for folder in found}
-        root = PurePath(os.path.commonpath([own.parent for own in folders.values()])) if is_list else PurePath()
+        root = common_folder(own.parent for own in folders.values()) if is_list else PurePath()
         names = {folder: clean(own.relative_to(root).as_posix()) for folder, own in folders.items()}
         dropped = {part for folder, own in folders.items() for part in folder.parts[len(own.parts) :]}
         return cls(

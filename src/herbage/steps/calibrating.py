@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from herbage.backbones.opening import BackboneOptions
 from herbage.errors import InputInvalid, PhotosMissing
-from herbage.files import write_atomic
+from herbage.files import common_folder, write_atomic
 from herbage.formatting import counted
 from herbage.model.assessment import Assessment
 from herbage.model.calibration import MIN_CUTS, Errors, fit_correction
@@ -304,7 +304,7 @@ def _plan(
     weights = np.array(grams)[:, main]
     chosen = choose_cuts(weights, np.array(means), count)
     per_ha = kg_per_ha(weights[chosen], model.quadrat_area_m2).round().astype(int)
-    folder = photos if photos.is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
+    folder = photos if photos.is_dir() else common_folder(path.parent for path in paths)
     plan = pd.DataFrame({
         "image_path": [paths[row].relative_to(_absolute(folder)).as_posix() for row in chosen],
         f"{TARGETS[main]}_estimated": weights[chosen].round(2),

@@ -15,7 +15,7 @@ import torch
 
 import herbage
 from herbage.backbones.backbone import Backbone
-from herbage.environment import LIBRARIES, installed_version, memory_bytes
+from herbage.environment import LIBRARIES, installed_version, memory_size
 from herbage.hub import pinned
 from herbage.model.model import HerbageModel
 from herbage.recipe import Recipe
@@ -63,7 +63,7 @@ def run_record(
         "versions": {"herbage": herbage.__version__, **{name: installed_version(name) for name in LIBRARIES}},
         "git_commit": _git_commit(),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.1f} GB",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, memory {memory_size()}",
         "threads": torch.get_num_threads(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(max(0.0, time.time() - started), 2),  # the clock may have been set back
@@ -87,7 +87,11 @@ def run_place(result: Path) -> Path:
 
 def table_sha256(table: str | Path | pd.DataFrame) -> str:
     """The sha256 of a table's file, or of a table in memory as CSV."""
-    content = table.to_csv(index=False).encode() if isinstance(table, pd.DataFrame) else Path(table).read_bytes()
+    content = (
+        table.to_csv(index=False, lineterminator="\n").encode()
+        if isinstance(table, pd.DataFrame)
+        else Path(table).read_bytes()
+    )
     return sha256(content).hexdigest()
 
 
@@ -99,9 +103,7 @@ def _git_commit() -> str | None:
             ["ls-files", "--error-unmatch", here.name],
             ["describe", "--always", "--dirty", "--abbrev=40"],
         ):
-            result = subprocess.run(
-                ["git", "-C", here.parent, *arguments], capture_output=True, text=True, timeout=20, check=True
-            )
-        return result.stdout.strip()
+            result = subprocess.run(["git", "-C", here.parent, *arguments], capture_output=True, timeout=20, check=True)
+        return result.stdout.decode().strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -144,7 +144,8 @@ class TokenStore:
         try:
             with safe_open(path, framework="pt") as file:
                 record = dict(json.loads((file.metadata() or {})["herbage"]))
-                tokens: Tensor = file.get_tensor("tokens")
+                # A copy: while a tensor maps the file into memory, Windows does not let it be replaced.
+                tokens: Tensor = file.get_tensor("tokens").clone()
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise TokensCorrupt(f"{path} is not a complete token file ({error}); extracting it again.") from error
         if record.get("identity") != identity.digest or record.get("photo") != photo_sha256:

@@ -47,7 +47,7 @@ def test_twenty_photos_have_the_values_of_predict_to_the_last_digit(client, mode
     answer = upload(client, *((path.name, path.read_bytes(), "image/png") for path in photos))
     assert answer.status_code == 200
     rows = pd.DataFrame(answer.json()["predictions"])
-    (tmp_path / "list.txt").write_text("\n".join(map(str, photos)))
+    (tmp_path / "list.txt").write_text("\n".join(map(str, photos)), "utf-8")
     expected = model.predict(tmp_path / "list.txt")
     assert list(rows.columns[: len(COLUMNS)]) == list(COLUMNS)
     assert rows["photo"].tolist() == [path.name for path in photos]

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import date
 
 import numpy as np
@@ -189,7 +190,7 @@ def test_photos_without_a_name_are_assigned_by_their_position(client, farm, tmp_
 
 def test_paddocks_of_the_same_name_are_told_apart_by_their_labels(client, farm, tmp_path):
     draw_paddocks(farm, tmp_path)
-    with sqlite3.connect(farm.path) as connection:
+    with closing(sqlite3.connect(farm.path)) as connection, connection:
         connection.execute("UPDATE paddocks SET name = 'Home'")
     labels = client.get("/api/farm").json()["paddocks"]
     rows = rows_of(client, a_photo(tmp_path, "a.jpg"))

@@ -16,7 +16,7 @@ from herbage.app.cli import run
 from herbage.app.web.serving import reach, serve
 from herbage.errors import InputInvalid
 from herbage.farm.farm import Farm
-from tests.conftest import HERBAGE, PATIENCE_S
+from tests.conftest import HERBAGE, PATIENCE_S, posix_only
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def server(model, tmp_path):
     (tmp_path / "tmp").mkdir()
     process = subprocess.Popen(
         [*HERBAGE, "serve", str(tmp_path / "model"), "--port", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(tmp_path / "tmp")),
     )  # fmt: skip
     first_line = process.stdout.readline()
     address = re.match(r"http://127.0.0.1:\d+/", first_line)
@@ -57,6 +57,7 @@ def keep_sending(connection):
             time.sleep(1)
 
 
+@posix_only(reason="on Windows no other process can press Ctrl-C")
 def test_ctrl_c_stops_it_at_once_during_an_upload(server, weighed_photos):
     process, address, _ = server
     photo = (weighed_photos / "train/ID1.png").read_bytes()

@@ -1,6 +1,7 @@
 """Open the port, and describe who can reach the server."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 from urllib.parse import quote
@@ -37,7 +38,8 @@ def serve(
     app = make_app(model, backbone, token=token, hosts=LOCAL if host in LOCAL else None, farm=farm)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows the option would let two servers open the same port
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, port))
             opened.listen(config.backlog)
