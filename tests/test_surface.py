@@ -101,3 +101,14 @@ def test_libraries_that_report_to_their_makers_do_not(ours):
         assert said == "MagicMock openvino.tools.ovc.telemetry_stub True"
     else:
         assert said == "NNCFTelemetry openvino_telemetry False"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_onnx_runtime_stores_nothing_to_report(ours, tmp_path):
+    """Without herbage it writes an id of the device and a database; the second case shows that this test can fail."""
+    pytest.importorskip("onnxruntime", "1.30")  # older versions report nothing
+    code = f"{'import herbage' if ours else ''}\nimport onnxruntime"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ORT")}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+    assert any(tmp_path.iterdir()) is not ours

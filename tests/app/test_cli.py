@@ -1,11 +1,12 @@
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from herbage.app.cli import run
-from tests.conftest import TEXTURE, posix_only
+from tests.conftest import HERBAGE, TEXTURE, posix_only
 
 COMMANDS = [
     "demo", "extract", "train", "score", "predict", "farm", "submit", "plan-cuts", "calibrate", "import-heads",
@@ -22,10 +23,14 @@ def test_help_lists_every_command_and_each_has_examples(capsys):
         assert f"herbage {command}" in capsys.readouterr().out.split("For example:")[1]
 
 
-def test_the_help_of_an_option_has_no_line_breaks_of_its_own(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
-    assert run(["train", "--help"]) == 0
-    assert ".csv or .xlsx. Targets may be missing. With columns x1 y1 ... x4 y4" in capsys.readouterr().out
+@pytest.mark.parametrize(("command", "text"), [
+    ("train", ".csv or .xlsx. Targets may be missing. With columns x1 y1 ... x4 y4"),
+    ("predict", "or a file of polygons (GeoJSON, GeoPackage, KML"),
+])  # fmt: skip
+def test_the_help_of_an_option_has_no_line_breaks_of_its_own(command, text):
+    wide = {**os.environ, "COLUMNS": "400"}
+    done = subprocess.run([*HERBAGE, command, "--help"], capture_output=True, encoding="utf-8", env=wide)
+    assert text in done.stdout
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
