@@ -1,5 +1,6 @@
 """Out-of-fold estimates: each photo is estimated only by heads that were trained without its group."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,9 +134,9 @@ class OutOfFold:
             # Text stays text: a State called NA is not missing, and a group called 01 is not 1.
             table = pd.read_csv(
                 path,
-                dtype={**dict.fromkeys(("image_path", "group", "State"), str), **dict.fromkeys(numbers, float)},
+                dtype=dict.fromkeys(("image_path", "group", "State"), str),
+                converters=dict.fromkeys(numbers, _number),
                 keep_default_na=False,
-                na_values={name: [""] for name in numbers},
             )
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
             raise ModelInvalid(f"{path} is damaged: {error}.") from error
@@ -174,3 +175,8 @@ def estimate_out_of_fold(heads: Heads, recipe: Recipe, data: TrainingData) -> Fl
     photos = zip(data.tokens, data.folds.fold.tolist(), strict=True)
     raw = [heads.fold_grams(tokens[:views])[:, fold].numpy() for tokens, fold in photos]
     return np.asarray(finalise_grams(np.stack(raw), recipe))
+
+
+def _number(cell: str) -> float:
+    """A cell as it was written; the default parser of pandas 2 loses the last bit of some numbers."""
+    return float(cell) if cell else math.nan

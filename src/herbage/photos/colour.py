@@ -88,8 +88,11 @@ def _from_exif(image: Image.Image) -> tuple[Conversion | None, str | None]:
     """The conversion where EXIF alone says that colours are not sRGB, as cameras set to Adobe RGB do (DCF 2.0)."""
     try:
         exif = image.getexif()
-        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
-        option = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+        inner = exif.get_ifd(ExifTags.IFD.Exif)
+        space = inner.get(ExifTags.Base.ColorSpace)
+        # Pillow before 13 raises an error where this directory is missing.
+        interop = exif.get_ifd(ExifTags.IFD.Interop) if ExifTags.IFD.Interop in inner else {}
+        option = interop.get(ExifTags.Interop.InteropIndex)
     except Exception:  # a damaged EXIF block must not make the photo unusable
         return None, None
     if space == NOT_IN_EXIF or (space == UNCALIBRATED and str(option).startswith("R03")):

@@ -168,7 +168,8 @@ def _without_empty(frame: pd.DataFrame, weighed: list[str], where: str) -> tuple
         return frame, []
     message = f"{where}: skipped {counted(int(empty.sum()), 'row')} without weights"
     names = frame["image_path"][empty].astype(str).drop_duplicates().tolist()
-    return frame[~empty], [Remark.of("rows_without_weights", names, message, count=int(empty.sum()), is_warning=False)]
+    measured = frame[~empty].copy()  # without it, pandas 2 warns when a column is set later
+    return measured, [Remark.of("rows_without_weights", names, message, count=int(empty.sum()), is_warning=False)]
 
 
 def grams_per_unit(unit: Unit, quadrat_area_m2: float) -> float:
