@@ -66,6 +66,8 @@ def check_model_name(name: str) -> None:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelInvalid(f"{name} is not a herbage model: it has no config.json.")
+    elif folder.is_file():
+        raise ModelInvalid(f"{name} is a file: expected a model, which is a folder or a hub id.")
     elif not is_hub_id(name) or not (_is_cached(name) or not hub_is_unreachable()):
         raise ModelInvalid(
             f"{name} is neither a model folder on this machine nor a model that could be loaded from the hub."

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from herbage.app import terminal
 from herbage.app.cli import run
 from tests.conftest import HERBAGE, TEXTURE, posix_only
 
@@ -86,3 +87,16 @@ def test_a_closed_output_pipe_gives_no_traceback(trained):
         check=False,
     )
     assert "Traceback" not in result.stderr
+
+
+def test_long_work_reports_once_a_minute_where_the_output_is_not_a_terminal(monkeypatch, caplog):
+    clock = iter(range(0, 10_000, 7))
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    caplog.set_level("INFO", "herbage")
+    assert list(terminal.tracker(False)(range(30), "extract", 30)) == list(range(30))
+    assert caplog.messages == [
+        "extract: 9 of 30, about 2 min left", "extract: 18 of 30, about 1 min left", "extract: 27 of 30, about 0 min left",
+    ]  # fmt: skip
+    caplog.clear()
+    assert list(terminal.tracker(True)(range(30), "extract", 30)) == list(range(30))
+    assert caplog.messages == []

@@ -26,6 +26,22 @@ def test_baselines_are_scored_on_the_same_folds():
     assert baselines["ridge on Height_Ave_cm"].targets["Dry_Total_g"].r2 > 0.95
 
 
+def test_measured_columns_are_a_baseline_for_the_photos_that_have_them():
+    """Under any name, and where values are missing: they may explain more than the photo."""
+    frame = pd.DataFrame({"image_path": [str(n) for n in range(30)], "State": "Tas"})
+    frame["Sampling_Date"] = np.arange(30) // 3
+    frame["Ruler"] = TRUTH[:, 3] / 5
+    frame.loc[[4, 17], "Ruler"] = np.nan
+    folds = make_folds(frame, TRUTH)
+    texture = [torch.from_numpy(t).half() for t in RNG.normal(size=(30, 1, 4, 6))]
+    assert remarks_on_sensors(frame, ["Ruler"]) == ()
+    data = TrainingData([], TRUTH, folds, [str(n) for n in range(30)], sensor_readings(frame, ["Ruler"]))
+    baselines = score_baselines(data, texture, ["Ruler"])
+    assert list(baselines) == ["each target's mean", "ridge on texture", "ridge on Ruler"]
+    assert baselines["ridge on Ruler"].photos == 28
+    assert baselines["ridge on Ruler"].targets["Dry_Total_g"].r2 > 0.95
+
+
 def test_a_column_with_a_hole_or_an_impossible_reading_is_no_baseline():
     frame = pd.DataFrame({"Height_Ave_cm": [1.0, 2.0, None], "Pre_GSHH_NDVI": ["0.5", "0.6", "9e9"]})
     frame["image_path"] = ["a.jpg", "b.jpg", "c.jpg"]

@@ -86,17 +86,17 @@ def test_paddocks_of_a_file_are_named_by_the_given_property_and_remarks_are_reco
     (paddock,) = json.loads((tmp_path / "r/paddocks.geojson").read_text("utf-8"))["features"]
     assert paddock["geometry"] == square(147, -43)
     *said, failed = json.loads((tmp_path / "r/run.json").read_text("utf-8"))["remarks"]
-    assert [one["what"] for one in said] == ["photos_without_paddock"]
+    assert [one["what"] for one in said] == ["no_better_than_mean", "photos_without_paddock"]
     assert (failed["what"], failed["names"]) == ("failed_photos", ["c.jpg"])
     farm = write_farm(tmp_path, feature(square(147, 42), name="A"))
     steps.predict(trained / "model", survey, **options)
     said = json.loads((tmp_path / "r/run.json").read_text("utf-8"))["remarks"][:-1]
     assert [one["what"] for one in said] == [
-        "polygons_named_by", "photos_without_paddock", "no_paddocks", "photos_outside_polygons",
+        "polygons_named_by", "no_better_than_mean", "photos_without_paddock", "no_paddocks", "photos_outside_polygons",
     ]  # fmt: skip
-    assert "1 of 1 would be with the sign of the latitude changed" in said[3]["message"]
+    assert "1 of 1 would be with the sign of the latitude changed" in said[4]["message"]
     assert all(one["message"] in caplog.text for one in said)
-    assert said[3]["message"] in (tmp_path / "r/report.html").read_text("utf-8")
+    assert said[4]["message"] in (tmp_path / "r/report.html").read_text("utf-8")
 
 
 def test_a_file_name_that_is_a_formula_stays_text(trained, weighed_photos, tmp_path):
@@ -248,7 +248,7 @@ def test_photos_that_do_not_count_or_may_count_twice_are_in_the_record(model, we
     assert (summary.estimated, list(summary.failed)) == (3, ["d.png"])
     remarks = json.loads((tmp_path / "out/run.json").read_text("utf-8"))["remarks"]
     assert {one["what"]: one["names"] for one in remarks} == {
-        "files_not_read": ["c.bmp"], "same_shots": ["b.png = b~2.png"], "failed_photos": ["d.png"],
+        "files_not_read": ["c.bmp"], "no_better_than_mean": ["Dry_Clover_g"], "same_shots": ["b.png = b~2.png"], "failed_photos": ["d.png"],
     }  # fmt: skip
 
 

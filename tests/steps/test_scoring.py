@@ -1,6 +1,7 @@
 """`herbage score` and `steps.score`."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -58,3 +59,19 @@ def test_a_table_of_other_targets_cannot_be_scored(recipes, weighed_photos):
     clover = steps.train(wide[[*facts, "Dry_Clover_g"]], photos=weighed_photos, recipe=recipes / "ridge.toml")
     with pytest.raises(InputInvalid, match="The table has no weights of the targets that the model estimates"):
         steps.score(clover, table=wide[[*facts, "Dry_Dead_g"]], photos=weighed_photos)
+
+
+def test_models_of_different_areas_are_not_compared(trained, weighed_photos):
+    model = trained / "model"
+    larger = HerbageModel.from_pretrained(model)
+    training = larger.evidence.training.model_copy(update={"quadrat_area_m2": 0.25})
+    larger.evidence = replace(larger.evidence, training=training)
+    with pytest.raises(InputInvalid, match=r"quadrats of 0\.21 m2, .* of 0\.25 m2: their grams cannot be compared"):
+        steps.score([model, larger], table=weighed_photos / "wide.csv", photos=weighed_photos)
+
+
+def test_the_tokens_of_a_new_table_are_cached(trained, weighed_photos, tmp_path):
+    new = {"table": weighed_photos / "wide.csv", "photos": weighed_photos, "store": tmp_path / "tokens"}
+    first, again = (steps.score(trained / "model", **new).models[0].score for _ in range(2))
+    assert first == again
+    assert len(list((tmp_path / "tokens").rglob("*.safetensors"))) == 24

@@ -10,7 +10,7 @@ import pytest
 
 from herbage import steps
 from herbage.app.cli import run
-from herbage.errors import InputInvalid
+from herbage.errors import BackboneInvalid, InputInvalid
 from herbage.model import model as model_module
 from herbage.model.model import HerbageModel, open_model
 
@@ -106,6 +106,28 @@ def test_a_folder_in_place_of_the_test_table_is_named(trained, weighed_photos, t
     command = ["submit", str(trained / "model"), str(trained / "model"), "--photos", str(weighed_photos)]
     assert run([*command, "--out", str(tmp_path / "s.csv")]) == 2
     assert "is a folder: expected a table, as .csv or .xlsx." in capsys.readouterr().err
+
+
+def test_a_submission_file_and_a_table_in_place_of_a_model_are_named(trained, weighed_photos, tmp_path, capsys):
+    model, test, sample = trained / "model", weighed_photos / "test.csv", tmp_path / "sample_submission.csv"
+    sample.write_text("sample_id,target\na__GDM_g,0\n")
+    options = ["--photos", str(weighed_photos), "--out", str(tmp_path / "s.csv")]
+    assert run(["submit", str(model), str(sample), *options]) == 2
+    assert "has the columns of a submission: expected the test table, usually test.csv" in capsys.readouterr().err
+    assert run(["submit", str(test), str(model), *options]) == 2
+    assert "test.csv is a file: expected a model" in capsys.readouterr().err
+
+
+def test_training_photos_in_a_test_table_and_a_backbone_for_a_blend_are_remarked(
+    trained, coarse, weighed_photos, tmp_path, caplog, tiny_dinov2
+):
+    options = {"photos": weighed_photos, "out": tmp_path / "s.csv"}
+    steps.submit(trained / "model", weighed_photos / "test.csv", **options)
+    assert "The model was trained on 24 of these 24 photos: is this the test table?" in caplog.text
+    with pytest.raises(BackboneInvalid, match="Without `backbone`, each model uses its own"):
+        steps.submit(
+            [trained / "model", coarse], weighed_photos / "test.csv", **options, overwrite=True, backbone=tiny_dinov2
+        )
 
 
 def test_a_submission_and_the_crosspvt_recipe_need_all_five_weights(farm, tmp_path):

@@ -32,6 +32,20 @@ def test_the_limit_is_a_mass_per_area_in_any_unit(weighed_photos, unit, limit):
         read_weighed_table(wide, weighed_photos, unit=unit, quadrat_area_m2=0.25)
 
 
+def test_many_impossible_weights_are_one_fault_that_asks_for_the_unit(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.loc[:2, "Dry_Total_g"] *= 1000
+    with pytest.raises(TableInvalid, match="has 1 fault:\n.*Dry_Total_g: 3 of 24 weights are .*are `unit` and"):
+        read_weighed_table(wide, weighed_photos)
+
+
+def test_names_without_endings_are_named_with_a_name_that_has_one(weighed_photos):
+    wide = pd.read_csv(weighed_photos / "wide.csv")
+    wide.loc[0, "image_path"] = "ID0"
+    with pytest.raises(TableInvalid, match=r"row 2, .* write names with their endings, such as ID0\.png \(got 'ID0'\)"):
+        read_weighed_table(wide, weighed_photos)
+
+
 def test_weights_that_are_mostly_impossible_are_in_another_unit(weighed_photos):
     wide = pd.read_csv(weighed_photos / "wide.csv")
     wide[list(TARGETS)] *= 1000

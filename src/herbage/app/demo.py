@@ -1,6 +1,8 @@
 """The demo: draws swards of known weight, trains on them, and estimates them."""
 
 import logging
+import shutil
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -142,10 +144,12 @@ def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame
 
 
 def _next_steps(out: Path) -> list[str]:
+    herbage = "herbage" if shutil.which("herbage") else Path(sys.argv[0])  # an environment that is not activated
     return [
         f"open {out / 'results/report.html'} in a browser: every photo with its estimate and map",
         f"open {out / 'season/season.html'}: the farm's cover, growth and feed",
-        f"run `herbage serve {out / 'model'}` and drop photos of {out / 'photos'} on the page that it names",
+        f"run `{herbage} serve {out / 'model'}` and drop photos of {out / 'photos'} on the page that it names",
+        "read docs/tutorials/first-paddock.md, which explains these files",
         "train a model on your own weighed photos, as docs/tutorials/own-photos.md shows: these models know drawn",
         "swards only, and what they estimate for real photos means nothing",
     ]

@@ -51,7 +51,8 @@ def checked(check: Callable[[Any], None], **parameter: Any) -> Parameter:
 
 def _check_folder(path: Path) -> None:
     if not path.is_dir():
-        raise PhotosMissing(f"`photos={path}`: expected a folder.")
+        found = "it is a file" if path.exists() else "it does not exist"
+        raise PhotosMissing(f"`photos={path}`: expected a folder; {found}.")
 
 
 def _check_photos(path: Path) -> None:
@@ -220,7 +221,8 @@ def names_of(columns: str | None) -> list[str]:
 
 def column_names(columns: str | None) -> dict[str, str]:
     """--columns as a mapping from herbage's names to the table's; raises InputInvalid."""
-    pairs = [pair.partition("=") for pair in columns.split(",")] if columns else []
+    # A comma without a following NAME= is part of a column's name, such as "Yield, kg/ha".
+    pairs = [pair.partition("=") for pair in re.split(r",(?=[^,]*=)", columns)] if columns else []
     if wrong := [own for own, between, theirs in pairs if not (own.strip() and between and theirs.strip())]:
         raise InputInvalid(f"`columns`: {', '.join(wrong)} is not NAME=TABLE_NAME, such as Dry_Total_g=Yield.")
     return {own.strip(): theirs.strip() for own, _, theirs in pairs}

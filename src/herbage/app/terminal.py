@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from herbage.model.config import ScoreRecord
 
 console = Console(stderr=True, highlight=False)
+
+LOG_SECONDS = 60
+"""How often long work reports where the output is not a terminal."""
 
 
 def print_error(message: str) -> None:
@@ -81,11 +85,14 @@ def begin(quiet: bool, *inputs: str | Path) -> None:
 
 
 def tracker(quiet: bool) -> Any:
-    """A progress bar with rate and remaining time on a terminal; nothing elsewhere."""
+    """A progress bar with rate and remaining time on a terminal; elsewhere a line per LOG_SECONDS."""
 
     def track(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
-        if quiet or not console.is_terminal:
+        if quiet:
             yield from items
+            return
+        if not console.is_terminal:
+            yield from _logged(items, description, total)
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -101,6 +108,19 @@ def tracker(quiet: bool) -> Any:
                 yield item
 
     return track
+
+
+def _logged(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
+    started = reported = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        now = time.monotonic()
+        if now - reported >= LOG_SECONDS and number < total:
+            reported = now
+            left = (now - started) / number * (total - number)
+            logging.getLogger("herbage").info(
+                "%s: %d of %d, about %d min left", description, number, total, round(left / 60)
+            )
+        yield item
 
 
 def print_failures(failed: dict[str, str], *, to_stdout: bool = True) -> int:

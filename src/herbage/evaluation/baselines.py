@@ -1,6 +1,6 @@
 """Baselines: simple estimators on the same folds. A backbone is only useful if its model scores higher."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -35,15 +35,24 @@ def named_baselines(baselines: Mapping[str, Record]) -> dict[str, Record]:
     return {f"baseline: {name}": baseline for name, baseline in baselines.items()}
 
 
-def sensor_readings(frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " photo"]]:
-    """The columns of COVARIATES in which every row of a training table has a plausible number."""
-    return {name: values.to_numpy(float) for name, values in _plausible(frame).items() if values.notna().all()}
+def sensor_readings(frame: pd.DataFrame, measured: Sequence[str] = ()) -> dict[str, Float[np.ndarray, " photo"]]:
+    """The columns of COVARIATES in which every row of a training table has a plausible number.
+
+    In addition the `measured` columns of the model, NaN where they have none.
+    """
+    columns = _plausible(frame, dict.fromkeys([*COVARIATES, *measured]))
+    return {
+        name: values.to_numpy(float) for name, values in columns.items() if name in measured or values.notna().all()
+    }
 
 
-def remarks_on_sensors(frame: pd.DataFrame) -> tuple[Remark, ...]:
-    """A remark per column of COVARIATES that is no baseline, with the photos that have no plausible number in it."""
+def remarks_on_sensors(frame: pd.DataFrame, measured: Sequence[str] = ()) -> tuple[Remark, ...]:
+    """A remark per column of COVARIATES that is no baseline, with the photos that have no plausible number in it.
+
+    The `measured` columns are a baseline for the photos that have them.
+    """
     remarks = []
-    for name, values in _plausible(frame).items():
+    for name, values in _plausible(frame, [name for name in COVARIATES if name not in measured]).items():
         cells = zip(frame["image_path"], frame[name], values, strict=True)
         missing = [f"{path} ({'empty' if pd.isna(cell) else cell})" for path, cell, value in cells if np.isnan(value)]
         if missing:
@@ -52,24 +61,40 @@ def remarks_on_sensors(frame: pd.DataFrame) -> tuple[Remark, ...]:
     return tuple(remarks)
 
 
-def _plausible(frame: pd.DataFrame) -> "dict[str, pd.Series[float]]":
-    """The columns of COVARIATES that a table has, NaN where a cell is not a plausible number."""
-    columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in COVARIATES if name in frame}
+def _plausible(frame: pd.DataFrame, names: Iterable[str]) -> "dict[str, pd.Series[float]]":
+    """The columns of these names that a table has, NaN where a cell is not a plausible number."""
+    columns = {name: pd.to_numeric(frame[name], errors="coerce") for name in names if name in frame}
     return {name: values.where(values.abs().lt(SENSOR_LIMIT)) for name, values in columns.items()}
 
 
-def score_baselines(data: TrainingData, texture_tokens: Sequence[Tensor]) -> dict[str, Score]:
+def score_baselines(
+    data: TrainingData, texture_tokens: Sequence[Tensor], measured: Sequence[str] = ()
+) -> dict[str, Score]:
     """Out-of-fold scores by name, on the folds of `data`.
 
-    Each target's mean; ridge on texture; and ridge on the covariates, such as height and NDVI, where there are any.
+    Each target's mean; ridge on texture; ridge on the covariates that all photos have, such as height and NDVI; and
+    ridge on the `measured` columns of the model, for the photos that have all of them.
     """
     means = np.stack([data.grams[data.folds.fold != fold].mean(0) for fold in data.folds.fold])
     scores = {MEAN: score_estimates(data.grams, means)}
-    features = {"ridge on texture": texture_tokens}
-    if data.covariates:
-        readings = torch.tensor(np.stack(list(data.covariates.values()), 1), dtype=torch.float32)
-        features[f"ridge on {' and '.join(data.covariates)}"] = list(readings[:, None, None])
-    for name, tokens in features.items():
-        _, estimates = fit_out_of_fold(TEXTURE_RECIPE, data.with_tokens(tokens), FitOptions())
-        scores[name] = score_estimates(data.grams, estimates)
+    sets = {"ridge on texture": data.with_tokens(texture_tokens)}
+    complete = [name for name, values in data.covariates.items() if not np.isnan(values).any()]
+    for names in (complete, measured):
+        if names:
+            sets[ridge_on(names)] = _with_covariates(data, names)
+    for name, own in sets.items():
+        _, estimates = fit_out_of_fold(TEXTURE_RECIPE, own, FitOptions())
+        scores[name] = score_estimates(own.grams, estimates)
     return scores
+
+
+def ridge_on(columns: Sequence[str]) -> str:
+    """The name of the baseline that is given these columns alone."""
+    return f"ridge on {' and '.join(columns)}"
+
+
+def _with_covariates(data: TrainingData, names: Sequence[str]) -> TrainingData:
+    """The photos that have all of these covariates, with their values as tokens."""
+    readings = np.stack([data.covariates[name] for name in names], 1)
+    tokens = list(torch.tensor(readings, dtype=torch.float32)[:, None, None])
+    return data.with_tokens(tokens).take(np.flatnonzero(~np.isnan(readings).any(1)).tolist())

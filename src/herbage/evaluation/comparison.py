@@ -58,7 +58,10 @@ def _aligned(a: OutOfFold, b: OutOfFold) -> OutOfFold:
     """B with its rows in A's order; raises TableInvalid where photos, folds, groups or weights differ."""
     if set(a.image_path) != set(b.image_path):
         count = len(set(a.image_path) ^ set(b.image_path))
-        raise TableInvalid(f"The two models cannot be compared: {count} photos are in only one out-of-fold table.")
+        raise TableInvalid(
+            f"The two models cannot be compared: {count} photos are in only one out-of-fold table. "
+            f"Train both on the same table, or score both on a new one: pass `table` and `photos`."
+        )
     row_of = {path: row for row, path in enumerate(b.image_path)}
     b = b.take([row_of[path] for path in a.image_path])
     for what, own, other in (("fold", a.fold, b.fold), ("group", a.group, b.group)):

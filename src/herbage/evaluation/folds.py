@@ -36,7 +36,9 @@ def make_folds(
     group_names, group = np.unique(groups.names, return_inverse=True)
     if len(group_names) < count:
         by = f"groups of {', '.join(groups.grouped_by)}" if groups.grouped_by else "photos"
-        raise TableInvalid(f"`folds={count}` needs at least {count} {by}; the table has {len(group_names)}.")
+        raise TableInvalid(
+            f"`folds={count}` needs at least {count} {by}; the table has {len(group_names)}. Pass fewer `folds`."
+        )
     strata = np.array(frame["State"].map(str)) if "State" in frame else _bins(grams[:, np.nanargmax(grams.mean(0))])
     fold = np.zeros(len(frame), int)
     if np.unique(strata, return_counts=True)[1].max() >= count:  # else no stratum is large enough to be in every fold

@@ -200,7 +200,7 @@ class Season:
         elif areas:
             message = (
                 "No paddock has an area, so the means of the farm are not weighted by area, and there is no feed on "
-                "hand: import polygons with `paddocks`, or fill in effective_area_ha."
+                "hand: import the paddocks' polygons, or fill in their effective_area_ha."
             )
             yield Remark("no_areas", message)
         single = [self.paddocks.label(visit.paddock_id) for visit in walk.state if visit.sums.photos == 1]

@@ -88,7 +88,7 @@ def runtime_files(given: Path | None = None) -> Iterator[tuple[str, bytes]]:
                 yield name, member.read()
     python = importlib.util.find_spec("onnxruntime")
     if python is None or python.origin is None:
-        raise InputInvalid("The licence of ONNX Runtime comes with its Python package: pip install 'herbage[onnx]'")
+        raise InputInvalid("An export needs the extra onnx: pip install 'herbage[onnx]'")
     for inside, name in LICENCES.items():
         yield name, Path(python.origin).with_name(inside).read_bytes()
 

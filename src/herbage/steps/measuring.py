@@ -123,7 +123,7 @@ def log_unused_columns(model: HerbageModel, files: Sequence[PhotoFile]) -> None:
     """Tell the user of measured columns that the model could use, where no photo has their values."""
     if model.uses_measured and not any(file.measured for file in files):
         log.info(
-            "The model also has heads that use %s: give the values in a table to use them.",
+            "The model also has heads that use %s: pass the values in a `table` to use them.",
             " and ".join(model.measured_names),
         )  # fmt: skip
 

@@ -169,6 +169,7 @@ def predict(
     read = read_assignment(own, Path(photos), paddocks, table, how, paddock_name, opened.measured_names, of_farm)
     files, assignment = read.files, read.assignment
     remarks = [*found.remarks, *read.remarks, *_same_shots(files, assignment), *outside_range(opened, files)]
+    remarks += _on_targets(opened)
     log_remarks(remarks)
     log_unused_columns(opened, files)
     record = ModelRecord.of(opened)
@@ -276,6 +277,13 @@ def _same_shots(files: Sequence[PhotoFile], assignment: Assignment | None) -> It
         yield Remark.of(
             "same_shots", names, f"{counted(len(shots), 'shot')} probably stored twice, by the files' names"
         )
+
+
+def _on_targets(model: HerbageModel) -> Iterator[Remark]:
+    """A remark on targets whose estimates are no better than a mean, which a table of them does not show."""
+    if model.evidence is not None and (targets := model.evidence.alone.no_better_than_mean):
+        message = "Not shown to be better than the mean of the training photos, so do not rely on these estimates"
+        yield Remark.of("no_better_than_mean", targets, message)
 
 
 def _outside(out: Path, files: Sequence[PhotoFile], photos: Path) -> Sequence[PhotoFile]:

@@ -23,6 +23,7 @@ from herbage.model.model import HerbageModel, open_model
 from herbage.progress import Track, silent
 from herbage.remarks import log_remarks
 from herbage.steps.checks import check_new_table
+from herbage.steps.comparing import check_comparable, model_names
 from herbage.steps.measuring import both_grams, from_columns, log_unused_columns
 from herbage.tables.numbers import DecimalSign
 from herbage.tables.spreadsheet import DateOrder, TableFormat
@@ -133,22 +134,24 @@ def score(
     sheet: str | None = None,
     dates: DateOrder | None = None,
     unit: Unit = "g",
+    store: str | Path | None = None,
     track: Track = silent,
     **options: Unpack[BackboneOptions],
 ) -> Scores:
     """Each model's out-of-fold score, or its score on a new weighed table; several models are also compared.
 
-    `unit` is that of the new table's weights; scores are in g per quadrat. Raises InputInvalid and TableInvalid where
-    the models or tables cannot be compared, and ModelInvalid where imported heads have no out-of-fold estimates.
+    `unit` is that of the new table's weights, and `store` caches the tokens of its photos; scores are in g per quadrat.
+    Raises InputInvalid and TableInvalid where the models or tables cannot be compared, and ModelInvalid where imported
+    heads have no out-of-fold estimates.
     """
     new = _new_table(table, photos, TableFormat(columns or {}, decimal, sheet, dates), unit)
     given = [models] if isinstance(models, str | Path | HerbageModel) else models
-    opened = [open_model(one) for one in given]
+    opened, names = [open_model(one) for one in given], model_names(given)
+    check_comparable(opened, names)
     scores, tables = [], []
-    for model, source in zip(opened, given, strict=True):
-        name = model.recipe.name if isinstance(source, HerbageModel) else str(source)
+    for model, name in zip(opened, names, strict=True):
         failed: dict[str, str] = {}
-        oof = _own_estimates(model, name) if new is None else _estimate_table(model, new, failed, options, track)
+        oof = _own_estimates(model, name) if new is None else _estimate_table(model, new, failed, options, store, track)
         tables.append(oof.delivered())
         scores.append(_model_score(model, name, oof, failed, is_new=new is not None))
     # The out-of-fold estimates of a calibrated model are those of the model before its calibration.
@@ -206,14 +209,19 @@ def _own_estimates(model: HerbageModel, name: str) -> OutOfFold:
 
 
 def _estimate_table(
-    model: HerbageModel, new: _NewTable, failed: dict[str, str], options: BackboneOptions, track: Track
+    model: HerbageModel,
+    new: _NewTable,
+    failed: dict[str, str],
+    options: BackboneOptions,
+    store: str | Path | None,
+    track: Track,
 ) -> OutOfFold:
     """Weighed and estimated grams of a new table; photos that cannot be read are added to `failed`."""
     table = new.read(model.quadrat_area_m2, model.measured_names)
     beside = from_columns(model, table.files, table.frame)
     log_remarks([*table.remarks, *beside.remarks])
     log_unused_columns(model, beside.files)
-    made = model.estimates(beside.files, model.open_backbone(**options))
+    made = model.estimates(beside.files, model.open_backbone(**options), store=store)
     rows, grams, training_photos = [], [], 0
     for row, estimate, item in skip_failed(track(made, "score", len(table.files)), failed):
         rows.append(row)

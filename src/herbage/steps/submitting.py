@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -13,16 +13,17 @@ from jaxtyping import Float
 
 from herbage.backbones.backbone import Backbone
 from herbage.backbones.opening import BackboneOptions
-from herbage.errors import InputInvalid, PhotosMissing
+from herbage.errors import BackboneInvalid, InputInvalid, PhotosMissing
 from herbage.files import write_atomic
 from herbage.formatting import counted
-from herbage.model.estimate import skip_failed
+from herbage.model.estimate import Estimate, skip_failed
 from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_output_file
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
 from herbage.remarks import Remark, log_remarks
 from herbage.results.submission import submission_table
+from herbage.steps.comparing import check_comparable, model_names
 from herbage.steps.measuring import MeasuredSource, log_unused_columns
 from herbage.steps.run_record import run_place, run_record
 from herbage.tables.competition import read_test_table
@@ -64,7 +65,7 @@ def submit(
     check_output_file(out, overwrite=overwrite)
     given = [models] if isinstance(models, str | Path | HerbageModel) else list(models)
     opened = [open_model(one) for one in given]
-    names = [one.recipe.name if isinstance(one, HerbageModel) else str(one) for one in given]
+    names = model_names(given)
     _check_models(opened, names)
     how = TableFormat(columns or {}, decimal, sheet, dates)
     tables = _tables_of(opened, table)
@@ -78,8 +79,9 @@ def submit(
         log_unused_columns(model, test.files)
         log.info("Estimating %s", counted(len(test.files), "photo"))
         made = track(model.estimates(test.files, backbone, store=store), "submit", len(test.files))
-        readable = {estimate.photo: estimate.grams for _, estimate, _ in skip_failed(made, failed)}
-        grams.append(_complete(readable, test.files, model))
+        estimates = {estimate.photo: estimate for _, estimate, _ in skip_failed(made, failed)}
+        _warn_of_training_photos(estimates.values())
+        grams.append(_complete({photo: one.grams for photo, one in estimates.items()}, test.files, model))
     blend = {photo: np.mean([one[photo] for one in grams], axis=0) for photo in grams[0]}
     write_atomic(out, submission_table(tests[0].frame, blend).to_csv(index=False, lineterminator="\n"))
     run = run_record(
@@ -94,20 +96,16 @@ def _check_models(models: Sequence[HerbageModel], names: Sequence[str]) -> None:
     """Raises InputInvalid where the mean of the models' estimates is not a submission."""
     if not models:
         raise InputInvalid("`models`: expected at least one model.")
-    areas = [model.quadrat_area_m2 for model in models]
-    digests = [model.digest for model in models]
-    for number, (model, name) in enumerate(zip(models, names, strict=True)):
+    for model, name in zip(models, names, strict=True):
         if missing := missing_names(model.known):
             raise InputInvalid(
                 f"The competition needs all five weights; {name} does not estimate {', '.join(missing)}."
             )
-        if areas[number] != areas[0]:
-            raise InputInvalid(
-                f"{names[0]} was trained on quadrats of {areas[0]:g} m2, {name} on quadrats of {areas[number]:g} m2: "
-                f"the mean of their grams has no meaning. Use models of one quadrat area."
-            )
-        if digests[number] in digests[:number]:
-            raise InputInvalid(f"{names[digests.index(digests[number])]} and {name} are the same model: give it once.")
+    check_comparable(models, names)
+    digests = [model.digest for model in models]
+    for number, digest in enumerate(digests):
+        if (first := digests.index(digest)) < number:
+            raise InputInvalid(f"{names[first]} and {names[number]} are the same model: give it once.")
 
 
 def _tables_of(
@@ -147,8 +145,20 @@ def _open_backbones(models: Sequence[HerbageModel], options: BackboneOptions) ->
     for model in models:
         shared = opened.get(model.config.backbone.digest)
         own = options if shared is None else BackboneOptions(backbone=shared)
-        opened[model.config.backbone.digest] = model.open_backbone(**own)
+        try:
+            opened[model.config.backbone.digest] = model.open_backbone(**own)
+        except BackboneInvalid as error:
+            if len(models) == 1:
+                raise
+            raise BackboneInvalid(f"{error} Without `backbone`, each model uses its own.") from error
     return [opened[model.config.backbone.digest] for model in models]
+
+
+def _warn_of_training_photos(estimates: Collection[Estimate]) -> None:
+    if count := sum(estimate.training_photo is True for estimate in estimates):
+        log.warning(
+            "The model was trained on %d of these %d photos: is this the test table?", count, len(estimates)
+        )  # fmt: skip
 
 
 def _complete(grams: dict[str, Grams], files: Sequence[PhotoFile], model: HerbageModel) -> dict[str, Grams]:

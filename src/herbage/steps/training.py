@@ -20,7 +20,7 @@ from herbage.backbones.backbone import Backbone
 from herbage.backbones.opening import BackboneOptions, open_backbone, open_backbone_or
 from herbage.environment import memory_bytes
 from herbage.errors import InputInvalid, PhotosMissing, TableInvalid
-from herbage.evaluation.baselines import TEXTURE_RECIPE, remarks_on_sensors, score_baselines, sensor_readings
+from herbage.evaluation.baselines import TEXTURE_RECIPE, remarks_on_sensors, ridge_on, score_baselines, sensor_readings
 from herbage.evaluation.folds import make_folds, refuse_leak
 from herbage.evaluation.learning_curve import learning_curve
 from herbage.evaluation.out_of_fold import OutOfFold, fit_out_of_fold
@@ -32,7 +32,7 @@ from herbage.heads.measured import MeasuredColumn, measured_inputs
 from herbage.heads.training_data import FitOptions, Folds, TrainingData
 from herbage.model import notebook
 from herbage.model.assessment import Assessment
-from herbage.model.config import BackboneRecord, ModelConfig, TrainingRecord, by_target
+from herbage.model.config import BackboneRecord, ModelConfig, ScoreRecord, TrainingRecord, by_target
 from herbage.model.evidence import Comparisons, Evidence
 from herbage.model.model import HerbageModel
 from herbage.outputs import check_model_place
@@ -105,7 +105,7 @@ def train(
     # Before the long work, so that a table that allows no folds is reported at once.
     split_folds = partial(_split, count=folds, group_by=group_by, dates=dates, seed=recipe.fold_seed)
     split = split_folds(weighed)
-    remarks = [*weighed.remarks, *split.remarks, *remarks_on_sensors(weighed.frame), *on_measured]
+    remarks = [*weighed.remarks, *split.remarks, *remarks_on_sensors(weighed.frame, measured), *on_measured]
     log_remarks(remarks)
     backbone = open_backbone_or(recipe.backbone, options)
     HEADS[recipe.heads].check(recipe, backbone.width, known_targets(weighed.grams))
@@ -118,7 +118,7 @@ def train(
     refuse_leak(split, found.digests, [file.name for file in weighed.files])
     log_remarks(on_photos)
     remarks += on_photos
-    data = TrainingData(found.tokens, weighed.grams, split, found.digests, sensor_readings(weighed.frame))
+    data = TrainingData(found.tokens, weighed.grams, split, found.digests, sensor_readings(weighed.frame, measured))
 
     groups = len(split.group_names)
     log.info("Training %s heads: %d photos, %d folds, %d groups", recipe.heads, len(data), folds, groups)
@@ -133,9 +133,9 @@ def train(
         predicted,
         OutOfFold.of(weighed.frame, data, estimated, beside.estimated_g),
         _maps(heads, recipe, predicted.tokens),
-        Comparisons(_baselines(weighed, data, store, track), learning_curve(recipe, data)),
+        Comparisons(_baselines(weighed, data, measured, store, track), learning_curve(recipe, data)),
     )
-    _log_score(evidence)
+    _log_score(evidence, measured)
     config = ModelConfig(
         herbage=herbage.__version__,
         recipe=recipe,
@@ -310,13 +310,15 @@ def _maps(heads: Heads, recipe: Recipe, tokens: Sequence[Tensor]) -> list[Float[
     return [one for one in maps if one is not None]
 
 
-def _baselines(weighed: WeighedTable, data: TrainingData, store: str | Path | None, track: Track) -> dict[str, Score]:
+def _baselines(
+    weighed: WeighedTable, data: TrainingData, measured: Sequence[str], store: str | Path | None, track: Track
+) -> dict[str, Score]:
     log.info("Extracting texture features for the baselines")
     texture = _extract(weighed.files, open_backbone("texture"), TEXTURE_RECIPE, store, track)
-    return score_baselines(data, texture.tokens)
+    return score_baselines(data, texture.tokens, measured)
 
 
-def _log_score(evidence: Evidence) -> None:
+def _log_score(evidence: Evidence, measured: Sequence[str]) -> None:
     """Log the scores, and warn of each baseline that is better and of targets no better than their mean."""
     own = evidence.alone.score.weighted_r2
     log.info("Out-of-fold weighted R2 %s", "n/a" if own is None else f"{own:.3f}")
@@ -327,6 +329,7 @@ def _log_score(evidence: Evidence) -> None:
         log.warning("Not shown to be better than the mean of the training photos: %s.", ", ".join(targets))
     if evidence.measured is not None:
         _warn_of_worse_measured(evidence.measured, evidence.oof)
+        _warn_of_better_baseline(evidence.measured, evidence.baselines, ridge_on(measured))
 
 
 def _warn_of_worse_measured(measured: Assessment, oof: OutOfFold) -> None:
@@ -340,6 +343,16 @@ def _warn_of_worse_measured(measured: Assessment, oof: OutOfFold) -> None:
         )  # fmt: skip
     if targets := measured.no_better_than_mean:
         log.warning("With measured columns, not shown to be better than the mean: %s.", ", ".join(targets))
+
+
+def _warn_of_better_baseline(measured: Assessment, baselines: Mapping[str, ScoreRecord], name: str) -> None:
+    """Warn where the measured columns alone score higher than the photo with them, on the same photos."""
+    own, columns_alone = measured.score.weighted_r2, baselines[name].weighted_r2
+    if own is not None and columns_alone is not None and columns_alone > own:
+        log.warning(
+            "The baseline “%s” scores higher (%.3f) than the photo with these columns (%.3f): the photo adds nothing "
+            "to them.", name, columns_alone, own,
+        )  # fmt: skip
 
 
 def _worst(model: HerbageModel, files: Sequence[PhotoFile], data: TrainingData) -> list[tuple[str, bytes]]:

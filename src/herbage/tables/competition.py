@@ -29,6 +29,8 @@ def read_test_table(table: str | Path, photos: str | Path, how: TableFormat = DE
 
     read = read_frame(table, how)
     frame, where = read.frame.drop(columns="target", errors="ignore"), read.where
+    if set(read.frame.columns) == {"sample_id", "target"}:
+        raise TableInvalid(f"{where} has the columns of a submission: expected the test table, usually test.csv.")
     columns = {"sample_id": pa.Column(str, unique=True), "target_name": target_name_column()}
     check_columns(frame, where, None, columns, unique=["image_path", "target_name"])
     for name in [name for name in how.measured if name in frame]:

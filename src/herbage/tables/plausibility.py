@@ -11,7 +11,9 @@ from herbage.tables.validation import HEAVY_KG_PER_HA
 from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, derive, kg_per_ha, known_targets, main_target
 
 LIGHT_KG_PER_HA = 20
-"""Minimum of a table's mean herbage mass; below it, `unit` or `quadrat_area_m2` is probably wrong."""
+"""A mass that a quadrat can have by chance, or a part of the sward on average."""
+LIGHT_MEAN_KG_PER_HA = 100
+"""Minimum of a table's mean mass of all or green herbage; grams that are called kg per ha are below it."""
 
 TOLERANCE_G = 0.1
 """Differences between a target and the sum of its parts up to this are attributed to the scales and to rounding."""
@@ -65,11 +67,13 @@ def _on_sums(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: s
 
 
 def _on_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> Iterator[Remark]:
-    """A mean herbage mass outside LIGHT_KG_PER_HA to HEAVY_KG_PER_HA."""
+    """A mean herbage mass that no pasture has."""
     known = known_targets(grams)
     if len(grams) and any(known):
-        mean = float(kg_per_ha(grams[:, main_target(known)].mean(keepdims=True), quadrat_area_m2)[0])
-        if not LIGHT_KG_PER_HA <= mean <= HEAVY_KG_PER_HA:
+        main = main_target(known)
+        mean = float(kg_per_ha(grams[:, main].mean(keepdims=True), quadrat_area_m2)[0])
+        least = LIGHT_MEAN_KG_PER_HA if main in (TOTAL, GDM, GREEN) else LIGHT_KG_PER_HA
+        if not least <= mean <= HEAVY_KG_PER_HA:
             message = f"The weights in {where} are {mean:,.0f} kg DM/ha on average"
             yield Remark("implausible_mean", f"{message}: are `unit` and `quadrat_area_m2` correct?", len(grams))
 

@@ -23,6 +23,10 @@ HEAVY_KG_PER_HA = 20_000
 """Maximum herbage mass of a pasture; a larger weight is a typing error, a code or in another unit."""
 
 
+MANY = 0.1
+"""If more weights than this share, and more than two, are above the maximum, it is their unit that is wrong."""
+
+
 def check_columns(
     frame: pd.DataFrame,
     where: str,
@@ -45,7 +49,9 @@ def check_columns(
         finder = None
     paths = pa.Column(
         str,
-        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_not_found(finder)) if finder else None,
+        pa.Check(lambda p: finder.find(p) is not None, element_wise=True, error=_not_found(frame, finder))
+        if finder and "image_path" in frame
+        else None,
     )
     unique = unique if set(unique) <= set(frame.columns) else []
     schema = pa.DataFrameSchema({"image_path": paths, **columns}, unique=unique or None)
@@ -150,8 +156,12 @@ def _compared(frame: pd.DataFrame, finder: PhotoFinder) -> str:
     return f": is `photos` correct? The table has {paths[0]}, the folder {photos[0]}"
 
 
-def _not_found(finder: PhotoFinder) -> str:
-    return f"photo not found in {finder.root}"
+def _not_found(frame: pd.DataFrame, finder: PhotoFinder) -> str:
+    """The fault of a path that is not that of a photo, with the reason if the names lack their endings."""
+    fault = f"photo not found in {finder.root}"
+    missing = {PurePosixPath(path).name for path in frame["image_path"].dropna() if finder.find(path) is None}
+    named = next((photo for photo in finder.photos.paths if PurePosixPath(photo).stem in missing), None)
+    return fault if named is None else f"{fault}; write names with their endings, such as {PurePosixPath(named).name}"
 
 
 def _describe(cases: pd.DataFrame, frame: pd.DataFrame, codes: Mapping[tuple[int, str], str]) -> list[str]:
@@ -191,10 +201,10 @@ def _describe(cases: pd.DataFrame, frame: pd.DataFrame, codes: Mapping[tuple[int
 
 
 def _too_heavy(frame: pd.DataFrame, column: str, heavy: float) -> list[str]:
-    """Faults for weights above HEAVY_KG_PER_HA; one for the column if most of its weights are."""
+    """Faults for weights above HEAVY_KG_PER_HA; one for the column if many of its weights are."""
     weights = frame[column]
     rows = frame.index[(weights > heavy) & (weights < math.inf)].tolist()
-    if len(rows) > len(frame) / 2:
+    if len(rows) > len(frame) / 2 or len(rows) > max(2, MANY * len(frame)):
         return [
             f"column {column}: {len(rows)} of {len(frame)} weights are more than {HEAVY_KG_PER_HA:,} kg DM/ha, such as "
             f"{weights[rows[0]]:.6g} in row {rows[0] + FIRST_ROW}: are `unit` and `quadrat_area_m2` correct?"

@@ -10,6 +10,7 @@ from herbage.app.options import (
     OptionalPhotos,
     OptionalTable,
     Quiet,
+    Store,
     TableArguments,
     Unit,
 )
@@ -31,6 +32,7 @@ def score(
     photos: OptionalPhotos = None,
     how: TableArguments = TableArguments(),
     unit: Unit = "g",
+    store: Store = None,
     engine: BackboneArguments = BackboneArguments(),
     as_json: Json = False,
     quiet: Quiet = False,
@@ -65,6 +67,7 @@ def score(
         photos=photos,
         **how.options(),
         unit=unit,
+        store=store,
         track=tracker(quiet),
         **engine.options(),
     )

@@ -45,7 +45,7 @@ def submit(
     models
         Model folders or hub ids.
     test_csv
-        A table of sample_id, image_path and target_name.
+        A table of sample_id, image_path and target_name; it comes last, after the models.
     out
         The file to write.
     """
