@@ -18,6 +18,6 @@ def check_comparable(models: Sequence[HerbageModel], names: Sequence[str]) -> No
     for name, area in zip(names, areas, strict=True):
         if area != areas[0]:
             raise InputInvalid(
-                f"{names[0]} was trained on quadrats of {areas[0]:g} m2, {name} on quadrats of {area:g} m2: their grams "
-                f"cannot be compared or averaged. Use models of one quadrat area."
+                f"{names[0]} was trained on quadrats of {areas[0]:g} m2, {name} on quadrats of {area:g} m2: their "
+                f"grams cannot be compared or averaged. Use models of one quadrat area."
             )
