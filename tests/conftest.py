@@ -8,6 +8,7 @@ import tests.typecheck  # noqa: F401  # the hook looks it up by name
 install_import_hook("herbage", "tests.typecheck.check")
 
 import atexit  # noqa: E402
+import logging  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -111,6 +112,12 @@ def made_once(tmp_path_factory):
         return shared / name
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def messages_reach_caplog():
+    """The command line sends herbage's messages to the console alone; pytest before 9 then captures none of later tests."""
+    logging.getLogger("herbage").propagate = True
 
 
 @pytest.fixture(scope="session")
