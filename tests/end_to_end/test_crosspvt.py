@@ -64,7 +64,8 @@ def test_it_is_compared_with_another_recipe_on_the_same_folds(place, capsys):
 def test_it_predicts_without_a_map_and_warns_in_one_line(place, weighed_photos, tmp_path, capsys):
     photos, out = str(weighed_photos / "train"), tmp_path / "results"
     assert run(["predict", str(place / "model"), photos, "--out", str(out), "--maps", "--level", "0.7", "--quiet"]) == 0
-    printed = capsys.readouterr().err.splitlines()
+    of_targets, *printed = capsys.readouterr().err.splitlines()
+    assert of_targets.startswith("Not shown to be better than the mean of the training photos")
     assert printed[0] == "Recipe small has no patch map, so no maps are written."
     assert [line.partition(":")[0] for line in printed[1:]] == ["The model was trained on 24 of these photos"]
     assert not (out / "maps").exists()

@@ -194,7 +194,7 @@ def test_copies(photo, predict, tmp_path):
     pd.testing.assert_frame_equal(once, copied)
     assert "byte-equal" in said
     run = json.loads((predict.runs[1] / "run.json").read_text("utf-8"))
-    assert [(one["what"], one["count"]) for one in run["remarks"]] == [("copies", 8)]
+    assert [(one["what"], one["count"]) for one in run["remarks"]] == [("copies", 8), ("no_better_than_mean", 1)]
     assert "byte-equal" in (predict.runs[1] / "report.html").read_text("utf-8")
 
 

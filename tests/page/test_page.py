@@ -741,14 +741,16 @@ def test_nothing_moves_while_an_estimate_is_renewed(opened, measured_server_addr
     page.set_input_files("#choose", photos / "p01.jpg")
     wait_done(page, 1)
     expect(page.locator("#summary-note")).not_to_be_empty()  # the summary comes shortly after the card, and moves it
-    parts = [".measure >> nth=1", ".card .paddock", ".card .corners"]
-    places = [page.locator(part).bounding_box() for part in parts]
+    parts = ["#results", ".measure >> nth=1", ".card .paddock", ".card .corners"]
+    on_page = "one => [one.getBoundingClientRect().x + scrollX, one.getBoundingClientRect().y + scrollY]"
+    places = [page.locator(part).evaluate(on_page) for part in parts]
     page.route("**/api/predictions", lambda route: None)  # no answer
     page.get_by_label("Height Ave (cm)").fill("12.5")
     page.get_by_label("Height Ave (cm)").press("Enter")
     expect(page.locator(".progress")).to_be_visible()
     expect(page.locator(".answer")).to_be_hidden()
-    assert [page.locator(part).bounding_box() for part in parts] == places
+    page.wait_for_timeout(1000)  # the page updates its summary after a while without changes
+    assert [page.locator(part).evaluate(on_page) for part in parts] == places
 
 
 def test_measured_fields_on_a_phone_in_two_languages(opened, measured_address, photos):

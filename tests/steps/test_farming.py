@@ -67,7 +67,7 @@ def test_photos_are_added_by_folder_and_a_second_run_changes_nothing(trained, wa
         for name, grams, latitude in plain.execute("SELECT photo, GDM_g, latitude FROM photos"):
             assert (grams, latitude) == tuple(table.loc[name, ["GDM_g", "latitude"]])
     record = json.loads((tmp_path / "out/run.json").read_text("utf-8"))
-    assert [remark["what"] for remark in record["remarks"]] == ["farm_paddocks_added"]
+    assert [remark["what"] for remark in record["remarks"]] == ["no_better_than_mean", "farm_paddocks_added"]
     moved = tmp_path / "renamed"
     shutil.copytree(walk, moved / "again")
     assert predict(trained, moved / "again", tmp_path / "out2", "--farm", farm, "--paddocks", "folder") == 0

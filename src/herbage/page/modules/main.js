@@ -110,6 +110,8 @@ function showStatus() {
 
 async function summarise() {
   const { predictions, paddocks } = grouped();
+  // While the only estimate is renewed, its summary stays: the page must not move under the user's hand.
+  if (!predictions.length && cards.some((card) => !card.ended)) return;
   const estimated = predictions.some((row) => row.status === "ok");
   const names = [...new Set(cards.map((card) => card.paddock).filter(Boolean))];
   find("paddocks").replaceChildren(...[...new Set([...farm.paddocks, ...names])].map((name) => new Option(name)));
