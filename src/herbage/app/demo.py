@@ -99,6 +99,7 @@ def _long_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(out: Path, models: dict[str, Path], store: Path, test: pd.DataFrame) -> str:
+    # Imported here, so that drawing does not wait for torch.
     from herbage.evaluation.baselines import MEAN, named_baselines
     from herbage.evaluation.scoring import weighted_r2
     from herbage.model.model import HerbageModel

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -21,7 +20,7 @@ from herbage.model.model import HerbageModel, open_model
 from herbage.outputs import check_output_file
 from herbage.photos.photo import PhotoFile
 from herbage.progress import Track, silent
-from herbage.remarks import Remark, log_remarks
+from herbage.remarks import log_remarks
 from herbage.results.submission import submission_table
 from herbage.steps.comparing import check_comparable, model_names
 from herbage.steps.measuring import MeasuredSource, log_unused_columns
@@ -67,23 +66,27 @@ def submit(
     opened = [open_model(one) for one in given]
     names = model_names(given)
     _check_models(opened, names)
-    how = TableFormat(columns or {}, decimal, sheet, dates)
-    tables = _tables_of(opened, table)
-    tests = [_read_test(model, test_table, Path(photos), own, how) for model, own in zip(opened, tables, strict=True)]
-    remarks = list(dict.fromkeys(remark for test in tests for remark in test.remarks))
+    measured = tuple(dict.fromkeys(name for model in opened for name in model.measured_names))
+    how = TableFormat(columns or {}, decimal, sheet, dates, measured)
+    test = read_test_table(test_table, photos, how if table is None else how.without(measured))
+    inputs = [
+        MeasuredSource(model, Path(photos), own, how).attach(test.files, test.first_rows, str(test_table))
+        for model, own in zip(opened, _tables_of(opened, table), strict=True)
+    ]
+    remarks = list(dict.fromkeys([*test.remarks, *(remark for own in inputs for remark in own.remarks)]))
     log_remarks(remarks)
     backbones = _open_backbones(opened, options)
     failed: dict[str, str] = {}
     grams: list[dict[str, Grams]] = []
-    for model, test, backbone in zip(opened, tests, backbones, strict=True):
-        log_unused_columns(model, test.files)
-        log.info("Estimating %s", counted(len(test.files), "photo"))
-        made = track(model.estimates(test.files, backbone, store=store), "submit", len(test.files))
+    for model, own, backbone in zip(opened, inputs, backbones, strict=True):
+        log_unused_columns(model, own.files)
+        log.info("Estimating %s", counted(len(own.files), "photo"))
+        made = track(model.estimates(own.files, backbone, store=store), "submit", len(own.files))
         estimates = {estimate.photo: estimate for _, estimate, _ in skip_failed(made, failed)}
         _warn_of_training_photos(estimates.values())
-        grams.append(_complete({photo: one.grams for photo, one in estimates.items()}, test.files, model))
+        grams.append(_complete({photo: one.grams for photo, one in estimates.items()}, own.files, model))
     blend = {photo: np.mean([one[photo] for one in grams], axis=0) for photo in grams[0]}
-    write_atomic(out, submission_table(tests[0].frame, blend).to_csv(index=False, lineterminator="\n"))
+    write_atomic(out, submission_table(test.frame, blend).to_csv(index=False, lineterminator="\n"))
     run = run_record(
         "submit", started, used=list(zip(names, opened, backbones, strict=True)),
         tables={"test_table": test_table, "table": table}, photos=str(photos), failed=len(failed), remarks=remarks,
@@ -115,28 +118,6 @@ def _tables_of(
     if not any(model.measured_names for model in models):
         return [table] * len(models)
     return [table if model.measured_names else None for model in models]
-
-
-@dataclass(frozen=True)
-class _Test:
-    """The rows to fill in and their photos, with the values of one model's measured columns."""
-
-    frame: pd.DataFrame
-    files: Sequence[PhotoFile]
-    remarks: tuple[Remark, ...]
-
-
-def _read_test(
-    model: HerbageModel,
-    test_table: str | Path,
-    photos: Path,
-    table: str | Path | pd.DataFrame | None,
-    how: TableFormat,
-) -> _Test:
-    source = MeasuredSource(model, photos, table, how)
-    test = read_test_table(test_table, photos, source.main_format)
-    beside = source.attach(test.files, test.frame.drop_duplicates("image_path"), str(test_table))
-    return _Test(test.frame, beside.files, (*test.remarks, *beside.remarks))
 
 
 def _open_backbones(models: Sequence[HerbageModel], options: BackboneOptions) -> list[Backbone]:

@@ -22,6 +22,11 @@ class SubmissionTable:
     files: Sequence[PhotoFile]
     remarks: tuple[Remark, ...] = ()
 
+    @property
+    def first_rows(self) -> pd.DataFrame:
+        """The first row of each photo, in the order of `files`."""
+        return self.frame.drop_duplicates("image_path")
+
 
 def read_test_table(table: str | Path, photos: str | Path, how: TableFormat = DEFAULT_FORMAT) -> SubmissionTable:
     """Read a table of sample_id, image_path and target_name; raises TableInvalid, also if no photo is found."""
