@@ -8,7 +8,7 @@ from herbage.model.model import HerbageModel
 
 
 def model_names(given: Sequence[str | Path | HerbageModel]) -> list[str]:
-    """How messages and tables call models: as they were given, or an open model by its recipe."""
+    """The names of models in messages and tables: as given; for an open model, that of its recipe."""
     return [one.recipe.name if isinstance(one, HerbageModel) else str(one) for one in given]
 
 

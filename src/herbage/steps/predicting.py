@@ -280,7 +280,7 @@ def _same_shots(files: Sequence[PhotoFile], assignment: Assignment | None) -> It
 
 
 def _on_targets(model: HerbageModel) -> Iterator[Remark]:
-    """A remark on targets whose estimates are no better than a mean, which a table of them does not show."""
+    """A remark on targets whose estimates are not shown to be better than a mean; the tables do not show it."""
     if model.evidence is not None and (targets := model.evidence.alone.no_better_than_mean):
         message = "Not shown to be better than the mean of the training photos, so do not rely on these estimates"
         yield Remark.of("no_better_than_mean", targets, message)

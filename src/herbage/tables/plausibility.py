@@ -11,9 +11,9 @@ from herbage.tables.validation import HEAVY_KG_PER_HA
 from herbage.targets import CLOVER, DEAD, GDM, GREEN, TARGETS, TOTAL, derive, kg_per_ha, known_targets, main_target
 
 LIGHT_KG_PER_HA = 20
-"""A mass that a quadrat can have by chance, or a part of the sward on average."""
+"""A lighter quadrat is no outlier; also the minimum of a table's mean mass of clover or dead material."""
 LIGHT_MEAN_KG_PER_HA = 100
-"""Minimum of a table's mean mass of all or green herbage; grams that are called kg per ha are below it."""
+"""Minimum of a table's mean mass of all or green herbage; grams entered as kg per ha are below it."""
 
 TOLERANCE_G = 0.1
 """Differences between a target and the sum of its parts up to this are attributed to the scales and to rounding."""
@@ -67,7 +67,7 @@ def _on_sums(grams: Float[np.ndarray, "photo 5"], paths: Sequence[str], where: s
 
 
 def _on_mean(grams: Float[np.ndarray, "photo 5"], quadrat_area_m2: float, where: str) -> Iterator[Remark]:
-    """A mean herbage mass that no pasture has."""
+    """A mean herbage mass that is implausible for pasture."""
     known = known_targets(grams)
     if len(grams) and any(known):
         main = main_target(known)

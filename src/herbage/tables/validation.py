@@ -24,7 +24,7 @@ HEAVY_KG_PER_HA = 20_000
 
 
 MANY = 0.1
-"""If more weights than this share, and more than two, are above the maximum, it is their unit that is wrong."""
+"""If more weights than this share, and more than two, are above the maximum, the unit is probably wrong."""
 
 
 def check_columns(
